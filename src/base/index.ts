@@ -1,0 +1,4 @@
+/** Errors, seeded random numbers, host tensors and parameter trees: what every room may use. */
+export * from './errors.ts';
+export * from './random.ts';
+export * from './tree.ts';

@@ -1,0 +1,29 @@
+/** Functions over primitives: their gradients follow from those of their parts. */
+import { add, cast, div, equal, logSoftmax, matmul, mul, neg, range, reduceSum, reshape } from './build.ts';
+import { type Dim, fixed, product } from './dims.ts';
+import type { Node } from './node.ts';
+
+/** [..., i], [o, i], [o] -> [..., o]: x Wᵀ + b, with weights as Hugging Face stores them. The product runs on rows, as one matrix. */
+export function linear(x: Node, weight: Node, bias: Node): Node {
+  const rows = product(x.shape.slice(0, -1));
+  const flat = reshape(x, [rows, x.shape.at(-1) as Dim]);
+  const y = add(matmul(flat, weight, { transposeB: true }), bias);
+  return reshape(y, [...x.shape.slice(0, -1), weight.shape[0] as Dim]);
+}
+
+/** One-hot rows as float32: [...] int64 -> [..., classes]. */
+export function oneHot(labels: Node, classes: number): Node {
+  return cast(equal(reshape(labels, [...labels.shape, 1]), range(classes)), 'float32');
+}
+
+/** -log softmax(logits)[label] per row: [r, c], [r] -> [r] */
+export function crossEntropy(logits: Node, labels: Node): Node {
+  const classes = fixed('crossEntropy', logits.shape[1]);
+  return neg(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [1]));
+}
+
+/** Mean over the elements that have a weight: Σ w x / Σ w; both of one shape, the weights not all zero. */
+export function weightedMean(values: Node, weights: Node): Node {
+  const axes = values.shape.map((_, axis) => axis);
+  return div(reduceSum(mul(values, weights), axes), reduceSum(weights, axes));
+}

@@ -1,0 +1,11 @@
+/** The tensor graph: primitives, their gradients, differentiation, sites, verification and printing. Pure: no buffers, no ONNX. */
+export * from './build.ts';
+export * from './compose.ts';
+export * from './differentiate.ts';
+export * from './dims.ts';
+export { GRADIENTS } from './gradient.ts';
+export * from './node.ts';
+export { OPS } from './op-table.ts';
+export * from './print.ts';
+export * from './sites.ts';
+export * from './verify.ts';

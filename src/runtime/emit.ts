@@ -1,0 +1,381 @@
+/**
+ * Turns a graph into an ONNX model. Most primitives become one operator with the same inputs; the table below holds those that
+ * need attributes or extra operands. Two merges happen here, after differentiation: results of one operator (the three of a layer
+ * normalisation) become one node, and a product of matrices plus a bias becomes one `Gemm`.
+ */
+import { assert, type DType, type FloatTensor, int64, type ParameterTree, type Tensor } from '../base/index.ts';
+import {
+  type Dim,
+  is,
+  type Node,
+  OPS,
+  type OpName,
+  product,
+  quotient,
+  type Shape,
+  symbolsOf,
+  topological,
+  verify,
+} from '../graph/index.ts';
+import {
+  type AttributeValue,
+  attributeProto,
+  DATA_TYPE,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './onnx-proto.ts';
+
+const OPSET = 21;
+const IR_VERSION = 10;
+
+/** What a graph gives: names for its outputs, and values for those of its inputs that are to be part of the model. */
+export interface EmitOptions {
+  readonly outputs: Readonly<Record<string, Node>>;
+  /** Inputs of these names become initializers of the model instead of inputs. */
+  readonly weights?: ParameterTree;
+}
+
+/** An ONNX model and what it takes and gives, by name. */
+export interface EmittedModel {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly nodes: number;
+}
+
+type Operator = {
+  readonly type: string;
+  readonly inputs: readonly string[];
+  readonly attributes?: Record<string, AttributeValue>;
+};
+
+/** Where a node of the graph meets ONNX: names of its inputs, and ways to add constants and helper nodes. */
+interface Scope {
+  nameOf(node: Node): string;
+  /** A small int64 vector as an initializer. */
+  ints(values: readonly number[]): string;
+  float(value: number): string;
+  /** A shape as a vector: a constant where it is all numbers, else read off the model's inputs when it runs. */
+  shape(shape: Shape, of?: Shape): string;
+  /** Adds a helper node and gives the name of its result. */
+  add(operator: Operator): string;
+}
+
+type Emitter<O extends OpName> = (node: Node<O>, inputs: readonly string[], scope: Scope) => Operator;
+
+const axesAsInput: Emitter<'reduceSum' | 'reduceMean' | 'reduceMax'> = (node, [x = ''], scope) => ({
+  type: OPS[node.op].onnx,
+  inputs: [x, scope.ints(node.attributes.axes)],
+  attributes: { keepdims: { int: node.attributes.keep ? 1 : 0 } },
+});
+
+const lastAxis: Emitter<'softmax' | 'logSoftmax'> = (node, inputs) => ({
+  type: OPS[node.op].onnx,
+  inputs,
+  attributes: { axis: { int: -1 } },
+});
+
+const normalise: Emitter<'layerNorm' | 'layerNormMean' | 'layerNormInverseDeviation'> = (node, inputs) => ({
+  type: 'LayerNormalization',
+  inputs,
+  attributes: { axis: { int: -1 }, epsilon: { float: node.attributes.epsilon } },
+});
+
+/** Matrices go through `Gemm`, which reads transposed operands in place; batches of them are transposed, which the runtime fuses. */
+const emitMatmul: Emitter<'matmul'> = (node, inputs, scope) => {
+  const { transposeA, transposeB } = node.attributes;
+  if (node.inputs.every(({ shape }) => shape.length === 2)) {
+    if (!transposeA && !transposeB) return { type: 'MatMul', inputs };
+    return {
+      type: 'Gemm',
+      inputs,
+      attributes: { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } },
+    };
+  }
+  const swapped = (at: number): string => {
+    const rank = node.inputs[at]?.shape.length ?? 0;
+    const perm = Array.from({ length: rank }, (_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis));
+    return scope.add({ type: 'Transpose', inputs: [inputs[at] ?? ''], attributes: { perm: { ints: perm } } });
+  };
+  return {
+    type: 'MatMul',
+    inputs: [transposeA ? swapped(0) : (inputs[0] ?? ''), transposeB ? swapped(1) : (inputs[1] ?? '')],
+  };
+};
+
+/** Every index repeated along the rows that it selects: [i...] -> [i..., d]. `ScatterElements` wants one index per element. */
+const emitScatterAdd: Emitter<'scatterAdd'> = (node, [indices = '', updates = ''], scope) => {
+  const [index, update] = node.inputs as readonly [Node, Node];
+  const count = product(index.shape);
+  const width = update.shape.slice(index.shape.length);
+  const flat = [count, ...width];
+  const column = scope.add({
+    type: 'Reshape',
+    inputs: [indices, scope.shape([count, ...width.map(() => 1)], index.shape)],
+  });
+  const repeated = scope.add({ type: 'Expand', inputs: [column, scope.shape(flat)] });
+  const rows = scope.add({ type: 'Reshape', inputs: [updates, scope.shape(flat, update.shape)] });
+  const zeros = scope.add({ type: 'ConstantOfShape', inputs: [scope.shape(node.shape)] });
+  return {
+    type: 'ScatterElements',
+    inputs: [zeros, repeated, rows],
+    attributes: { axis: { int: 0 }, reduction: { string: 'add' } },
+  };
+};
+
+const EMITTERS: { readonly [O in OpName]?: Emitter<O> } = {
+  clip: (node, [x = ''], scope) => ({
+    type: 'Clip',
+    inputs: [x, scope.float(node.attributes.min), scope.float(node.attributes.max)],
+  }),
+  cast: (node, inputs) => ({ type: 'Cast', inputs, attributes: { to: { int: DATA_TYPE[node.attributes.to] } } }),
+  matmul: emitMatmul,
+  reshape: (node, [x = ''], scope) => ({
+    type: 'Reshape',
+    inputs: [x, scope.shape(node.shape, (node.inputs[0] as Node).shape)],
+  }),
+  transpose: (node, inputs) => ({
+    type: 'Transpose',
+    inputs,
+    attributes: { perm: { ints: node.attributes.permutation } },
+  }),
+  expand: (node, [x = ''], scope) => ({ type: 'Expand', inputs: [x, scope.shape(node.shape)] }),
+  concat: (node, inputs) => ({ type: 'Concat', inputs, attributes: { axis: { int: node.attributes.axis } } }),
+  slice: (node, [x = ''], scope) => {
+    const { axis, start, end } = node.attributes;
+    return { type: 'Slice', inputs: [x, scope.ints([start]), scope.ints([end]), scope.ints([axis])] };
+  },
+  pad: (node, [x = ''], scope) => {
+    const { axis, before, after } = node.attributes;
+    return { type: 'Pad', inputs: [x, scope.ints([before, after]), '', scope.ints([axis])] };
+  },
+  window: (node, [x = '', start = ''], scope) => {
+    const end = scope.add({ type: 'Add', inputs: [start, scope.ints([node.attributes.size])] });
+    return { type: 'Slice', inputs: [x, start, end] };
+  },
+  reduceSum: axesAsInput,
+  reduceMean: axesAsInput,
+  reduceMax: axesAsInput,
+  sumSquares: (_, inputs) => ({ type: 'ReduceSumSquare', inputs, attributes: { keepdims: { int: 0 } } }),
+  argMax: (_, inputs) => ({ type: 'ArgMax', inputs, attributes: { axis: { int: -1 }, keepdims: { int: 0 } } }),
+  softmax: lastAxis,
+  logSoftmax: lastAxis,
+  layerNorm: normalise,
+  layerNormMean: normalise,
+  layerNormInverseDeviation: normalise,
+  gather: (_, inputs) => ({ type: 'Gather', inputs, attributes: { axis: { int: 0 } } }),
+  scatterAdd: emitScatterAdd,
+  scatterRows: (node, [table = '', indices = '', rows = ''], scope) => {
+    const index = node.inputs[1] as Node;
+    const column = scope.add({ type: 'Reshape', inputs: [indices, scope.shape([...index.shape, 1], index.shape)] });
+    return { type: 'ScatterND', inputs: [table, column, rows] };
+  },
+};
+
+/** The bytes of a tensor in ONNX's order, which is the host's. */
+function tensorProto(name: string, { dtype, shape, data }: Tensor): TensorProto {
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, dims: shape, dataType: DATA_TYPE[dtype], rawData };
+}
+
+function valueInfo(name: string, dtype: DType, shape: Shape): ValueInfoProto {
+  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
+  return { name, type: { tensorType: { elemType: DATA_TYPE[dtype], shape: { dim } } } };
+}
+
+/** Skips sites and other nodes that pass their input through. */
+function solid(node: Node): Node {
+  let found = node;
+  while (OPS[found.op].transparent === true) found = found.inputs[0] as Node;
+  return found;
+}
+
+/** Sums `[m, k] x [k, n] + [n]` that can be one `Gemm`, because nothing else reads the product: sum -> product. */
+function biasedProducts(order: readonly Node[], outputs: readonly Node[]): ReadonlyMap<Node, Node<'matmul'>> {
+  const users = new Map<Node, number>();
+  const reads = [...order.filter((node) => solid(node) === node).flatMap(({ inputs }) => inputs), ...outputs];
+  for (const read of reads) users.set(solid(read), (users.get(solid(read)) ?? 0) + 1);
+  const found = new Map<Node, Node<'matmul'>>();
+  for (const node of order) {
+    if (!is(node, 'add')) continue;
+    const [y, bias] = node.inputs.map(solid) as [Node, Node];
+    const matrices = y.inputs.every(({ shape }) => shape.length === 2);
+    if (is(y, 'matmul') && matrices && bias.shape.length === 1 && users.get(y) === 1) found.set(node, y);
+  }
+  return found;
+}
+
+/** State of one emission. */
+class Emission implements Scope {
+  readonly nodes: NodeProto[] = [];
+  readonly initializers = new Map<string, TensorProto>();
+  readonly inputs = new Map<string, ValueInfoProto>();
+  private readonly names = new Map<Node, string>();
+  /** One ONNX node per operator, operands and attributes; the primitives that are its results find it here. */
+  private readonly shared = new Map<string, { outputs: string[]; index: number }>();
+  private readonly symbols = new Map<string, string>();
+  private readonly weights: ParameterTree;
+  private readonly biased: ReadonlyMap<Node, Node<'matmul'>>;
+  private readonly absorbed: ReadonlySet<Node>;
+  private next = 0;
+
+  constructor(weights: ParameterTree, biased: ReadonlyMap<Node, Node<'matmul'>>) {
+    this.weights = weights;
+    this.biased = biased;
+    this.absorbed = new Set(biased.values());
+  }
+
+  nameOf(node: Node): string {
+    const name = this.names.get(solid(node));
+    assert(name !== undefined, `node ${node.id} (${node.op}) to be emitted before its users`);
+    return name;
+  }
+
+  ints(values: readonly number[]): string {
+    return this.initialize(`ints:${values.join(',')}`, int64(values, [values.length]));
+  }
+
+  float(value: number): string {
+    return this.initialize(`float:${value}`, { dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  }
+
+  shape(shape: Shape, of?: Shape): string {
+    const open = of === undefined ? -1 : this.openAxis(shape);
+    if (shape.every((dim, axis) => axis === open || typeof dim === 'number')) {
+      return this.ints(shape.map((dim, axis) => (axis === open ? -1 : Number(dim))));
+    }
+    const parts = shape.map((dim, axis) => (axis === open ? this.ints([-1]) : this.size(dim)));
+    return this.add({ type: 'Concat', inputs: parts, attributes: { axis: { int: 0 } } });
+  }
+
+  add(operator: Operator): string {
+    return this.emit(operator, 1)[0] as string;
+  }
+
+  /** Emits one node of the graph; its inputs have names already. */
+  visit(node: Node): void {
+    const source = solid(node);
+    if (source !== node || this.absorbed.has(node)) return;
+    if (is(node, 'input')) this.names.set(node, this.source(node));
+    else if (is(node, 'constant')) this.names.set(node, this.initialize(`constant:${node.id}`, node.attributes.value));
+    else this.names.set(node, this.result(node));
+  }
+
+  /** Gives a node's result the name that the model promises. */
+  publish(name: string, node: Node): ValueInfoProto {
+    this.nodes.push({
+      name,
+      opType: 'Identity',
+      domain: '',
+      input: [this.nameOf(node)],
+      output: [name],
+      attribute: [],
+    });
+    return valueInfo(name, node.dtype, node.shape);
+  }
+
+  private source(node: Node<'input'>): string {
+    const { name, shape, dtype } = node.attributes;
+    const weight = this.weights.get(name);
+    if (weight !== undefined) {
+      this.initializers.set(name, tensorProto(name, weight));
+      return name;
+    }
+    this.inputs.set(name, valueInfo(name, dtype, shape));
+    shape.forEach((dim, axis) => {
+      // Only a bare symbol can be read off; of a product (`5*B`) it follows from the element count.
+      if (typeof dim === 'string' && !dim.includes('*') && !this.symbols.has(dim))
+        this.symbols.set(dim, this.readSize(name, axis));
+    });
+    return name;
+  }
+
+  private readSize(input: string, axis: number): string {
+    return this.add({ type: 'Shape', inputs: [input], attributes: { start: { int: axis }, end: { int: axis + 1 } } });
+  }
+
+  /** The one axis whose size ONNX may work out from the element count: one that cannot be read off an input, else any symbolic one. */
+  private openAxis(shape: Shape): number {
+    const unbound = shape.findIndex((dim) => symbolsOf(dim).some((symbol) => !this.symbols.has(symbol)));
+    return unbound >= 0 ? unbound : shape.findIndex((dim) => typeof dim === 'string');
+  }
+
+  /** A size as a vector of one. */
+  private size(dim: Dim): string {
+    if (typeof dim === 'number') return this.ints([dim]);
+    const factors = symbolsOf(dim).map((symbol) => this.symbols.get(symbol) as string);
+    const constant = quotient(dim, product(symbolsOf(dim)));
+    if (constant !== 1) factors.push(this.ints([Number(constant)]));
+    return factors.reduce((left, right) => this.add({ type: 'Mul', inputs: [left, right] }));
+  }
+
+  private initialize(key: string, tensor: Tensor): string {
+    if (!this.initializers.has(key)) this.initializers.set(key, tensorProto(key, tensor));
+    return key;
+  }
+
+  private result(node: Node): string {
+    const definition = OPS[node.op];
+    const operator = this.operator(node);
+    const key = JSON.stringify([operator.type, operator.inputs, operator.attributes]);
+    const wanted = definition.output ?? 0;
+    const twin = this.shared.get(key);
+    if (twin === undefined) {
+      const outputs = this.emit(operator, wanted + 1);
+      this.shared.set(key, { outputs, index: this.nodes.length - 1 });
+      return outputs[wanted] as string;
+    }
+    while (twin.outputs.length <= wanted) twin.outputs.push(`v${this.next++}`);
+    this.nodes[twin.index] = { ...(this.nodes[twin.index] as NodeProto), output: twin.outputs };
+    return twin.outputs[wanted] as string;
+  }
+
+  private operator(node: Node): Operator {
+    const y = this.biased.get(node);
+    const inputs = (y === undefined ? node.inputs : [...y.inputs, node.inputs[1] as Node]).map((input) =>
+      this.nameOf(input),
+    );
+    if (y !== undefined) {
+      const { transposeA, transposeB } = y.attributes;
+      return {
+        type: 'Gemm',
+        inputs,
+        attributes: { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } },
+      };
+    }
+    const emitter = EMITTERS[node.op] as Emitter<OpName> | undefined;
+    return emitter?.(node, inputs, this) ?? { type: OPS[node.op].onnx, inputs };
+  }
+
+  private emit({ type, inputs, attributes = {} }: Operator, results: number): string[] {
+    const output = Array.from({ length: results }, () => `v${this.next++}`);
+    const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
+    this.nodes.push({ name: `n${this.nodes.length}`, opType: type, domain: '', input: inputs, output, attribute });
+    return output;
+  }
+}
+
+/** Writes the graph that some named outputs reach as an ONNX model. */
+export function emit({ outputs, weights = new Map<string, FloatTensor>() }: EmitOptions): EmittedModel {
+  const roots = Object.values(outputs);
+  verify(roots);
+  const order = topological(roots);
+  const emission = new Emission(weights, biasedProducts(order, roots));
+  for (const node of order) emission.visit(node);
+  const published = Object.entries(outputs).map(([name, node]) => emission.publish(name, node));
+  const bytes = encodeModel({
+    irVersion: IR_VERSION,
+    producerName: 'prumux',
+    opsetImport: [{ domain: '', version: OPSET }],
+    graph: {
+      name: 'prumux',
+      node: emission.nodes,
+      initializer: [...emission.initializers.values()],
+      input: [...emission.inputs.values()],
+      output: published,
+    },
+  });
+  return { bytes, inputs: [...emission.inputs.keys()], outputs: Object.keys(outputs), nodes: emission.nodes.length };
+}

@@ -1,0 +1,72 @@
+/**
+ * A compiled graph: an ONNX Runtime session with named tensors in and out. `run` blocks the thread while it computes. Inputs are read
+ * in place; outputs may be written in place too, into tensors that the caller hands over.
+ */
+import type { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
+import { assert, BackendError, type DType, messageOf, type Tensor } from '../base/index.ts';
+import { type EmitOptions, emit } from './emit.ts';
+import { loadRuntime, type Placement, PROVIDER_HINTS, sessionOptions } from './provider.ts';
+
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** A model ready to run. */
+export interface Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Runs once. Tensors in `into` receive the outputs of their names; the others are fresh. */
+  run(feeds: Feeds, into?: Feeds): Promise<Readonly<Record<string, Tensor>>>;
+  close(): Promise<void>;
+}
+
+function toRuntime({ dtype, data, shape }: Tensor): RuntimeTensor {
+  const { Tensor: Constructor } = loadRuntime();
+  return new Constructor(dtype, data as Float32Array, shape);
+}
+
+function fromRuntime(name: string, tensor: RuntimeTensor): Tensor {
+  assert(['float32', 'int64', 'int32', 'bool', 'uint8'].includes(tensor.type), `output ${name} of a known type`);
+  return { dtype: tensor.type as DType, shape: tensor.dims, data: tensor.data as Float32Array } as Tensor;
+}
+
+/** Opens a model from the bytes of an `.onnx` file, or from its path. Throws BackendError with what to do where a provider is missing. */
+export async function openSession(model: Uint8Array | string, placement: Placement): Promise<Session> {
+  const { InferenceSession: Runtime } = loadRuntime();
+  let session: InferenceSession;
+  try {
+    const options = sessionOptions(placement);
+    session = typeof model === 'string' ? await Runtime.create(model, options) : await Runtime.create(model, options);
+  } catch (cause) {
+    throw new BackendError(`device ${placement.device}`, {
+      expected: 'a provider that opens this model',
+      got: messageOf(cause),
+      hint: PROVIDER_HINTS[placement.device],
+      cause,
+    });
+  }
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    async run(feeds, into = {}) {
+      const given = Object.fromEntries(session.inputNames.map((name) => [name, toRuntime(required(feeds, name))]));
+      const fetches = Object.fromEntries(
+        session.outputNames.map((name) => [name, into[name] === undefined ? null : toRuntime(into[name])]),
+      );
+      const results = await session.run(given, fetches);
+      return Object.fromEntries(
+        session.outputNames.map((name) => [name, into[name] ?? fromRuntime(name, results[name] as RuntimeTensor)]),
+      );
+    },
+    close: () => session.release(),
+  };
+}
+
+function required(feeds: Feeds, name: string): Tensor {
+  const tensor = feeds[name];
+  assert(tensor !== undefined, `a value for the input ${name}`);
+  return tensor;
+}
+
+/** Emits a graph and opens it. */
+export function compile(options: EmitOptions, placement: Placement): Promise<Session> {
+  return openSession(emit(options).bytes, placement);
+}
