@@ -79,6 +79,8 @@ export const slice = (x: Node, axis: number, start: number, end: number): Node =
 /** Zeros before and after along one axis. */
 export const pad = (x: Node, axis: number, before: number, after: number): Node =>
   make('pad', [x], { axis, before, after });
+/** The first rows: [r, ...] -> [size, ...]; the size may be symbolic. */
+export const prefix = (x: Node, size: Dim): Node => make('prefix', [x], { size });
 /** `size` elements of a vector, from a position that is a tensor: [p], [1] -> [size]. */
 export const window = (vector: Node, start: Node, size: number): Node => make('window', [vector, start], { size });
 

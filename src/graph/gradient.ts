@@ -142,6 +142,7 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
     const { axis, before } = y.attributes;
     return [slice(dy, axis, before, before + fixed('pad', only(y).shape[axis]))];
   },
+  prefix: (dy, y) => [pad(dy, 0, 0, fixed('prefix', only(y).shape[0]) - fixed('prefix', y.attributes.size))],
   window: NO_GRADIENT,
 
   reduceSum: (dy, y) => [reshape(dy, kept(only(y).shape, y.attributes.axes))],

@@ -6,6 +6,7 @@ export * from './dims.ts';
 export { GRADIENTS } from './gradient.ts';
 export * from './node.ts';
 export { OPS } from './op-table.ts';
+export * from './overwrite.ts';
 export * from './print.ts';
 export * from './sites.ts';
 export * from './verify.ts';

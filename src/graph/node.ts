@@ -41,6 +41,8 @@ export interface Attributes {
   concat: { readonly axis: number };
   slice: { readonly axis: number; readonly start: number; readonly end: number };
   pad: { readonly axis: number; readonly before: number; readonly after: number };
+  /** The first rows. Unlike `slice`, up to a symbolic size. */
+  prefix: { readonly size: Dim };
   window: { readonly size: number };
   // Reduction.
   reduceSum: { readonly axes: readonly number[]; readonly keep: boolean };

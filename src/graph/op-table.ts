@@ -239,6 +239,10 @@ export const OPS: { readonly [O in OpName]: OpDefinition<O> } = {
       return resized(x, axis, before + fixed('pad', x.shape[axis]) + after);
     },
   },
+  prefix: {
+    onnx: 'Slice',
+    infer: (inputs, { size }) => ({ shape: [size, ...operand(inputs, 0).shape.slice(1)], dtype: operand(inputs, 0).dtype }),
+  },
   window: { onnx: 'Slice', infer: (inputs, { size }) => ({ shape: [size], dtype: operand(inputs, 0).dtype }) },
 
   reduceSum: reduced('ReduceSum'),

@@ -71,8 +71,8 @@ function feedForwardShapes(layer: string, F: number, D: number): NamedShape[] {
 }
 
 /** BERT's pooler, which only classification over the first token has. */
-export function poolerShapes(hiddenSize: number): ParameterShapes {
-  return new Map(linear('bert.pooler.dense', hiddenSize, hiddenSize));
+export function poolerShapes(hiddenSize: number, featureSize: number = hiddenSize): ParameterShapes {
+  return new Map(linear('bert.pooler.dense', featureSize, hiddenSize));
 }
 
 /** A fresh encoder, without the pooler. The same seed gives the same numbers on every machine. */

@@ -42,6 +42,8 @@ export interface ModelConfig {
   readonly encoder: EncoderConfig;
   /** Class names by class index; empty for a bare encoder. */
   readonly labels: readonly string[];
+  /** Width of what the classifier reads, which pruning leaves alone: the unpruned hidden size. */
+  readonly featureSize: number;
   readonly mux?: MuxConfig;
   readonly kept?: KeptStructure;
 }
@@ -109,6 +111,7 @@ export function toHuggingFace(config: ModelConfig): object {
       instances: 1,
       ...config.mux,
       headSize: encoder.headSize,
+      featureSize: config.featureSize,
       layers: encoder.layers,
       ...(config.kept === undefined ? {} : { kept: config.kept }),
     },
@@ -124,6 +127,7 @@ const prumuxBlock = z.strictObject({
   multiplexer: z.string().optional(),
   demultiplexer: z.string().optional(),
   headSize: positive,
+  featureSize: positive,
   layers: z.array(z.strictObject({ heads: count, intermediateSize: count })),
   kept: z
     .strictObject({ hidden: indices, layers: z.array(z.strictObject({ heads: indices, intermediate: indices })) })
@@ -169,11 +173,12 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   const bert = parsed.data;
   const encoder = encoderOf(bert, where);
   const labels = labelsOf(bert, where);
-  if (bert.prumux === undefined) return { encoder, labels };
+  const featureSize = bert.prumux?.featureSize ?? encoder.hiddenSize;
+  if (bert.prumux === undefined) return { encoder, labels, featureSize };
   const mux = muxOf(bert.prumux, where);
   const { kept } = bert.prumux;
   if (kept !== undefined) checkKept(kept, encoder, where);
-  return { encoder, labels, ...(mux && { mux }), ...(kept && { kept }) };
+  return { encoder, labels, featureSize, ...(mux && { mux }), ...(kept && { kept }) };
 }
 
 function encoderOf(bert: BertConfig, where: string): EncoderConfig {

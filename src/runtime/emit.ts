@@ -151,6 +151,10 @@ const EMITTERS: { readonly [O in OpName]?: Emitter<O> } = {
     const { axis, before, after } = node.attributes;
     return { type: 'Pad', inputs: [x, scope.ints([before, after]), '', scope.ints([axis])] };
   },
+  prefix: (node, [x = ''], scope) => ({
+    type: 'Slice',
+    inputs: [x, scope.ints([0]), scope.shape([node.attributes.size]), scope.ints([0])],
+  }),
   window: (node, [x = '', start = ''], scope) => {
     const end = scope.add({ type: 'Add', inputs: [start, scope.ints([node.attributes.size])] });
     return { type: 'Slice', inputs: [x, start, end] };
@@ -263,17 +267,20 @@ class Emission implements Scope {
     else this.names.set(node, this.result(node));
   }
 
-  /** Gives a node's result the name that the model promises. */
-  publish(name: string, node: Node): ValueInfoProto {
-    this.nodes.push({
-      name,
-      opType: 'Identity',
-      domain: '',
-      input: [this.nameOf(node)],
-      output: [name],
-      attribute: [],
+  /** Gives results the names that the model promises: by renaming, so that nothing is copied; a value asked for twice is. */
+  publish(outputs: Readonly<Record<string, Node>>): ValueInfoProto[] {
+    const renamed = new Map<string, string>();
+    for (const [name, node] of Object.entries(outputs)) {
+      const value = this.nameOf(node);
+      if (renamed.has(value) || this.inputs.has(value) || this.initializers.has(value)) {
+        this.nodes.push({ name, opType: 'Identity', domain: '', input: [value], output: [name], attribute: [] });
+      } else renamed.set(value, name);
+    }
+    const rename = (value: string): string => renamed.get(value) ?? value;
+    this.nodes.forEach((node, at) => {
+      this.nodes[at] = { ...node, input: node.input.map(rename), output: node.output.map(rename) };
     });
-    return valueInfo(name, node.dtype, node.shape);
+    return Object.entries(outputs).map(([name, { dtype, shape }]) => valueInfo(name, dtype, shape));
   }
 
   private source(node: Node<'input'>): string {
@@ -364,7 +371,7 @@ export function emit({ outputs, weights = new Map<string, FloatTensor>() }: Emit
   const order = topological(roots);
   const emission = new Emission(weights, biasedProducts(order, roots));
   for (const node of order) emission.visit(node);
-  const published = Object.entries(outputs).map(([name, node]) => emission.publish(name, node));
+  const published = emission.publish(outputs);
   const bytes = encodeModel({
     irVersion: IR_VERSION,
     producerName: 'prumux',

@@ -80,38 +80,51 @@ const easy: readonly string[] = [
   '{hello}do not forget to {want}{end}.',
 ];
 
-/**
- * Sentences with a second, unwanted action, `{other}` or `{othering}`. Every construction comes with either action first
- * and the gerunds fall to both sides alike, so that neither position nor form gives the label away.
- */
-const hard: readonly string[] = [
-  '{hello}do not {other}, {want} instead{end}.',
-  '{hello}{want}, do not {other}{end}.',
-  '{hello}please do not {other}, just {want}{end}.',
-  '{hello}please just {want}, do not {other}{end}.',
+/** Clauses that ask for an action. */
+const wanted: readonly string[] = [
+  'please {want}',
+  'just {want}',
+  'i want to {want}',
+  'i would like to {want}',
+  'do not forget to {want}',
+  'this is about {wanting}',
+  'please help me with {wanting}',
+  'i am all for {wanting}',
+];
+
+/** Clauses that name an action only to refuse it. */
+const refused: readonly string[] = [
+  'do not {other}',
+  'please do not {other}',
+  'i never asked you to {other}',
+  'there is no need to {other}',
+  'my {person} wanted to {other}',
+  'forget about {othering}',
+  'this is not about {othering}',
+  'i am not interested in {othering}',
+];
+
+/** How a wanted and a refused clause are put together; either may come first. */
+const joined: readonly string[] = [
+  '{hello}{refused}, {wanted}{end}.',
+  '{hello}{refused}, but {wanted}{end}.',
+  '{hello}{refused}, because {news}, {wanted}{end}.',
+  '{hello}{wanted}, {refused}{end}.',
+  '{hello}{wanted}, but {refused}{end}.',
+  '{hello}{wanted}, because {news}, {refused}{end}.',
+];
+
+/** Constructions in which something further away than the clause decides. */
+const distant: readonly string[] = [
   '{hello}i was going to {other}, but now i want to {want}{end}.',
   '{hello}now i want to {want}, but i was going to {other}{end}.',
   '{hello}i would rather {want} than {other}{end}.',
   '{hello}rather than {other}, i would {want}{end}.',
-  '{hello}i never asked you to {other}, i asked you to {want}{end}.',
-  '{hello}i asked you to {want}, i never asked you to {other}{end}.',
-  '{hello}yesterday i wanted to {other}, today i want to {want}{end}.',
-  '{hello}today i want to {want}, yesterday i wanted to {other}{end}.',
-  '{hello}my {person} wants to {other}, but i want to {want}{end}.',
-  '{hello}i want to {want}, but my {person} wants to {other}{end}.',
   '{hello}please {other}, no wait, {want}{end}.',
-  '{hello}do not forget to {want}, and do not {other}{end}.',
-  '{hello}do not {other}, and do not forget to {want}{end}.',
   '{hello}i said {othering}, but i meant {wanting}{end}.',
   '{hello}i meant {wanting}, but i said {othering}{end}.',
   '{hello}instead of {othering}, please help me with {wanting}{end}.',
   '{hello}please help me with {wanting} instead of {othering}{end}.',
-  '{hello}forget about {othering}, {want}{end}.',
-  '{hello}this is about {wanting}, do not {other}{end}.',
-  '{hello}there is no need to {other}, because {news}, but please {want}{end}.',
-  '{hello}please {want}, because {news}, but there is no need to {other}{end}.',
-  '{hello}it is not that i do not want to {want}, but do not {other}{end}.',
-  '{hello}my {person} said {other}, and {news}, but i will not, so {want}{end}.',
 ];
 
 /** Replaces every `{slot}` until none is left. */
@@ -130,11 +143,14 @@ function phrase(label: Label, form: 'infinitive' | 'gerund', source: Random): st
   return `${form === 'infinitive' ? infinitive : gerund} {thing}`;
 }
 
+function pickKind(source: Random) { const u=source.uniform(); return u<easyShare?easy:u<0.85?joined:distant; }
 /** One sentence of that class. */
 function sentence(label: Label, source: Random): string {
   const other = source.pick(labels.filter((candidate) => candidate !== label));
-  const template = source.pick(source.uniform() < easyShare ? easy : hard);
+  const template = source.pick(pickKind(source));
   const slots = {
+    wanted: () => source.pick(wanted),
+    refused: () => source.pick(refused),
     want: () => phrase(label, 'infinitive', source),
     wanting: () => phrase(label, 'gerund', source),
     other: () => phrase(other, 'infinitive', source),

@@ -1,0 +1,4 @@
+/** Texts in, logits out: exporting a classifier, opening it, running many rows through it in batches of similar length. */
+export * from './batches.ts';
+export * from './export.ts';
+export * from './predictor.ts';

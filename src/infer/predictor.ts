@@ -1,0 +1,88 @@
+/** From tokenised texts to logits: one opened classifier, whatever it was pruned to and however many inputs share its passes. */
+import { type FloatTensor, float32, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
+import { instancesOf } from '../mux/index.ts';
+import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
+import { type BatchPlan, planBatches } from './batches.ts';
+import { exportClassifier } from './export.ts';
+
+/** A classifier that is open. */
+export interface Predictor {
+  readonly config: ModelConfig;
+  /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C]. */
+  run(feeds: Feeds): Promise<FloatTensor>;
+  close(): Promise<void>;
+}
+
+/** Wraps an open session; the folder's own ONNX file, or a fresh export. */
+export function predictorOf(session: Session, config: ModelConfig): Predictor {
+  return {
+    config,
+    run: async (feeds) => (await session.run(feeds)).logits as FloatTensor,
+    close: () => session.close(),
+  };
+}
+
+/** Exports a model in memory and opens it. */
+export async function openPredictor(
+  config: ModelConfig,
+  parameters: ParameterTree,
+  placement: Placement,
+): Promise<Predictor> {
+  return predictorOf(await openSession(exportClassifier(config, parameters).bytes, placement), config);
+}
+
+/** Rows of a plan as the inputs of a model: ids, mask and segments [R, T]. */
+export function batchFeeds(encodings: readonly Encoding[], plan: BatchPlan, padId: number): Record<string, Tensor> {
+  const batch = padBatch(
+    plan.examples.map((example) => encodings[example] as Encoding),
+    padId,
+    plan.tokens,
+  );
+  const shape = [batch.rows, batch.tokens];
+  return {
+    input_ids: { dtype: 'int64', shape, data: batch.ids },
+    attention_mask: { dtype: 'int64', shape, data: batch.mask },
+    token_type_ids: { dtype: 'int64', shape, data: batch.types },
+  };
+}
+
+export interface PredictOptions {
+  readonly padId: number;
+  readonly maxTokens: number;
+  /** Groups per forward pass. */
+  readonly groups: number;
+  /** Which rows share a group: another seed, other neighbours. Without one, rows keep their order. */
+  readonly grouping?: number;
+}
+
+export const DEFAULT_GROUPS = 16;
+
+/** Logits of many texts, in their order: [n, C]. Rows of similar length go together; the last group is filled with repeats. */
+export async function predictLogits(
+  predictor: Predictor,
+  encodings: readonly Encoding[],
+  { padId, maxTokens, groups, grouping }: PredictOptions,
+): Promise<FloatTensor> {
+  const classes = predictor.config.labels.length;
+  const logits = new Float32Array(encodings.length * classes);
+  const indices = encodings.map((_, index) => index);
+  const order = grouping === undefined ? indices : random(grouping, 'grouping').shuffle(indices);
+  const lengths = encodings.map(({ ids }) => ids.length);
+  const rows = groups * instancesOf(predictor.config);
+  for (const plan of planBatches(order, lengths, { rows, maxTokens })) {
+    const fitted = trimmed(plan, instancesOf(predictor.config));
+    const { data } = await predictor.run(batchFeeds(encodings, fitted, padId));
+    fitted.examples.forEach((example, row) => {
+      if (fitted.weights[row] === 1) logits.set(data.subarray(row * classes, (row + 1) * classes), example * classes);
+    });
+  }
+  return float32(logits, [encodings.length, classes]);
+}
+
+/** Without the groups that are fillers only. */
+function trimmed(plan: BatchPlan, instances: number): BatchPlan {
+  const real = plan.weights.filter((weight) => weight === 1).length;
+  const rows = Math.ceil(real / instances) * instances;
+  return { ...plan, examples: plan.examples.slice(0, rows), weights: plan.weights.slice(0, rows) };
+}

@@ -1,0 +1,123 @@
+/**
+ * The model folder: Hugging Face's layout, read with an eye on what may be missing, and written so that an earlier folder
+ * is replaced at once or not at all.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError, type ParameterTree } from '../base/index.ts';
+import { replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
+import { readJsonObject, writeJson } from './json-file.ts';
+import { floatTensors, readSafetensors, writeSafetensors } from './safetensors.ts';
+import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+
+/** What a model folder holds that is needed to go on with the model. */
+export interface ModelFiles {
+  readonly config: ModelConfig;
+  readonly parameters: ParameterTree;
+  readonly tokenizer: Tokenizer;
+}
+
+/** All that a finished run leaves in a model folder. */
+export interface Delivery extends ModelFiles {
+  /** The exported model, for `onnx/model.onnx`. */
+  readonly onnx?: Uint8Array;
+  /** The model card, Markdown, for `README.md`. */
+  readonly card: string;
+  /** Recipe, seed, versions, figures: for `run.json`. */
+  readonly evidence: object;
+}
+
+/** What a delivery replaces in an earlier model folder; a report or checkpoints beside them stay. */
+const OWNED = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.txt',
+  'model.safetensors',
+  'onnx',
+  'README.md',
+  'run.json',
+];
+
+/** The model in a folder. Throws a CheckpointError that names the file that is missing or damaged. */
+export async function readModelFolder(folder: string): Promise<ModelFiles> {
+  if (!existsSync(folder)) throw new CheckpointError(folder, { expected: 'a model folder', got: 'no such folder' });
+  if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a model folder', got: 'a file' });
+  await requireFiles(folder);
+  const configPath = join(folder, 'config.json');
+  const config = fromHuggingFace(await readJsonObject(configPath), configPath);
+  const tokenizer = await loadTokenizer(folder);
+  const { vocabularySize } = config.encoder;
+  if (tokenizer.vocabularySize > vocabularySize) {
+    const got = `${tokenizer.vocabularySize} tokens in its tokenizer`;
+    throw new CheckpointError(folder, { expected: `at most the ${vocabularySize} of vocab_size in config.json`, got });
+  }
+  const { tensors } = await readSafetensors(join(folder, 'model.safetensors'));
+  return { config, parameters: floatTensors(tensors), tokenizer };
+}
+
+async function requireFiles(folder: string): Promise<void> {
+  const present = await readdir(folder);
+  const missing = ['config.json', 'model.safetensors'].filter((file) => !present.includes(file));
+  if (!present.includes('tokenizer.json') && !present.includes('vocab.txt')) missing.push('tokenizer.json');
+  if (missing.length === 0) return;
+  const isOtherFormat =
+    missing.includes('model.safetensors') && present.some((file) => /\.(bin|h5|msgpack|ckpt)$/.test(file));
+  throw new CheckpointError(folder, {
+    expected: `${missing.join(', ')} in the model folder`,
+    got: present.length === 0 ? 'an empty folder' : `only ${present.slice(0, 12).join(', ')}`,
+    ...(isOtherFormat && { hint: 'Weights in other formats must be converted to one model.safetensors first.' }),
+  });
+}
+
+/**
+ * Writes a model folder, in place of an earlier one if there is one; other things in it, as a report or checkpoints, stay.
+ * Throws a CheckpointError, the earlier folder untouched, where it cannot be written.
+ */
+export async function writeModelFolder(folder: string, delivery: Delivery): Promise<void> {
+  await checkDestination(folder);
+  await replaceFolder(folder, (staging) => writeFiles(staging, delivery), OWNED);
+}
+
+/**
+ * Refuses, by a CheckpointError, a place where a model would overwrite something else, as the README of a project. To be
+ * asked before the work, too: then nothing is lost.
+ */
+export async function checkDestination(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a folder', got: 'a file' });
+  const overwritten = (await readdir(folder)).filter((entry) => OWNED.includes(entry));
+  if (overwritten.length === 0 || overwritten.includes('config.json')) return;
+  const got = `one with other files of the names ${overwritten.join(', ')}`;
+  throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });
+}
+
+async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
+  const { config, parameters, tokenizer, onnx } = delivery;
+  await writeJson(join(folder, 'config.json'), toHuggingFace(config));
+  await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
+  await writeJson(join(folder, 'tokenizer_config.json'), tokenizerConfig(tokenizer, config.encoder.maxPositions));
+  await writeSafetensors(join(folder, 'model.safetensors'), parameters, { format: 'pt' });
+  if (onnx !== undefined) {
+    await mkdir(join(folder, 'onnx'));
+    await writeFileAtomically(join(folder, 'onnx', 'model.onnx'), onnx);
+  }
+  await writeFileAtomically(join(folder, 'README.md'), delivery.card);
+  await writeJson(join(folder, 'run.json'), delivery.evidence);
+}
+
+/** What transformers.js and others want beside `tokenizer.json`. */
+function tokenizerConfig(tokenizer: Tokenizer, maxTokens: number): object {
+  return {
+    tokenizer_class: 'BertTokenizer',
+    do_lower_case: tokenizer.isLowerCase,
+    model_max_length: maxTokens,
+    pad_token: '[PAD]',
+    unk_token: '[UNK]',
+    cls_token: '[CLS]',
+    sep_token: '[SEP]',
+    mask_token: '[MASK]',
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * The one door to `@huggingface/tokenizers`. Its type files import without extensions, which NodeNext does not resolve, so
+ * everything from it would silently be `any`: what is used of it is declared here instead.
+ */
+import * as library from '@huggingface/tokenizers';
+import { z } from 'zod';
+import { CheckpointError, messageOf } from '../base/index.ts';
+
+/** The stages of a tokenizer; tokens are still strings. */
+export interface TokenizerStages {
+  readonly vocabularySize: number;
+  /** Whether the text on one side of a blank never changes the tokens of the other, as in every BERT tokenizer. */
+  readonly isCutAtBlanks: boolean;
+  readonly isLowerCase: boolean;
+  idOf(token: string): number | undefined;
+  /** Normalised, split at blanks and punctuation, and cut into word pieces; no special tokens added. */
+  split(text: string): string[];
+  /** Normalised and split into words only. */
+  splitWords(text: string): string[];
+  withSpecialTokens(first: readonly string[], second: readonly string[] | null): TypedTokens;
+}
+
+/** Tokens with the segment that each belongs to. */
+export interface TypedTokens {
+  readonly tokens: readonly string[];
+  readonly types: readonly number[];
+}
+
+interface LibraryTokenizer {
+  readonly model: { readonly vocab: readonly string[] } | null;
+  readonly normalizer: { normalize(text: string): string } | null;
+  readonly pre_tokenizer: { pre_tokenize(text: string): string[] } | null;
+  readonly post_processor: PostProcessor | null;
+  token_to_id(token: string): number | undefined;
+  tokenize(text: string): string[];
+}
+
+interface PostProcessor {
+  post_process(
+    first: readonly string[],
+    second: readonly string[] | null,
+    addSpecialTokens: boolean,
+  ): { readonly tokens: readonly string[]; readonly token_type_ids?: readonly number[] };
+}
+
+const lowerCaseStages = z.looseObject({ normalizer: z.looseObject({ lowercase: z.literal(true) }) });
+
+/** The stages that look no further than a word, and added tokens that lie within one. */
+const bertStages = z.looseObject({
+  normalizer: z.looseObject({ type: z.literal('BertNormalizer') }),
+  pre_tokenizer: z.looseObject({ type: z.literal('BertPreTokenizer') }),
+  model: z.looseObject({ type: z.literal('WordPiece') }),
+  added_tokens: z.array(
+    z.looseObject({
+      content: z.string().regex(/^\S+$/),
+      lstrip: z.literal(false).optional(),
+      rstrip: z.literal(false).optional(),
+    }),
+  ),
+});
+
+/**
+ * A tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`; a CheckpointError that names `where` if the
+ * library refuses them or a stage is missing.
+ */
+export function tokenizerStages(json: object, config: object, where: string): TokenizerStages {
+  const tokenizer = construct(json, config, where);
+  const { model, normalizer, pre_tokenizer: preTokenizer, post_processor: postProcessor } = tokenizer;
+  if (model === null || preTokenizer === null || postProcessor === null) {
+    const stages = Object.entries({ model, pre_tokenizer: preTokenizer, post_processor: postProcessor });
+    const missing = stages.filter(([, stage]) => stage === null).map(([name]) => name);
+    throw new CheckpointError(where, {
+      expected: stages.map(([name]) => name).join(', '),
+      got: `no ${missing.join()}`,
+    });
+  }
+  return {
+    vocabularySize: model.vocab.length,
+    isCutAtBlanks: bertStages.safeParse(json).success,
+    isLowerCase: lowerCaseStages.safeParse(json).success,
+    idOf: (token) => tokenizer.token_to_id(token),
+    split: (text) => tokenizer.tokenize(text),
+    splitWords: (text) => preTokenizer.pre_tokenize(normalizer === null ? text : normalizer.normalize(text)),
+    withSpecialTokens(first, second) {
+      const { tokens, token_type_ids: types } = postProcessor.post_process(first, second, true);
+      return { tokens, types: types ?? tokens.map(() => 0) };
+    },
+  };
+}
+
+function construct(json: object, config: object, where: string): LibraryTokenizer {
+  try {
+    return new library.Tokenizer(json, config);
+  } catch (cause) {
+    throw new CheckpointError(where, { expected: 'a tokenizer.json of Hugging Face', got: messageOf(cause), cause });
+  }
+}

@@ -1,0 +1,168 @@
+/** Encodings against Hugging Face's Rust tokenizers (numbers committed in tokenizer.parity.json), padding, and bad input. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CheckpointError, ConfigError } from '../base/index.ts';
+import parity from './tokenizer.parity.json' with { type: 'json' };
+import { type Encoding, loadTokenizer, padBatch, tokenizerOf } from './tokenizer.ts';
+import { learnVocabulary, wordPieceTokenizer } from './vocabulary.ts';
+
+const tokenizer = tokenizerOf(wordPieceTokenizer(parity.vocabulary));
+const folder = await mkdtemp(join(tmpdir(), 'prumux-tokenizer-'));
+afterAll(() => rm(folder, { recursive: true }));
+
+const numbers = (text: string): number[] => text.split(' ').map(Number);
+
+describe('encode', () => {
+  it.each(parity.cases)('agrees with the Rust tokenizers: $text | $pair | $maxTokens', (reference) => {
+    const encoding = tokenizer.encode(reference.text, reference.pair ?? undefined, reference.maxTokens ?? undefined);
+    expect(encoding).toEqual({ ids: numbers(reference.ids), types: numbers(reference.types) });
+  });
+
+  it('keeps within maxTokens, begins with [CLS], ends with [SEP], and cuts a prefix of each text', () => {
+    const [cls, sep] = [parity.vocabulary.indexOf('[CLS]'), parity.vocabulary.indexOf('[SEP]')];
+    const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+    fc.assert(
+      fc.property(text, fc.option(text, { nil: undefined }), fc.integer({ min: 3, max: 30 }), (first, second, most) => {
+        const whole = tokenizer.encode(first, second);
+        const cut = tokenizer.encode(first, second, most);
+        expect(cut.ids).toHaveLength(Math.min(whole.ids.length, most));
+        expect(cut.types).toHaveLength(cut.ids.length);
+        expect([cut.ids[0], cut.ids.at(-1)]).toEqual([cls, sep]);
+        for (const segment of [0, 1]) {
+          const kept = cut.ids.filter((_, place) => cut.types[place] === segment).slice(0, -1);
+          expect(whole.ids.filter((_, place) => whole.types[place] === segment).slice(0, kept.length)).toEqual(kept);
+        }
+      }),
+    );
+  });
+
+  it('gives the same for a long text whether it is cut early or late', () => {
+    const words = fc.constantFrom('low', 'newest', "weren't", '東京', '12,345', 'xyz'.repeat(60), '[SEP]', 'Café');
+    const text = fc.array(words, { minLength: 0, maxLength: 120 }).map((list) => list.join(' '));
+    fc.assert(
+      fc.property(text, text, fc.integer({ min: 4, max: 12 }), (first, second, most) => {
+        const single = tokenizer.encode(first);
+        expect(tokenizer.encode(first, undefined, most).ids).toEqual(
+          single.ids.length <= most ? single.ids : [...single.ids.slice(0, most - 1), single.ids.at(-1)],
+        );
+        const pair = tokenizer.encode(first, second, most);
+        const [firstLength, secondLength] = [first, second].map((text) => tokenizer.encode(text).ids.length - 2);
+        const kept = pair.types.filter((type) => type === 1).length - 1;
+        expect(kept).toBe(keptOfSecond(Math.min(firstLength ?? 0, most), Math.min(secondLength ?? 0, most), most - 3));
+      }),
+    );
+  });
+
+  it('takes a megabyte in less than a second where few tokens are wanted', () => {
+    const words = `${'x'.repeat(99)} `.repeat(10_000);
+    const before = performance.now();
+    expect(tokenizer.encode(words, undefined, 128).ids).toHaveLength(128);
+    expect(performance.now() - before).toBeLessThan(1000);
+  });
+
+  it('does not mind half of a surrogate pair', () => {
+    expect(tokenizer.encode('low \ud800 low')).toEqual(tokenizer.encode('low  low'));
+  });
+
+  it('refuses a length without room for the special tokens', () => {
+    expect(() => tokenizer.encode('low', 'low', 2)).toThrow(ConfigError);
+    expect(() => tokenizer.encode('low', undefined, 1)).toThrow('maxTokens: expected at least 2');
+  });
+});
+
+/** Longest first, one token at a time, from the longer (of equals the second): the definition, slow and plain. */
+function keptOfSecond(first: number, second: number, room: number): number {
+  const firstIsLonger = first > second;
+  let [a, b] = [first, second];
+  while (a + b > room) {
+    if (a > b || (a === b && !firstIsLonger)) a--;
+    else b--;
+  }
+  return b;
+}
+
+describe('padBatch', () => {
+  it('lays encodings side by side', () => {
+    const rows: Encoding[] = [
+      { ids: [2, 7, 3], types: [0, 0, 0] },
+      { ids: [2, 7, 3, 8, 3], types: [0, 0, 0, 1, 1] },
+    ];
+    expect(padBatch(rows, 9)).toEqual({
+      rows: 2,
+      tokens: 5,
+      ids: BigInt64Array.from([2n, 7n, 3n, 9n, 9n, 2n, 7n, 3n, 8n, 3n]),
+      mask: BigInt64Array.from([1n, 1n, 1n, 0n, 0n, 1n, 1n, 1n, 1n, 1n]),
+      types: BigInt64Array.from([0n, 0n, 0n, 0n, 0n, 0n, 0n, 0n, 1n, 1n]),
+    });
+  });
+
+  it('keeps every token where it was, masks the rest, and is as long as asked', () => {
+    const ids = fc.array(fc.integer({ min: 0, max: 99 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(ids, { maxLength: 5 }), fc.option(fc.integer({ min: 8, max: 12 })), (rows, padTo) => {
+        const encodings = rows.map((row) => ({ ids: row, types: row.map((id) => id % 2) }));
+        const batch = padBatch(encodings, 5, padTo ?? undefined);
+        expect(batch.tokens).toBe(padTo ?? Math.max(0, ...rows.map((row) => row.length)));
+        for (const [index, row] of rows.entries()) {
+          const [start, end] = [index * batch.tokens, (index + 1) * batch.tokens];
+          const padding = batch.tokens - row.length;
+          expect([...batch.ids.subarray(start, end)].map(Number)).toEqual([...row, ...Array(padding).fill(5)]);
+          expect(batch.mask.subarray(start, end).reduce((sum, value) => sum + value, 0n)).toBe(BigInt(row.length));
+          expect([...batch.mask.subarray(start, start + row.length)].every((value) => value === 1n)).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it('refuses encodings longer than asked for', () => {
+    expect(() => padBatch([{ ids: [1, 2, 3], types: [0, 0, 0] }], 0, 2)).toThrow('padTo: expected at least 3, got 2');
+  });
+});
+
+describe('loadTokenizer', () => {
+  it('takes vocab.txt for an uncased BERT vocabulary', async () => {
+    await writeFile(join(folder, 'vocab.txt'), `${parity.vocabulary.join('\n')}\n`);
+    const loaded = await loadTokenizer(folder);
+    expect(loaded.json).toEqual(tokenizer.json);
+    expect(loaded).toMatchObject({ vocabularySize: 140, padId: 0, unknownId: 1, maskId: 4, isLowerCase: true });
+  });
+
+  it.each([
+    ['is no JSON', '{"model"'],
+    ['is no object', '[]'],
+    ['has no model', '{}'],
+    ['has another model', JSON.stringify({ ...wordPieceTokenizer(parity.vocabulary), model: { type: 'Telepathy' } })],
+    [
+      'has no special tokens',
+      JSON.stringify({ ...learnVocabulary([], 9), added_tokens: [], model: { type: 'WordPiece', vocab: { a: 0 } } }),
+    ],
+    ['adds none', JSON.stringify({ ...learnVocabulary([], 9), post_processor: null })],
+  ])('says which file %s', async (_, content) => {
+    const path = join(folder, 'tokenizer.json');
+    await writeFile(path, content);
+    const error = await loadTokenizer(folder).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({ where: path });
+    await rm(path);
+  });
+
+  it('says what a folder without a tokenizer lacks', async () => {
+    await expect(loadTokenizer(join(folder, 'none'))).rejects.toThrow(
+      'expected tokenizer.json or vocab.txt, got neither',
+    );
+  });
+
+  const bert = join(process.env.PRUMUX_DATA ?? join(import.meta.dirname, '../../../shared/data'), 'bert-uncased');
+  it.runIf(existsSync(bert))("loads BERT's own vocabulary, from either file alike", async () => {
+    const loaded = await loadTokenizer(bert);
+    expect(loaded.vocabularySize).toBe(30522);
+    // Ids from the Rust tokenizers 0.23.2 with the same tokenizer.json.
+    expect(loaded.encode('Hello, World!').ids).toEqual([101, 7592, 1010, 2088, 999, 102]);
+    expect(loaded.encode('unaffable').ids).toEqual([101, 14477, 20961, 3468, 102]);
+  });
+  if (!existsSync(bert)) process.stderr.write(`skipped: BERT's own vocabulary, as ${bert} is not there\n`);
+});

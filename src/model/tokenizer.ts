@@ -1,0 +1,157 @@
+/**
+ * Texts to token ids, with the truncation and padding that `@huggingface/tokenizers` leaves to its callers. Both follow
+ * Hugging Face's Rust tokenizers, the code that BERT checkpoints were trained with.
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError, ConfigError } from '../base/index.ts';
+import { readJsonObject } from './json-file.ts';
+import { type TokenizerStages, tokenizerStages } from './tokenizer-library.ts';
+import { wordPieceTokenizer } from './vocabulary.ts';
+
+/** One text, or one pair of texts, as token ids with the special tokens, and the segment of each token. */
+export interface Encoding {
+  readonly ids: readonly number[];
+  readonly types: readonly number[];
+}
+
+export interface Tokenizer {
+  /** One more than the highest id. */
+  readonly vocabularySize: number;
+  readonly padId: number;
+  readonly unknownId: number;
+  readonly maskId: number;
+  readonly isLowerCase: boolean;
+  /** The content of `tokenizer.json`, to be written as it is. */
+  readonly json: object;
+  /**
+   * At most `maxTokens` tokens, special ones included; of a pair the longer text is cut first. Throws a ConfigError where
+   * not even the special tokens have room.
+   */
+  encode(text: string, pair?: string, maxTokens?: number): Encoding;
+}
+
+/** Encodings as one padded block, `[rows, tokens]` row-major, as the model takes it. */
+export interface TokenBatch {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly ids: BigInt64Array;
+  /** 1 for a token, 0 for padding. */
+  readonly mask: BigInt64Array;
+  readonly types: BigInt64Array;
+}
+
+/**
+ * The tokenizer of a model folder: its `tokenizer.json`, or an uncased BERT tokenizer over its `vocab.txt`. Throws a
+ * CheckpointError where there is neither, or where it cannot be read.
+ */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const path = join(folder, 'tokenizer.json');
+  if (existsSync(path)) {
+    const configPath = join(folder, 'tokenizer_config.json');
+    const config = existsSync(configPath) ? await readJsonObject(configPath) : {};
+    return tokenizerOf(await readJsonObject(path), config, path);
+  }
+  const vocabularyPath = join(folder, 'vocab.txt');
+  if (!existsSync(vocabularyPath)) {
+    throw new CheckpointError(folder, { expected: 'tokenizer.json or vocab.txt', got: 'neither' });
+  }
+  const lines = (await readFile(vocabularyPath, 'utf8')).split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  return tokenizerOf(wordPieceTokenizer(lines), {}, vocabularyPath);
+}
+
+/** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */
+export function tokenizerOf(json: object, config: object = {}, where = 'tokenizer.json'): Tokenizer {
+  const stages = tokenizerStages(json, config, where);
+  const specialId = (token: string): number => {
+    const id = stages.idOf(token);
+    if (id !== undefined) return id;
+    throw new CheckpointError(where, { expected: `the special token ${token} in the vocabulary`, got: 'none' });
+  };
+  const unknownId = specialId('[UNK]');
+  return {
+    vocabularySize: stages.vocabularySize,
+    padId: specialId('[PAD]'),
+    unknownId,
+    maskId: specialId('[MASK]'),
+    isLowerCase: stages.isLowerCase,
+    json,
+    encode(text, pair, maxTokens) {
+      const { tokens, types } = stages.withSpecialTokens(...splitWithin(stages, text, pair, maxTokens));
+      return { ids: tokens.map((token) => stages.idOf(token) ?? unknownId), types };
+    },
+  };
+}
+
+type TokenPair = readonly [first: string[], second: string[] | null];
+
+/** The tokens of a text or a pair, cut so that with the special tokens there are at most `maxTokens`. */
+function splitWithin(stages: TokenizerStages, text: string, pair: string | undefined, maxTokens = Infinity): TokenPair {
+  const added = stages.withSpecialTokens([], pair === undefined ? null : []).tokens.length;
+  if (maxTokens < added) {
+    const expected = `at least ${added}, the number of special tokens`;
+    throw new ConfigError('maxTokens', { expected, got: String(maxTokens) });
+  }
+  const room = maxTokens - added;
+  const first = splitStart(stages, text, maxTokens);
+  if (pair === undefined) return [first.slice(0, room), null];
+  const second = splitStart(stages, pair, maxTokens);
+  const [keptFirst, keptSecond] = longestFirst(first.length, second.length, room);
+  return [first.slice(0, keptFirst), second.slice(0, keptSecond)];
+}
+
+/** Characters looked at first for one token; English has about 5 to a token. */
+const CHARACTERS_PER_TOKEN = 16;
+
+/**
+ * The first `most` tokens of a text. A megabyte of text is not split to its end (10 s for one of long words) where 128 tokens
+ * are wanted.
+ */
+function splitStart(stages: TokenizerStages, text: string, most: number): string[] {
+  const step = CHARACTERS_PER_TOKEN * most;
+  if (!stages.isCutAtBlanks || text.length <= step) return stages.split(text).slice(0, most);
+  const tokens: string[] = [];
+  for (let start = 0; start < text.length && tokens.length < most; ) {
+    const blank = text.indexOf(' ', start + step);
+    const end = blank === -1 ? text.length : blank;
+    for (const token of stages.split(text.slice(start, end))) tokens.push(token);
+    start = end;
+  }
+  return tokens.slice(0, most);
+}
+
+/**
+ * How much of each of two texts stays: the longer one is cut down to the shorter, then both evenly, and an odd token goes
+ * to the one that was longer, of equals to the second. As in Hugging Face's tokenizers, src/utils/truncation.rs, where as
+ * here either text has been cut to `maxTokens` before.
+ */
+function longestFirst(first: number, second: number, room: number): [first: number, second: number] {
+  if (first + second <= room) return [first, second];
+  const shorter = Math.min(first, second);
+  const half = Math.floor(room / 2);
+  const [ofShorter, ofLonger] = shorter <= half ? [shorter, room - shorter] : [half, room - half];
+  return first <= second ? [ofShorter, ofLonger] : [ofLonger, ofShorter];
+}
+
+/**
+ * Encodings side by side, padded to the longest, or to `padTo` tokens: so may a bucket of a compiled graph ask. Throws a
+ * ConfigError where one is longer than `padTo`.
+ */
+export function padBatch(encodings: readonly Encoding[], padId: number, padTo?: number): TokenBatch {
+  const rows = encodings.length;
+  const longest = encodings.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  const tokens = padTo ?? longest;
+  if (longest > tokens) throw new ConfigError('padTo', { expected: `at least ${longest}`, got: String(tokens) });
+  const ids = new BigInt64Array(rows * tokens).fill(BigInt(padId));
+  const mask = new BigInt64Array(rows * tokens);
+  const types = new BigInt64Array(rows * tokens);
+  for (const [row, encoding] of encodings.entries()) {
+    const start = row * tokens;
+    ids.set(encoding.ids.map(BigInt), start);
+    types.set(encoding.types.map(BigInt), start);
+    mask.fill(1n, start, start + encoding.ids.length);
+  }
+  return { rows, tokens, ids, mask, types };
+}

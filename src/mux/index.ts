@@ -1,0 +1,4 @@
+/** Data multiplexing: N inputs in one forward pass. */
+export { classifier, FROZEN, initialModel, instancesOf, modelShapes } from './classifier.ts';
+export * from './demultiplexer.ts';
+export * from './multiplexer.ts';

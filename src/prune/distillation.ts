@@ -1,0 +1,27 @@
+/**
+ * Learning from the teacher's logits.
+ * Paper: Structured Pruning Learns Compact and Accurate Models (CoFi; Xia et al. 2022), section 3.2 - https://arxiv.org/abs/2204.00408
+ */
+import { logSoftmax, mul, type Node, reduceSum, softmax, sub, weightedMean } from '../graph/index.ts';
+
+/** Softness of both distributions, as published. */
+export const DISTILLATION_TEMPERATURE = 2;
+
+export interface LogitDistillation {
+  /** [R, C] */
+  readonly student: Node;
+  /** [R, C] */
+  readonly teacher: Node;
+  /** What each row counts, [R]; 0 for rows that only fill a group. Not all zero. */
+  readonly rowWeights: Node;
+  readonly temperature?: number;
+}
+
+/** τ² Σ w KL(softmax(z_teacher / τ) ‖ softmax(z_student / τ)) / Σ w: a scalar; the factor keeps gradients alike for every τ. */
+export function logitDistillation(options: LogitDistillation): Node {
+  const { student, teacher, rowWeights, temperature = DISTILLATION_TEMPERATURE } = options;
+  const softened = mul(teacher, 1 / temperature);
+  const gap = sub(logSoftmax(softened), logSoftmax(mul(student, 1 / temperature)));
+  const divergence = reduceSum(mul(softmax(softened), gap), [1]);
+  return mul(weightedMean(divergence, rowWeights), temperature ** 2);
+}

@@ -1,0 +1,58 @@
+/** Decisions worked out by hand from papers.md 5.2: P(z > 0) is 0.832 at logAlpha 0, 0.998 and 0.047 at the clamp. */
+import { expect, it } from 'vitest';
+import { type FloatTensor, float32, parameterOf } from '../base/index.ts';
+import { type EncoderConfig, presetConfig } from '../model/index.ts';
+import { gateName, gateShapes, initialLogAlpha, LOG_ALPHA_LIMIT } from './gates.ts';
+import { gateTensors, hardGates, keptByGates } from './hard-gates.ts';
+
+const OPEN = LOG_ALPHA_LIMIT;
+const SHUT = -LOG_ALPHA_LIMIT;
+const config: EncoderConfig = {
+  ...presetConfig('tiny'),
+  hiddenSize: 6,
+  headSize: 2,
+  layers: [
+    { heads: 3, intermediateSize: 4 },
+    { heads: 3, intermediateSize: 4 },
+  ],
+};
+
+const logAlpha = new Map<string, FloatTensor>([
+  [gateName('hidden'), float32([OPEN, SHUT, OPEN, OPEN, SHUT, OPEN], [6])],
+  [gateName('attention'), float32([OPEN, OPEN], [2])],
+  [gateName('heads'), float32([SHUT, OPEN, OPEN, SHUT, SHUT, SHUT], [2, 3])],
+  [gateName('ffn'), float32([OPEN, SHUT], [2])],
+  // Four units at 0: 3.33 are expected to be open, so three are kept, the first of equals.
+  [gateName('intermediate'), float32([0, 0, 0, 0, OPEN, OPEN, OPEN, OPEN], [2, 4])],
+]);
+
+it('keeps as many of each as are expected to be open, the largest first', () => {
+  expect(hardGates(config, logAlpha)).toEqual({
+    hidden: [0, 2, 3, 5],
+    layers: [
+      { heads: [1, 2], intermediate: [0, 1, 2] },
+      { heads: [], intermediate: [] },
+    ],
+  });
+});
+
+it('always keeps a hidden dimension', () => {
+  const shut = new Map(logAlpha).set(gateName('hidden'), float32([-4.5, SHUT, -4, SHUT, SHUT, SHUT], [6]));
+  expect(hardGates(config, shut).hidden).toEqual([2]);
+});
+
+it('keeps everything at an open start', () => {
+  const { hidden, layers } = hardGates(config, initialLogAlpha(config, 1, { openUnits: true }));
+  expect([hidden.length, ...layers.flatMap((layer) => [layer.heads.length, layer.intermediate.length])]).toEqual([
+    6, 3, 4, 3, 4,
+  ]);
+});
+
+it('gives gates of 0 and 1 that keep the same', () => {
+  const gates = hardGates(config, logAlpha);
+  const tensors = gateTensors(config, gates);
+  expect(new Map(Array.from(tensors, ([name, { shape }]) => [name, shape]))).toEqual(gateShapes(config, 'hard'));
+  expect([...parameterOf(tensors, 'gates.hard.heads').data]).toEqual([0, 1, 1, 0, 0, 0]);
+  expect([...parameterOf(tensors, 'gates.hard.attention').data]).toEqual([1, 0]);
+  expect(keptByGates(config, tensors)).toEqual(gates);
+});

@@ -1,0 +1,88 @@
+/**
+ * The decision at the end of pruning: what is kept and what is cut.
+ * Paper: Structured Pruning Learns Compact and Accurate Models (CoFi; Xia et al. 2022), appendix A - https://arxiv.org/abs/2204.00408
+ */
+import { type FloatTensor, float32, type ParameterTree, parameterOf } from '../base/index.ts';
+import type { EncoderConfig, KeptStructure } from '../model/index.ts';
+import { type GateFamily, gateName, gateShapes, keepProbabilityOf } from './gates.ts';
+
+/** Ascending indices of what is kept. A sub-layer that goes as a whole keeps no heads (no units). */
+export type HardGates = KeptStructure;
+
+/** The row of one layer in [L, n]. */
+function rowOf({ shape, data }: FloatTensor, at: number): Float32Array {
+  const width = shape[1] ?? 1;
+  return data.subarray(at * width, (at + 1) * width);
+}
+
+const openIndices = (gates: Float32Array): number[] => [...gates.keys()].filter((at) => (gates[at] ?? 0) > 0);
+
+/** 1 for as many of the largest logAlpha as are expected to be open, rounded; the first of equals. At least `least` of them. */
+function decide(logAlpha: Float32Array, least = 0): Float32Array {
+  const expected = logAlpha.reduce((sum, value) => sum + keepProbabilityOf(value), 0);
+  const ranked = [...logAlpha.keys()].sort((a, b) => (logAlpha[b] ?? 0) - (logAlpha[a] ?? 0));
+  const gates = new Float32Array(logAlpha.length);
+  for (const at of ranked.slice(0, Math.max(least, Math.round(expected)))) gates[at] = 1;
+  return gates;
+}
+
+/** What gates of 0 and 1 (names of `gateTensors`) keep. */
+export function keptByGates({ layers }: EncoderConfig, gates: ParameterTree): HardGates {
+  const of = (family: GateFamily): FloatTensor => parameterOf(gates, gateName(family, 'hard'));
+  const partsOf = (layer: GateFamily, parts: GateFamily, at: number): number[] =>
+    (of(layer).data[at] ?? 0) > 0 ? openIndices(rowOf(of(parts), at)) : [];
+  return {
+    hidden: openIndices(of('hidden').data),
+    layers: layers.map((_, at) => ({
+      heads: partsOf('attention', 'heads', at),
+      intermediate: partsOf('ffn', 'intermediate', at),
+    })),
+  };
+}
+
+/**
+ * Of each family (heads and units: of each layer), as many as are expected to be open are kept, those of the largest logAlpha; of hidden
+ * dimensions at least one.
+ * Departs from the paper: kept gates become 1, where the published evaluation leaves them at up to 0.996; so slicing is exact.
+ */
+export function hardGates(config: EncoderConfig, logAlpha: ParameterTree): HardGates {
+  const shapes = gateShapes(config);
+  const decided = (family: GateFamily, least = 0): [string, FloatTensor] => {
+    const { data, shape } = parameterOf(logAlpha, gateName(family));
+    const gates = new Float32Array(data.length);
+    const width = shapes.get(gateName(family))?.at(-1) ?? 1;
+    for (let row = 0; row < data.length; row += width) gates.set(decide(data.subarray(row, row + width), least), row);
+    return [gateName(family, 'hard'), float32(gates, shape)];
+  };
+  const wholes = [decided('hidden', 1), decided('attention'), decided('ffn')];
+  return keptByGates(config, new Map([...wholes, decided('heads'), decided('intermediate')]));
+}
+
+/** Gates of 0 and 1 for the gated graph: hidden [D], attention [L], heads [L, H], ffn [L], intermediate [L, F]. */
+export function gateTensors(config: EncoderConfig, { hidden, layers }: HardGates): ParameterTree {
+  const open: Record<GateFamily, readonly (readonly number[])[]> = {
+    hidden: [hidden],
+    attention: [layers.flatMap(({ heads }, at) => (heads.length > 0 ? [at] : []))],
+    heads: layers.map(({ heads }) => heads),
+    ffn: [layers.flatMap(({ intermediate }, at) => (intermediate.length > 0 ? [at] : []))],
+    intermediate: layers.map(({ intermediate }) => intermediate),
+  };
+  const families = Object.keys(open) as GateFamily[];
+  const shapes = gateShapes(config, 'hard');
+  return new Map(
+    families.map((family) => {
+      const name = gateName(family, 'hard');
+      return [name, ones(shapes.get(name) ?? [], open[family])];
+    }),
+  );
+}
+
+/** 1 at the given indices of each row, 0 elsewhere. */
+function ones(shape: readonly number[], rows: readonly (readonly number[])[]): FloatTensor {
+  const width = shape.at(-1) ?? 1;
+  const gates = new Float32Array(rows.length * width);
+  rows.forEach((indices, row) => {
+    for (const at of indices) gates[row * width + at] = 1;
+  });
+  return float32(gates, shape);
+}

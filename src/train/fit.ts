@@ -1,0 +1,161 @@
+/**
+ * The training loop. A phase is a value that says what is trained, on what and for how long; `fit` runs one and yields a report per
+ * step. Progress bars, checkpoints and learning curves are consumers of the reports and live elsewhere.
+ */
+import type { FloatTensor, Tensor } from '../base/index.ts';
+import { input, type Node, type SiteHandler } from '../graph/index.ts';
+import type { BatchPlan } from '../infer/index.ts';
+import { type Parameters, type TokenInputs, tokenInputs } from '../model/index.ts';
+import type { Placement } from '../runtime/index.ts';
+import type { ParameterGroup } from './adamw.ts';
+import { Dropout, dropoutPool } from './dropout.ts';
+import { type EncodedSet, trainingFeeds } from './encoded-set.ts';
+import { planEpoch } from './epoch.ts';
+import { type CompiledStep, compileStep, type Objective, type TrainState } from './step.ts';
+
+/** The nodes of one training batch of R rows and T tokens. */
+export interface BatchNodes {
+  readonly inputs: TokenInputs;
+  /** [R] int64 */
+  readonly labels: Node;
+  /** 1 for rows that count, 0 for fillers: [R] */
+  readonly weights: Node;
+  /** Logits of the teacher, for phases that have one: [R, C] */
+  readonly teacherLogits: (classes: number) => Node;
+}
+
+/** A stretch of training with one objective. */
+export interface Phase {
+  readonly name: string;
+  readonly epochs: number;
+  /** Rows per batch: groups times instances. */
+  readonly rows: number;
+  readonly maxTokens: number;
+  /** Share of the steps over which the rate climbs to its full height; it then falls linearly to 0. */
+  readonly warmup: number;
+  readonly dropout: number;
+  readonly groups: readonly ParameterGroup[];
+  /** Parameters that are read but not trained. */
+  readonly frozen: ReadonlyMap<string, FloatTensor>;
+  /** The teacher's logits for every example: [n, C]. */
+  readonly teacherLogits?: FloatTensor;
+  /** `dropout` is to be attached to what trains, after everything else. */
+  readonly objective: (batch: BatchNodes, parameters: Parameters, dropout: SiteHandler) => Objective;
+  /** More inputs of the graph that change with the step. */
+  readonly feeds?: (step: number, steps: number) => Readonly<Record<string, Tensor>>;
+  /** Called after every step with the state that it left, for constraints on parameters. */
+  readonly constrain?: (state: TrainState) => void;
+}
+
+export interface FitOptions {
+  readonly seed: number;
+  readonly placement: Placement;
+  /** Steps that are done already; the state must be the one they left. */
+  readonly done?: number;
+}
+
+/** One step, seen from outside. */
+export interface StepReport {
+  readonly phase: string;
+  /** From 1. */
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Rows that counted. */
+  readonly examples: number;
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/** Linear warm-up to 1, then linear decay to 0. */
+export function schedule(step: number, steps: number, warmup: number): number {
+  const rising = Math.round(warmup * steps);
+  return step <= rising ? step / rising : Math.max(0, (steps - step + 1) / (steps - rising));
+}
+
+/** A step compiled for one shape, with its dropout. */
+interface ShapedStep {
+  readonly compiled: CompiledStep;
+  readonly dropout: Dropout;
+}
+
+async function compileFor(phase: Phase, plan: BatchPlan, state: TrainState, placement: Placement): Promise<ShapedStep> {
+  const R = plan.examples.length;
+  const dropout = new Dropout();
+  const batch: BatchNodes = {
+    inputs: tokenInputs(R, plan.tokens),
+    labels: input('batch.labels', [R], 'int64'),
+    weights: input('batch.weights', [R]),
+    teacherLogits: (classes) => input('batch.teacherLogits', [R, classes]),
+  };
+  const handler: SiteHandler = phase.dropout > 0 ? dropout.handler : () => undefined;
+  const compiled = await compileStep(
+    {
+      trained: state.parameters,
+      frozen: phase.frozen,
+      groups: phase.groups,
+      objective: (parameters) => phase.objective(batch, parameters, handler),
+    },
+    placement,
+  );
+  return { compiled, dropout };
+}
+
+/** How many steps a phase takes. */
+export function countSteps(phase: Phase, set: EncodedSet): number {
+  return Math.ceil(phase.epochs * planEpoch(set.lengths, phase, 0, 0).length);
+}
+
+/** Runs a phase from `done` to its end, overwriting the state step by step. */
+export async function* fit(
+  phase: Phase,
+  set: EncodedSet,
+  state: TrainState,
+  options: FitOptions,
+): AsyncGenerator<StepReport> {
+  const { seed, placement, done = 0 } = options;
+  const steps = countSteps(phase, set);
+  const shapes = new Map<number, ShapedStep>();
+  let pool = dropoutPool(phase.dropout, seed, 0);
+  let epoch = -1;
+  let plans: readonly BatchPlan[] = [];
+  for (let step = done + 1; step <= steps; step++) {
+    const start = performance.now();
+    const perEpoch = plans.length > 0 ? plans.length : planEpoch(set.lengths, phase, seed, 0).length;
+    if (Math.floor((step - 1) / perEpoch) !== epoch) {
+      epoch = Math.floor((step - 1) / perEpoch);
+      plans = planEpoch(set.lengths, phase, seed, epoch);
+    }
+    const plan = plans[(step - 1) % perEpoch] as BatchPlan;
+    const shaped = shapes.get(plan.tokens) ?? (await compileFor(phase, plan, state, placement));
+    shapes.set(plan.tokens, shaped);
+    if (shaped.dropout.poolSize > pool.data.length) pool = dropoutPool(phase.dropout, seed, shaped.dropout.poolSize);
+    const feeds = {
+      ...trainingFeeds(set, plan, phase.teacherLogits),
+      ...shaped.dropout.offsets(seed, step),
+      'dropout.pool': pool,
+      ...phase.feeds?.(step, steps),
+    };
+    const { loss = Number.NaN, ...metrics } = await shaped.compiled.run(
+      state,
+      feeds,
+      schedule(step, steps, phase.warmup),
+      step,
+    );
+    phase.constrain?.(state);
+    const examples = plan.weights.filter((weight) => weight === 1).length;
+    const seconds = (performance.now() - start) / 1000;
+    yield {
+      phase: phase.name,
+      step,
+      steps,
+      loss,
+      metrics,
+      examples,
+      tokens: plan.examples.length * plan.tokens,
+      seconds,
+    };
+  }
+  for (const { compiled } of shapes.values()) await compiled.close();
+}
