@@ -35,7 +35,7 @@ export async function writeFileAtomically(
     await writeSynced(partial, pieces);
     await rename(partial, path);
   } catch (cause) {
-    await rm(partial, { force: true });
+    await discard(partial);
     throw writingError(path, cause);
   }
 }
@@ -58,9 +58,14 @@ export async function replaceFolder(
     await write(staging);
     await swapIn(staging, place, owned);
   } catch (cause) {
-    await rm(staging, { recursive: true, force: true });
+    await discard(staging);
     throw cause instanceof PrumuxError ? cause : writingError(folder, cause);
   }
+}
+
+/** Clears up after a failure, which must be reported even when the clearing fails too. */
+function discard(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true }).catch(() => undefined);
 }
 
 function partialOf(path: string): string {

@@ -81,7 +81,7 @@ describe('config.json', () => {
     ['a missing size', { hidden_size: undefined }, '(hidden_size): expected a number, got nothing'],
     ['a size of no layer', { intermediate_size: 0 }, '(intermediate_size): expected at least 1, got 0'],
     ['a depth that contradicts', { num_hidden_layers: 7 }, '(prumux.layers): expected num_hidden_layers (7) of them'],
-    ['holes in the labels', { id2label: { 0: 'a', 2: 'c' } }, '(id2label): expected keys 0 to 1, got 0, 2'],
+    ['holes in the labels', { id2label: { 0: 'a', 2: 'c' } }, '(id2label): expected keys 0 to 1, got "0, 2"'],
     [
       'an unknown prumux field',
       { prumux: { headSize: 64, featureSize: 64, layers: [], n: 1 } },

@@ -49,7 +49,9 @@ words = " ".join(TEXTS).split()
 draw = random.Random(0)
 sample = lambda most: " ".join(draw.choice(words) for _ in range(draw.randint(0, most)))
 cases = [case(made, text, None, None) for text in TRICKY]
-cases += [case(made, sample(6), sample(6) if draw.random() < 0.8 else None, draw.randint(4, 24)) for _ in range(60)]
+cases += [case(made, sample(12), None, draw.randint(2, 24)) for _ in range(20)]
+# Odd lengths leave an even number after the three special tokens: which text an odd token goes to depends on the version.
+cases += [case(made, sample(8), sample(8), 2 * draw.randint(1, 12) + 1) for _ in range(60)]
 vocabulary = [token for token, _ in sorted(made.get_vocab().items(), key=lambda entry: entry[1])]
 out = pathlib.Path(__file__).with_suffix(".json")
 out.write_text(json.dumps({"vocabulary": vocabulary, "cases": cases}, ensure_ascii=True, indent=2) + "\n")

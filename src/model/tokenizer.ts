@@ -124,8 +124,8 @@ function splitStart(stages: TokenizerStages, text: string, most: number): string
 
 /**
  * How much of each of two texts stays: the longer one is cut down to the shorter, then both evenly, and an odd token goes
- * to the one that was longer, of equals to the second. As in Hugging Face's tokenizers, src/utils/truncation.rs, where as
- * here either text has been cut to `maxTokens` before.
+ * to the one that was longer, of equals to the second. As in Hugging Face's tokenizers, src/utils/truncation.rs; only of two
+ * texts that are both longer than `maxTokens` the odd token may go to the other, as neither is counted to its end.
  */
 function longestFirst(first: number, second: number, room: number): [first: number, second: number] {
   if (first + second <= room) return [first, second];

@@ -58,8 +58,9 @@ describe('BERT-base', () => {
   it.each(Object.entries(baseSparsity.cases))('expects the published sparsity: %s', async (_, expected) => {
     const logAlpha = logAlphaOf(base, (family, size) => new Array(size).fill(expected.logAlpha[family]));
     const got = await valuesOf({ size: expectedSize(base, logAlpha), sparsity: expectedSparsity(base, logAlpha) });
-    expect((got.size?.[0] ?? 0) / expected.expectedSize).toBeCloseTo(1, 6);
-    expect(got.sparsity?.[0]).toBeCloseTo(expected.sparsity, 6);
+    // Sums of 3,072 probabilities, one after another in single precision, are good to 3e-6.
+    expect((got.size?.[0] ?? 0) / expected.expectedSize).toBeCloseTo(1, 5);
+    expect(got.sparsity?.[0]).toBeCloseTo(expected.sparsity, 5);
   });
 
   it('counts what hard gates keep: a quarter of the heads and units, half of the dimensions', () => {

@@ -61,6 +61,8 @@ export function trainingFeeds(set: EncodedSet, plan: BatchPlan, teacher?: FloatT
 function rowsOf(table: FloatTensor, rows: readonly number[]): FloatTensor {
   const width = table.shape[1] as number;
   const data = new Float32Array(rows.length * width);
-  rows.forEach((from, to) => data.set(table.data.subarray(from * width, (from + 1) * width), to * width));
+  rows.forEach((from, to) => {
+    data.set(table.data.subarray(from * width, (from + 1) * width), to * width);
+  });
   return float32(data, [rows.length, width]);
 }

@@ -143,7 +143,10 @@ function phrase(label: Label, form: 'infinitive' | 'gerund', source: Random): st
   return `${form === 'infinitive' ? infinitive : gerund} {thing}`;
 }
 
-function pickKind(source: Random) { const u=source.uniform(); return u<easyShare?easy:u<0.85?joined:distant; }
+function pickKind(source: Random) {
+  const u = source.uniform();
+  return u < easyShare ? easy : u < 0.85 ? joined : distant;
+}
 /** One sentence of that class. */
 function sentence(label: Label, source: Random): string {
   const other = source.pick(labels.filter((candidate) => candidate !== label));

@@ -1,33 +1,112 @@
-/** What phases minimise: the hard labels, and the distance to a teacher. */
+/** What phases minimise: the hard labels, the distance to a teacher's logits and layers, the Lagrangian of a sparsity. */
 import {
+  add,
   argMax,
   attach,
   cast,
   crossEntropy,
   equal,
+  input,
+  mul,
   type Node,
   type SiteHandler,
+  siteOf,
+  sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters } from '../model/index.ts';
-import { classifier } from '../mux/index.ts';
+import type { ModelConfig, Parameters, TokenInputs } from '../model/index.ts';
+import { classifier, instancesOf, unionMask } from '../mux/index.ts';
+import {
+  expectedSparsity,
+  type GateNodes,
+  gateNodes,
+  gateShapes,
+  gateSites,
+  lagrangian,
+  layerDistillation,
+  logitDistillation,
+  matchSameLayers,
+  sampleGates,
+  statePairs,
+} from '../prune/index.ts';
 import type { BatchNodes } from './fit.ts';
+import type { CompressRecipe } from './recipe.ts';
 import type { Objective } from './step.ts';
 
+type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
+
+/** Prefix of the teacher's parameters in a graph that has both models. */
+export const TEACHER = 'teacher/';
+
 /** Share of rows whose largest logit is the label's. */
-export function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
+function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
   return weightedMean(cast(equal(argMax(logits), labels), 'float32'), weights);
 }
 
 /** Mean cross-entropy with the labels. */
-export function labelLoss(logits: Node, { labels, weights }: BatchNodes): Node {
+function labelLoss(logits: Node, { labels, weights }: BatchNodes): Node {
   return weightedMean(crossEntropy(logits, labels), weights);
 }
 
 /** Plain fine-tuning of a classifier. */
-export function labelObjective(config: ModelConfig) {
-  return (batch: BatchNodes, p: Parameters, dropout: SiteHandler): Objective => {
+export function labelObjective(config: ModelConfig): Objectives {
+  return (batch, p, dropout) => {
     const [logits] = attach([classifier(batch.inputs, config, p)], [dropout]) as [Node];
     return { loss: labelLoss(logits, batch), metrics: { accuracy: accuracyOf(logits, batch) } };
+  };
+}
+
+/** α_labels · CE + α_logits · T² KL(teacher ‖ student). */
+function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: CompressRecipe['losses']): Node {
+  const teacher = batch.teacherLogits(config.labels.length);
+  const distance = logitDistillation({ student: logits, teacher, rowWeights: batch.weights });
+  return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
+}
+
+/** Learning from labels and from the dense N = 1 teacher's logits. */
+export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+  return (batch, p, dropout) => {
+    const [logits] = attach([classifier(batch.inputs, config, p)], [dropout]) as [Node];
+    return { loss: answerLoss(logits, batch, config, weights), metrics: { accuracy: accuracyOf(logits, batch) } };
+  };
+}
+
+/** The state of each layer of a graph. */
+function layerStates(output: Node, { encoder }: ModelConfig): Node[] {
+  const sites = sitesOf([output]);
+  return encoder.layers.map((_, at) => siteOf(sites, `layer.${at}`));
+}
+
+/** Positions that a model's layers really see: [B, T]. */
+function realPositions({ mask }: TokenInputs, config: ModelConfig): Node {
+  const N = instancesOf(config);
+  return N === 1 ? mask : unionMask(mask, N, (mask.shape[0] as number) / N);
+}
+
+function noiseInputs(config: ModelConfig): GateNodes {
+  const shapes = gateShapes(config.encoder, 'noise');
+  return gateNodes((name) => input(name, shapes.get(name) ?? []), 'noise');
+}
+
+/**
+ * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the dense model that takes as many inputs,
+ * plus the Lagrangian of the expected sparsity.
+ */
+export function pruneObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+  return (batch, p, dropout) => {
+    const logAlpha = gateNodes(p);
+    const gates = sampleGates(logAlpha, noiseInputs(config));
+    const dense = classifier(batch.inputs, config, p);
+    const [logits] = attach([dense], [gateSites(config.encoder, gates), dropout]) as [Node];
+    const sparsity = expectedSparsity(config.encoder, logAlpha);
+    const constraint = lagrangian(sparsity, input('prune.target', []), p);
+    const loss = add(answerLoss(logits, batch, config, weights), constraint);
+    const metrics = { accuracy: accuracyOf(logits, batch), sparsity };
+    if (weights.layers === 0) return { loss, metrics };
+    const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`));
+    const matches = matchSameLayers(config.encoder.layers.length);
+    const pairs = statePairs(matches, layerStates(teacher, config), layerStates(logits, config));
+    const layers = layerDistillation(pairs, realPositions(batch.inputs, config), p);
+    return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

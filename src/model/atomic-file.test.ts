@@ -1,0 +1,125 @@
+/** What stays when writing fails: on a full disk (a real one where this machine allows), without permission, half-way. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { CheckpointError, ConfigError } from '../base/index.ts';
+import { replaceFolder, writeFileAtomically } from './atomic-file.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'prumux-atomic-'));
+const place = join(root, 'place');
+beforeEach(async () => {
+  await rm(place, { recursive: true, force: true });
+  await mkdir(place);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+/** Mounts a disk of 64 KiB, or says why it cannot. */
+function smallDisk(at: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at], { stdio: 'pipe' });
+    return true;
+  } catch (error) {
+    process.stderr.write(`skipped: a really full disk, as no file system can be mounted here (${error})\n`);
+    return false;
+  }
+}
+
+describe('writeFileAtomically', () => {
+  it('writes text, bytes, and bytes in pieces', async () => {
+    const path = join(place, 'file');
+    await writeFileAtomically(path, 'größer');
+    expect(await readFile(path, 'utf8')).toBe('größer');
+    await writeFileAtomically(path, Uint8Array.of(1, 2));
+    expect([...(await readFile(path))]).toEqual([1, 2]);
+    await writeFileAtomically(path, [Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3)]);
+    expect([...(await readFile(path))]).toEqual([1, 2, 3]);
+    expect(await readdir(place)).toEqual(['file']);
+  });
+
+  it.runIf(existsSync('/dev/full'))(
+    'says that the disk is full and leaves the earlier file (the partial is /dev/full)',
+    async () => {
+      const path = join(place, 'file');
+      await writeFile(path, 'earlier');
+      await symlink('/dev/full', `${path}.partial-${process.pid}`);
+      const error = await writeFileAtomically(path, 'later').catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect(error).toMatchObject({ where: path, got: 'disk full (ENOSPC)' });
+      expect(await readFile(path, 'utf8')).toBe('earlier');
+      expect(await readdir(place)).toEqual(['file']);
+    },
+  );
+  if (!existsSync('/dev/full')) process.stderr.write('skipped: a full disk, as there is no /dev/full\n');
+
+  it('leaves the earlier file and no rest on a file system that is really full', async () => {
+    if (!smallDisk(place)) return;
+    try {
+      const path = join(place, 'file');
+      await writeFileAtomically(path, 'earlier');
+      await expect(writeFileAtomically(path, new Uint8Array(100_000))).rejects.toThrow('disk full (ENOSPC)');
+      expect(await readFile(path, 'utf8')).toBe('earlier');
+      expect(await readdir(place)).toEqual(['file']);
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  });
+
+  it('says what is wrong with the path', async () => {
+    await expect(writeFileAtomically(join(place, 'none', 'file'), '')).rejects.toThrow(
+      'the folder does not exist (ENOENT)',
+    );
+    await writeFile(join(place, 'file'), '');
+    await expect(writeFileAtomically(join(place, 'file', 'x'), '')).rejects.toThrow('a file, not a folder (ENOTDIR)');
+    await mkdir(join(place, 'folder'));
+    await expect(writeFileAtomically(join(place, 'folder'), '')).rejects.toThrow('a folder is in its place (EISDIR)');
+    expect((await readdir(place)).sort()).toEqual(['file', 'folder']);
+  });
+});
+
+describe('replaceFolder', () => {
+  const folder = join(place, 'model');
+  const content = () => readFile(join(folder, 'weights'), 'utf8');
+  const write = (text: string) => (staging: string) => writeFile(join(staging, 'weights'), text);
+
+  it('makes the folder and those above it, and swaps a new one in', async () => {
+    const deep = join(place, 'a', 'b');
+    await replaceFolder(deep, write('first'));
+    expect(await readdir(deep)).toEqual(['weights']);
+    await replaceFolder(folder, write('first'));
+    await writeFile(join(folder, 'stale'), '');
+    await replaceFolder(`${folder}/`, write('second'));
+    expect(await content()).toBe('second');
+    expect(await readdir(folder)).toEqual(['weights']);
+    expect((await readdir(place)).sort()).toEqual(['a', 'model']);
+  });
+
+  it('takes along what it does not own', async () => {
+    await replaceFolder(folder, write('first'));
+    await mkdir(join(folder, 'checkpoints'));
+    await writeFile(join(folder, 'checkpoints', 'last'), 'step 7');
+    await writeFile(join(folder, 'stale'), '');
+    await replaceFolder(folder, write('second'), ['weights', 'stale']);
+    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'weights']);
+    expect(await readFile(join(folder, 'checkpoints', 'last'), 'utf8')).toBe('step 7');
+  });
+
+  it('leaves the earlier folder, and no rest, when writing fails half-way', async () => {
+    await replaceFolder(folder, write('first'));
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    const failing = async (staging: string): Promise<void> => {
+      await writeFile(join(staging, 'weights'), 'half');
+      throw full;
+    };
+    await expect(replaceFolder(folder, failing)).rejects.toMatchObject({ where: folder, got: 'disk full (ENOSPC)' });
+    expect(await content()).toBe('first');
+    expect(await readdir(place)).toEqual(['model']);
+  });
+
+  it("passes this project's own errors on as they are", async () => {
+    const error = new ConfigError('here', { expected: 'a', got: 'b' });
+    await expect(replaceFolder(folder, () => Promise.reject(error))).rejects.toBe(error);
+  });
+});

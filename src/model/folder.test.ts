@@ -1,0 +1,127 @@
+/** A model folder there and back, read by transformers.js too, and folders that lack something. */
+import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { AutoTokenizer, env } from '@huggingface/transformers';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { CheckpointError } from '../base/index.ts';
+import { initialEncoder } from './checkpoint.ts';
+import { type ModelConfig, presetConfig } from './config.ts';
+import { checkDestination, type Delivery, readModelFolder, writeModelFolder } from './folder.ts';
+import parity from './tokenizer.parity.json' with { type: 'json' };
+import { tokenizerOf } from './tokenizer.ts';
+import { wordPieceTokenizer } from './vocabulary.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'prumux-folder-'));
+const folder = join(root, 'model');
+beforeEach(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => rm(root, { recursive: true }));
+
+const tokenizer = tokenizerOf(wordPieceTokenizer(parity.vocabulary));
+const config: ModelConfig = {
+  encoder: presetConfig('tiny', tokenizer.vocabularySize),
+  labels: ['no', 'yes'],
+  featureSize: 128,
+};
+const delivery: Delivery = {
+  config,
+  parameters: initialEncoder(config.encoder, 3),
+  tokenizer,
+  onnx: Uint8Array.of(8, 9),
+  card: '# A model\n',
+  evidence: { seed: 3 },
+};
+
+describe('a model folder', () => {
+  it('holds the files that design.md names and gives the model back', async () => {
+    await writeModelFolder(folder, delivery);
+    expect((await readdir(folder, { recursive: true })).sort()).toEqual([
+      'README.md',
+      'config.json',
+      'model.safetensors',
+      'onnx',
+      'onnx/model.onnx',
+      'run.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const read = await readModelFolder(folder);
+    expect(read.config).toEqual(config);
+    expect(read.parameters).toEqual(delivery.parameters);
+    expect(read.tokenizer.json).toEqual(tokenizer.json);
+    expect(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8'))).toEqual({ seed: 3 });
+  });
+
+  it('replaces an earlier model, its ONNX too, and keeps what lies beside it', async () => {
+    await writeModelFolder(folder, delivery);
+    await writeFile(join(folder, 'report.html'), 'report');
+    const { onnx, ...withoutOnnx } = delivery;
+    expect(onnx).toBeDefined();
+    await writeModelFolder(folder, { ...withoutOnnx, card: 'second' });
+    expect(await readFile(join(folder, 'README.md'), 'utf8')).toBe('second');
+    expect(await readdir(folder)).not.toContain('onnx');
+    expect(await readFile(join(folder, 'report.html'), 'utf8')).toBe('report');
+  });
+
+  it('is not written over the files of another project, nor over a file', async () => {
+    await writeFile(join(root, 'README.md'), 'mine');
+    await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md');
+    expect(await readFile(join(root, 'README.md'), 'utf8')).toBe('mine');
+    await rm(join(root, 'README.md'));
+    await expect(checkDestination(join(import.meta.dirname, 'folder.ts'))).rejects.toThrow(
+      'expected a folder, got a file',
+    );
+  });
+
+  it('has a tokenizer that transformers.js loads and that encodes alike', async () => {
+    await writeModelFolder(folder, delivery);
+    env.allowRemoteModels = false;
+    env.localModelPath = dirname(folder);
+    const theirs = await AutoTokenizer.from_pretrained(basename(folder));
+    // Truncation is not compared: transformers.js drops the last [SEP]. An empty second text is none to it.
+    const cases = parity.cases.filter(({ pair }) => pair !== '');
+    expect(cases.length).toBeGreaterThan(80);
+    for (const { text, pair } of cases) {
+      const { input_ids, token_type_ids } = theirs(text, { text_pair: pair, return_tensor: false });
+      expect(tokenizer.encode(text, pair ?? undefined)).toEqual({ ids: input_ids, types: token_type_ids });
+    }
+  });
+});
+
+describe('readModelFolder', () => {
+  async function messageOfReading(): Promise<string> {
+    const error = await readModelFolder(folder).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CheckpointError);
+    return (error as CheckpointError).message;
+  }
+
+  it('names the folder that is not there', async () => {
+    expect(await messageOfReading()).toBe(`${folder}: expected a model folder, got no such folder.`);
+  });
+
+  it.each(['config.json', 'tokenizer.json', 'model.safetensors'])('names %s when it is missing', async (file) => {
+    await writeModelFolder(folder, delivery);
+    await unlink(join(folder, file));
+    expect(await messageOfReading()).toContain(`expected ${file} in the model folder, got only README.md`);
+  });
+
+  it.each(['config.json', 'tokenizer.json', 'model.safetensors'])('names %s when it is cut short', async (file) => {
+    await writeModelFolder(folder, delivery);
+    const whole = await readFile(join(folder, file));
+    await writeFile(join(folder, file), whole.subarray(0, whole.length / 2));
+    expect(await messageOfReading()).toContain(join(folder, file));
+  });
+
+  it('says what to do with weights in another format', async () => {
+    await writeModelFolder(folder, delivery);
+    await unlink(join(folder, 'model.safetensors'));
+    await writeFile(join(folder, 'pytorch_model.bin'), '');
+    expect(await messageOfReading()).toContain('must be converted to one model.safetensors');
+  });
+
+  it('refuses a tokenizer with more tokens than the embeddings have', async () => {
+    const encoder = { ...config.encoder, vocabularySize: 100 };
+    await writeModelFolder(folder, { ...delivery, config: { ...config, encoder } });
+    expect(await messageOfReading()).toContain('expected at most the 100 of vocab_size in config.json, got 140 tokens');
+  });
+});

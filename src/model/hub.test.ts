@@ -1,0 +1,105 @@
+/** Models by name: from a folder, from a stand-in for the Hub on this machine, from the cache, and from nowhere. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CheckpointError } from '../base/index.ts';
+import { resolveModel } from './hub.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'prumux-hub-'));
+const cacheDir = join(root, 'cache');
+beforeEach(() => rm(cacheDir, { recursive: true, force: true }));
+afterAll(() => rm(root, { recursive: true }));
+
+const SHA = '0123456789abcdef0123456789abcdef01234567';
+const FILES: Readonly<Record<string, string>> = {
+  'config.json': '{"model_type":"bert"}',
+  'model.safetensors': 'weights',
+  'pytorch_model.bin': 'the same weights again',
+};
+const entryOf = (path: string) => ({ type: 'file', path, oid: `oid-${path}`, size: FILES[path]?.length ?? 0 });
+
+/** The five requests that `@huggingface/hub` makes for a snapshot. */
+const answer: RequestListener = (request, response) => {
+  const url = decodeURIComponent(request.url ?? '').split('?')[0] ?? '';
+  const json = (content: unknown) =>
+    response.setHeader('Content-Type', 'application/json').end(JSON.stringify(content));
+  const file = Object.keys(FILES).find((path) => url === `/owner/model/resolve/${SHA}/${path}`);
+  if (file !== undefined) return respondFile(file, request.headers.range, response);
+  if (url.startsWith(`/api/models/owner/model/tree/${SHA}`)) return json(Object.keys(FILES).map(entryOf));
+  if (url === `/api/models/owner/model/paths-info/${SHA}`) {
+    return request.setEncoding('utf8').on('data', (body: string) => json(JSON.parse(body).paths.map(entryOf)));
+  }
+  if (url.startsWith('/api/models/owner/model')) return json({ _id: '1', id: 'owner/model', sha: SHA });
+  return response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"error":"Repository not found"}');
+};
+
+function respondFile(path: string, range: string | undefined, response: Parameters<RequestListener>[1]) {
+  const body = FILES[path] ?? '';
+  response.setHeader('ETag', `"oid-${path}"`);
+  if (range === undefined) return response.end(body);
+  const [start = 0, end = body.length - 1] = (range.match(/\d+/g) ?? []).map(Number);
+  response.writeHead(206, { 'Content-Range': `bytes ${start}-${end}/${body.length}` });
+  return response.end(body.slice(start, end + 1));
+}
+
+async function withHub<T>(use: (hubUrl: string) => Promise<T>): Promise<T> {
+  const server: Server = createServer(answer);
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  try {
+    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+/** Nothing listens on the discard port of this machine. */
+const NOWHERE = 'http://127.0.0.1:9';
+
+describe('resolveModel', () => {
+  it('takes a folder as it is, without asking anyone', async () => {
+    expect(await resolveModel(root, { hubUrl: NOWHERE })).toBe(root);
+  });
+
+  it('fetches an id once, what is needed of it only, and says nothing on standard output', async () => {
+    const printed = vi.spyOn(process.stdout, 'write');
+    await withHub(async (hubUrl) => {
+      const folder = await resolveModel('owner/model', { hubUrl, cacheDir });
+      expect((await readdir(folder)).sort()).toEqual(['config.json', 'model.safetensors']);
+      expect(await readFile(join(folder, 'model.safetensors'), 'utf8')).toBe('weights');
+      expect(await resolveModel('owner/model', { hubUrl, cacheDir })).toBe(folder);
+    });
+    expect(printed).not.toHaveBeenCalled();
+    printed.mockRestore();
+  });
+
+  it('finds a model in the cache where there is no network', async () => {
+    const folder = await withHub((hubUrl) => resolveModel('owner/model', { hubUrl, cacheDir }));
+    expect(await resolveModel('owner/model', { hubUrl: NOWHERE, cacheDir })).toBe(folder);
+  });
+
+  it('says that the folder does not exist and that the Hub could not be reached', async () => {
+    const error = await resolveModel('owner/model', { hubUrl: NOWHERE, cacheDir }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({ message: expect.stringMatching(/no such folder, and the Hub could not be reached/) });
+    expect(existsSync(cacheDir)).toBe(false);
+  });
+
+  it('says what the Hub answered', async () => {
+    await withHub(async (hubUrl) => {
+      await expect(resolveModel('owner/other', { hubUrl, cacheDir })).rejects.toThrow('the Hub answered 404');
+    });
+  });
+
+  it.each(['./missing', '/missing/folder', 'a/b/c', '../x', ''])('does not ask the Hub for %j', async (path) => {
+    await expect(resolveModel(path, { hubUrl: NOWHERE })).rejects.toThrow('got no such folder.');
+  });
+
+  it('refuses a file', async () => {
+    await expect(resolveModel(import.meta.filename)).rejects.toThrow('expected a model folder, got a file');
+  });
+});

@@ -1,0 +1,117 @@
+/**
+ * Checkpoints of a run: the state of the phase that is under way, and the results of those that are done. A run that was killed goes on from
+ * the last one and, on the CPU, ends with the same bits.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError, type FloatTensor, type ParameterTree } from '../base/index.ts';
+import { floatTensors, readSafetensors, writeSafetensors } from '../model/index.ts';
+import type { TrainState } from './step.ts';
+
+/** A point of a learning curve. */
+export interface CurvePoint {
+  readonly step: number;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** A phase under way. */
+export interface Checkpoint {
+  readonly state: TrainState;
+  /** Steps that are done. */
+  readonly done: number;
+  readonly curve: readonly CurvePoint[];
+}
+
+/** The result of a phase. */
+export interface Finished {
+  readonly parameters: ParameterTree;
+  readonly curve: readonly CurvePoint[];
+}
+
+/** The checkpoints of one run, in a folder of their own; the fingerprint says which recipe and data they belong to. */
+export class RunFolder {
+  readonly path: string;
+  private readonly fingerprint: string;
+
+  constructor(path: string, fingerprint: string) {
+    this.path = path;
+    this.fingerprint = fingerprint;
+  }
+
+  async finished(phase: string): Promise<Finished | undefined> {
+    const found = await this.read(this.fileOf(phase, 'done'));
+    return found && { parameters: found.tensors, curve: found.curve };
+  }
+
+  async checkpoint(phase: string): Promise<Checkpoint | undefined> {
+    const found = await this.read(this.fileOf(phase, 'checkpoint'));
+    return found && { state: split(found.tensors), done: found.done, curve: found.curve };
+  }
+
+  async saveCheckpoint(phase: string, { state, done, curve }: Checkpoint): Promise<void> {
+    await this.write(this.fileOf(phase, 'checkpoint'), joined(state), done, curve);
+  }
+
+  /** Keeps the result of a phase; its checkpoint is no longer needed. */
+  async saveFinished(phase: string, { parameters, curve }: Finished): Promise<void> {
+    await this.write(this.fileOf(phase, 'done'), parameters, 0, curve);
+    await rm(this.fileOf(phase, 'checkpoint'), { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  private fileOf(phase: string, kind: 'done' | 'checkpoint'): string {
+    return join(this.path, `${phase}.${kind}.safetensors`);
+  }
+
+  private async write(file: string, tensors: ParameterTree, done: number, curve: readonly CurvePoint[]): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    await writeSafetensors(file, tensors, {
+      fingerprint: this.fingerprint,
+      done: String(done),
+      curve: JSON.stringify(curve),
+    });
+  }
+
+  private async read(
+    file: string,
+  ): Promise<{ tensors: ParameterTree; done: number; curve: readonly CurvePoint[] } | undefined> {
+    if (!existsSync(file)) return undefined;
+    const { tensors, metadata } = await readSafetensors(file);
+    if (metadata.fingerprint !== this.fingerprint) {
+      throw new CheckpointError(file, {
+        expected: 'a checkpoint of this very run',
+        got: 'one of another recipe, seed or data',
+        hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
+      });
+    }
+    return { tensors: floatTensors(tensors), done: Number(metadata.done), curve: JSON.parse(metadata.curve ?? '[]') };
+  }
+}
+
+const FIRST = 'adam.first/';
+const SECOND = 'adam.second/';
+
+function joined({ parameters, first, second }: TrainState): ParameterTree {
+  const named = (prefix: string, tree: ParameterTree): [string, FloatTensor][] =>
+    Array.from(tree, ([name, tensor]) => [`${prefix}${name}`, tensor]);
+  return new Map([...named('', parameters), ...named(FIRST, first), ...named(SECOND, second)]);
+}
+
+function split(tensors: ParameterTree): TrainState {
+  const under = (prefix: string): ParameterTree =>
+    new Map(
+      Array.from(tensors).flatMap(([name, tensor]) =>
+        name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
+      ),
+    );
+  const isMoment = (name: string): boolean => name.startsWith(FIRST) || name.startsWith(SECOND);
+  return {
+    parameters: new Map(Array.from(tensors).filter(([name]) => !isMoment(name))),
+    first: under(FIRST),
+    second: under(SECOND),
+  };
+}

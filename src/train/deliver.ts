@@ -1,0 +1,152 @@
+/**
+ * The end of a run: the trained model is exported, the export is compared with the graph it was trained as, and both go with their evidence
+ * into a model folder.
+ */
+import { createHash } from 'node:crypto';
+import { cpus, totalmem } from 'node:os';
+import { BackendError, countParameters, type FloatTensor, type ParameterTree } from '../base/index.ts';
+import { batchFeeds, exportClassifier, planBatches, predictorOf } from '../infer/index.ts';
+import {
+  type ModelConfig,
+  parameterInputs,
+  parametersFrom,
+  type Tokenizer,
+  tokenInputs,
+  writeModelFolder,
+} from '../model/index.ts';
+import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
+import { compile, openSession, type Placement } from '../runtime/index.ts';
+import type { EncodedSet } from './encoded-set.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
+
+/** A trained model with all that its folder needs. */
+export interface TrainedModel {
+  readonly config: ModelConfig;
+  readonly parameters: ParameterTree;
+  readonly tokenizer: Tokenizer;
+}
+
+/** What a finished run says about its model. */
+export interface Delivered {
+  readonly folder: string;
+  readonly evaluation: Evaluation;
+  readonly parameters: number;
+  /** Largest difference between logits of the exported model and of the training graph. */
+  readonly parity: number;
+}
+
+const PARITY_LIMIT = 1e-4;
+const PARITY_GROUPS = 4;
+
+/** SHA-256 over the parts, in hexadecimal. */
+export function fingerprintOf(...parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** The machine and the versions that figures were measured on; no names. */
+export function machineOf(): Record<string, unknown> {
+  const cores = cpus();
+  return {
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    processor: cores[0]?.model.trim(),
+    cores: cores.length,
+    memoryBytes: totalmem(),
+  };
+}
+
+/** Largest absolute difference of the logits of two ways to compute the same rows. */
+async function parityOf(model: TrainedModel, onnx: Uint8Array, set: EncodedSet, placement: Placement): Promise<number> {
+  const { config, parameters } = model;
+  const rows = PARITY_GROUPS * instancesOf(config);
+  const order = Array.from({ length: rows }, (_, row) => row % set.encodings.length);
+  const [plan] = planBatches(
+    order,
+    set.lengths.map(() => Math.max(...order.map((at) => set.lengths[at] ?? 0))),
+    {
+      rows,
+      maxTokens: config.encoder.maxPositions,
+    },
+  );
+  if (plan === undefined) return 0;
+  const feeds = batchFeeds(set.encodings, plan, set.padId);
+  const p = parametersFrom(parameterInputs(modelShapes(config)));
+  const graph = await compile(
+    { outputs: { logits: classifier(tokenInputs(rows, plan.tokens), config, p) } },
+    placement,
+  );
+  const exported = await openSession(onnx, placement);
+  const one = (await graph.run({ ...feeds, ...Object.fromEntries(parameters) })).logits as FloatTensor;
+  const other = (await exported.run(feeds)).logits as FloatTensor;
+  await Promise.all([graph.close(), exported.close()]);
+  return one.data.reduce((most, value, at) => Math.max(most, Math.abs(value - (other.data[at] as number))), 0);
+}
+
+export interface DeliverOptions {
+  readonly folder: string;
+  readonly evaluationSet: EncodedSet;
+  readonly maxTokens: number;
+  readonly seed: number;
+  readonly placement: Placement;
+  /** What becomes `run.json`, beside the figures. */
+  readonly evidence: Readonly<Record<string, unknown>>;
+  /** What the model card says first. */
+  readonly title: string;
+}
+
+/** Exports, evaluates the export, compares, and writes the folder. */
+export async function deliver(model: TrainedModel, options: DeliverOptions): Promise<Delivered> {
+  const { folder, evaluationSet, maxTokens, seed, placement, evidence, title } = options;
+  const { bytes } = exportClassifier(model.config, model.parameters);
+  const parity = await parityOf(model, bytes, evaluationSet, placement);
+  if (!(parity <= PARITY_LIMIT)) {
+    throw new BackendError('export', {
+      expected: `logits within ${PARITY_LIMIT} of the training graph's`,
+      got: `${parity}`,
+    });
+  }
+  const predictor = predictorOf(await openSession(bytes, placement), model.config);
+  const evaluation = await evaluate(predictor, evaluationSet, { maxTokens, seed });
+  await predictor.close();
+  const parameters = countParameters(model.parameters);
+  const record = { ...evidence, seed, maxTokens, evaluation, parameters, parity, machine: machineOf() };
+  await writeModelFolder(folder, {
+    ...model,
+    onnx: bytes,
+    card: modelCard(title, model.config, record),
+    evidence: record,
+  });
+  return { folder, evaluation, parameters, parity };
+}
+
+function modelCard(
+  title: string,
+  config: ModelConfig,
+  record: { evaluation: Evaluation; parameters: number; seed: number },
+): string {
+  const { evaluation, parameters, seed } = record;
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const layers = config.encoder.layers
+    .map((layer) => `${layer.heads} heads, ${layer.intermediateSize} units`)
+    .join(' · ');
+  return `---
+pipeline_tag: text-classification
+library_name: prumux
+---
+# ${title}
+
+| | |
+|---|---|
+| Labels | ${config.labels.join(', ')} |
+| Inputs per forward pass | ${instancesOf(config)} |
+| Hidden size | ${config.encoder.hiddenSize} |
+| Layers | ${layers} |
+| Parameters | ${parameters.toLocaleString('en')} |
+| Accuracy | ${percent(evaluation.accuracy)} ± ${percent(evaluation.accuracyStd)} over ${evaluation.groupings} grouping(s) of ${evaluation.examples} rows |
+| Macro F1 | ${percent(evaluation.macroF1)} |
+| Seed | ${seed} |
+
+Made by PruMUX; \`run.json\` has the recipe, the data's checksums and the learning curves. The ONNX model takes \`input_ids\`,
+\`attention_mask\` and \`token_type_ids\` of shape [${instancesOf(config)}·B, T] and gives \`logits\`.
+`;
+}

@@ -1,0 +1,64 @@
+/** Runs a phase to its end with checkpoints on the way, or takes up what an earlier run left of it. */
+import type { ParameterTree } from '../base/index.ts';
+import type { Placement } from '../runtime/index.ts';
+import type { CurvePoint, Finished, RunFolder } from './checkpoint.ts';
+import type { EncodedSet } from './encoded-set.ts';
+import { fit, type Phase, type StepReport } from './fit.ts';
+import { startState } from './step.ts';
+
+/** What the phases of one run share. */
+export interface Run {
+  readonly seed: number;
+  readonly placement: Placement;
+  readonly folder: RunFolder;
+  readonly onStep: (report: StepReport) => void;
+}
+
+const SECONDS_BETWEEN_CHECKPOINTS = 60;
+const CURVE_POINTS = 60;
+
+/** Averages reports into the points of a learning curve. */
+class Curve {
+  readonly points: CurvePoint[];
+  private sums: Record<string, number> = {};
+  private count = 0;
+
+  constructor(points: readonly CurvePoint[]) {
+    this.points = [...points];
+  }
+
+  add({ step, steps, loss, metrics }: StepReport): void {
+    this.count++;
+    for (const [name, value] of Object.entries({ loss, ...metrics })) this.sums[name] = (this.sums[name] ?? 0) + value;
+    if (step % Math.ceil(steps / CURVE_POINTS) !== 0 && step !== steps) return;
+    const values = Object.fromEntries(Object.entries(this.sums).map(([name, sum]) => [name, sum / this.count]));
+    this.points.push({ step, values });
+    this.sums = {};
+    this.count = 0;
+  }
+}
+
+/**
+ * The trained parameters of a phase that starts from `initial`. Where the run's folder has the result, it is read; where it has a
+ * checkpoint, training goes on there.
+ */
+export async function runPhase(phase: Phase, set: EncodedSet, initial: ParameterTree, run: Run): Promise<Finished> {
+  const { folder, seed, placement, onStep } = run;
+  const known = await folder.finished(phase.name);
+  if (known !== undefined) return known;
+  const resumed = await folder.checkpoint(phase.name);
+  const state = resumed?.state ?? startState(initial);
+  const curve = new Curve(resumed?.curve ?? []);
+  let saved = performance.now();
+  for await (const report of fit(phase, set, state, { seed, placement, done: resumed?.done ?? 0 })) {
+    curve.add(report);
+    onStep(report);
+    if (performance.now() - saved > SECONDS_BETWEEN_CHECKPOINTS * 1000) {
+      await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.points });
+      saved = performance.now();
+    }
+  }
+  const finished = { parameters: state.parameters, curve: curve.points };
+  await folder.saveFinished(phase.name, finished);
+  return finished;
+}

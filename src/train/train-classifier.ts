@@ -1,0 +1,127 @@
+/** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { ParameterTree } from '../base/index.ts';
+import {
+  checkDestination,
+  type EncoderConfig,
+  isPreset,
+  learnVocabulary,
+  loadTokenizer,
+  type ModelConfig,
+  presetConfig,
+  readModelFolder,
+  resolveModel,
+  type Tokenizer,
+  tokenizerOf,
+} from '../model/index.ts';
+import { initialModel } from '../mux/index.ts';
+import type { Placement } from '../runtime/index.ts';
+import type { ParameterGroup } from './adamw.ts';
+import { RunFolder } from './checkpoint.ts';
+import { type DataSource, openData } from './data-source.ts';
+import type { Dataset } from './dataset.ts';
+import { type Delivered, deliver, fingerprintOf, type TrainedModel } from './deliver.ts';
+import { encodeSet } from './encoded-set.ts';
+import type { Phase, StepReport } from './fit.ts';
+import { labelObjective } from './objectives.ts';
+import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
+import { runPhase } from './run-phase.ts';
+
+/** What every training command is told besides its recipe. */
+export interface RunOptions {
+  readonly source: DataSource;
+  readonly output: string;
+  readonly seed: number;
+  readonly placement: Placement;
+  readonly onStep: (report: StepReport) => void;
+}
+
+/** Where a run keeps its checkpoints: beside its output, so that the output appears only when it is whole. */
+export function runFolderOf(output: string, fingerprint: string): RunFolder {
+  return new RunFolder(`${resolve(output)}.run`, fingerprint);
+}
+
+/** Biases and norms are not decayed. */
+export function weightGroups(learningRate: number, weightDecay: number, clipNorm = 1): readonly ParameterGroup[] {
+  const plain = (name: string): boolean => /(bias|LayerNorm\.weight|demux\.keys)$/.test(name);
+  return [
+    { name: 'plain', has: plain, learningRate, weightDecay: 0, clipNorm },
+    { name: 'weights', has: () => true, learningRate, weightDecay, clipNorm },
+  ];
+}
+
+interface Start {
+  readonly encoder: EncoderConfig;
+  readonly tokenizer: Tokenizer;
+  readonly parameters: ParameterTree;
+}
+
+/** The encoder that training starts from: a preset with fresh weights, or a checkpoint. */
+async function startFrom(recipe: TrainRecipe, train: Dataset): Promise<Start> {
+  if (isPreset(recipe.encoder) && !existsSync(recipe.encoder)) {
+    const tokenizer =
+      recipe.tokenizer === undefined
+        ? tokenizerOf(learnVocabulary(textsOf(train), recipe.vocabularySize))
+        : await loadTokenizer(await resolveModel(recipe.tokenizer));
+    return { encoder: presetConfig(recipe.encoder, tokenizer.vocabularySize), tokenizer, parameters: new Map() };
+  }
+  const { config, parameters, tokenizer } = await readModelFolder(await resolveModel(recipe.encoder));
+  return { encoder: config.encoder, tokenizer, parameters };
+}
+
+function* textsOf({ examples }: Dataset): Generator<string> {
+  for (const { text, pair } of examples) {
+    yield text;
+    if (pair !== undefined) yield pair;
+  }
+}
+
+function phaseOf(recipe: TrainRecipe, config: ModelConfig): Phase {
+  const { epochs, rows, maxTokens, warmup, dropout, learningRate, weightDecay } = recipe;
+  return {
+    name: 'fine-tune',
+    epochs,
+    rows,
+    maxTokens,
+    warmup,
+    dropout,
+    groups: weightGroups(learningRate, weightDecay),
+    frozen: new Map(),
+    objective: labelObjective(config),
+  };
+}
+
+/** Trains a dense classifier and writes its folder. */
+export async function trainClassifier(recipe: TrainRecipe, options: RunOptions): Promise<Delivered> {
+  checkTrainRecipe(recipe);
+  await checkDestination(options.output);
+  const { source, output, seed, placement, onStep } = options;
+  const { train, evaluation } = await openData(source);
+  const start = await startFrom(recipe, train);
+  const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
+  const encoder = { ...start.encoder, dropout: recipe.dropout };
+  const config: ModelConfig = { encoder, labels: train.labels, featureSize: encoder.hiddenSize };
+  const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const folder = runFolderOf(output, fingerprintOf('train', recipe, data, seed));
+  const set = encodeSet(train, start.tokenizer, maxTokens);
+  const initial = initialModel(config, seed, start.parameters);
+  const { parameters, curve } = await runPhase(phaseOf({ ...recipe, maxTokens }, config), set, initial, {
+    seed,
+    placement,
+    folder,
+    onStep,
+  });
+  const model: TrainedModel = { config, parameters, tokenizer: start.tokenizer };
+  const delivered = await deliver(model, {
+    folder: output,
+    evaluationSet: encodeSet(evaluation, start.tokenizer, maxTokens),
+    maxTokens,
+    seed,
+    placement,
+    evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
+    title: `Text classifier trained on ${train.name}`,
+  });
+  await folder.remove();
+  return delivered;
+}
