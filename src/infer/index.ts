@@ -2,3 +2,5 @@
 export * from './batches.ts';
 export * from './export.ts';
 export * from './predictor.ts';
+export * from './text-classifier.ts';
+export * from './throughput.ts';

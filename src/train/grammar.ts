@@ -23,11 +23,11 @@ const easyShare = 0.3;
 
 /** The classes, and how each action is said: as an infinitive and as a gerund. */
 const actions = {
-  cancel: ['cancel|cancelling', 'call off|calling off', 'drop|dropping', 'scrap|scrapping'],
-  change: ['change|changing', 'modify|modifying', 'update|updating', 'adjust|adjusting'],
-  repeat: ['repeat|repeating', 'reorder|reordering', 'renew|renewing', 'duplicate|duplicating'],
-  return: ['return|returning', 'send back|sending back', 'give back|giving back', 'hand back|handing back'],
-  track: ['track|tracking', 'locate|locating', 'trace|tracing', 'find|finding'],
+  cancel: ['cancel|cancelling', 'call off|calling off'],
+  change: ['change|changing', 'modify|modifying'],
+  repeat: ['repeat|repeating', 'reorder|reordering'],
+  return: ['return|returning', 'send back|sending back'],
+  track: ['track|tracking', 'locate|locating'],
 } satisfies Record<string, readonly string[]>;
 
 type Label = keyof typeof actions;
@@ -35,16 +35,7 @@ const labels = Object.keys(actions) as Label[];
 
 /** Words that say nothing about the class; a rule may name other rules. */
 const rules: Readonly<Record<string, readonly string[]>> = {
-  thing: [
-    'the {adjective} {item}',
-    'my {item} order',
-    'the {adjective} {item} order',
-    'the order for the {item}',
-    'the {item} delivery',
-    'my {adjective} {item}',
-    'the {item} for my {person}',
-    'the {item} from {month}',
-  ],
+  thing: ['the {adjective} {item}', 'my {adjective} {item}', 'the {item} order'],
   item: (
     'jacket lamp sofa phone bicycle kettle carpet mirror camera printer tent guitar helmet blanket toaster ' +
     'keyboard bookshelf backpack curtain heater'
@@ -55,7 +46,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   person: 'sister brother mother father aunt uncle neighbour colleague cousin daughter son boss'.split(' '),
   month: 'january march april june july august october december'.split(' '),
   day: 'monday tuesday wednesday thursday friday saturday sunday'.split(' '),
-  hello: ['', '', '', 'hello, ', 'hi there, ', 'good morning, ', 'excuse me, ', 'sorry to bother you, ', 'dear team, '],
+  hello: ['', '', '', '', '', 'hello, ', 'hi there, '],
   end: ['', '', '', ' today', ' before {day}', ' as soon as you can', ', thank you', ' if possible', ' this week'],
   news: [
     'the weather was awful in {month}',
@@ -87,7 +78,6 @@ const wanted: readonly string[] = [
   'i want to {want}',
   'i would like to {want}',
   'do not forget to {want}',
-  'this is about {wanting}',
   'please help me with {wanting}',
   'i am all for {wanting}',
 ];
@@ -96,22 +86,19 @@ const wanted: readonly string[] = [
 const refused: readonly string[] = [
   'do not {other}',
   'please do not {other}',
-  'i never asked you to {other}',
-  'there is no need to {other}',
-  'my {person} wanted to {other}',
+  'never {other}',
+  'no need to {other}',
+  'i refuse to {other}',
   'forget about {othering}',
-  'this is not about {othering}',
-  'i am not interested in {othering}',
+  'i am against {othering}',
 ];
 
 /** How a wanted and a refused clause are put together; either may come first. */
 const joined: readonly string[] = [
   '{hello}{refused}, {wanted}{end}.',
   '{hello}{refused}, but {wanted}{end}.',
-  '{hello}{refused}, because {news}, {wanted}{end}.',
   '{hello}{wanted}, {refused}{end}.',
   '{hello}{wanted}, but {refused}{end}.',
-  '{hello}{wanted}, because {news}, {refused}{end}.',
 ];
 
 /** Constructions in which something further away than the clause decides. */
@@ -121,10 +108,6 @@ const distant: readonly string[] = [
   '{hello}i would rather {want} than {other}{end}.',
   '{hello}rather than {other}, i would {want}{end}.',
   '{hello}please {other}, no wait, {want}{end}.',
-  '{hello}i said {othering}, but i meant {wanting}{end}.',
-  '{hello}i meant {wanting}, but i said {othering}{end}.',
-  '{hello}instead of {othering}, please help me with {wanting}{end}.',
-  '{hello}please help me with {wanting} instead of {othering}{end}.',
 ];
 
 /** Replaces every `{slot}` until none is left. */

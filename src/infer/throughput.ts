@@ -1,0 +1,110 @@
+/**
+ * Throughput of classifiers side by side: the same rows through each, rounds interleaved so that a busy moment of the machine hits all,
+ * medians over rounds. Each classifier runs at the batch size that suits it best, so nobody is crippled.
+ */
+import { assert } from '../base/index.ts';
+import type { Encoding } from '../model/index.ts';
+import { instancesOf } from '../mux/index.ts';
+import type { Feeds } from '../runtime/index.ts';
+import { planBatches } from './batches.ts';
+import { batchFeeds, type Predictor } from './predictor.ts';
+
+export interface Contestant {
+  readonly name: string;
+  readonly predictor: Predictor;
+}
+
+export interface Throughput {
+  readonly name: string;
+  readonly examplesPerSecond: number;
+  /** To the first contestant. */
+  readonly ratio: number;
+  /** Groups per forward pass that ran fastest. */
+  readonly groups: number;
+  /** Examples per second of each round. */
+  readonly rounds: readonly number[];
+}
+
+export interface ThroughputOptions {
+  readonly padId: number;
+  readonly maxTokens: number;
+  readonly rounds: number;
+  /** Batch sizes to try, in rows; rounded up to whole groups. */
+  readonly rows: readonly number[];
+}
+
+export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64] } as const;
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}
+
+/** The batches of one contestant, ready to run. */
+interface Lane {
+  readonly contestant: Contestant;
+  readonly batches: readonly Feeds[];
+  readonly groups: number;
+}
+
+function laneOf(
+  contestant: Contestant,
+  encodings: readonly Encoding[],
+  groups: number,
+  options: ThroughputOptions,
+): Lane {
+  const lengths = encodings.map(({ ids }) => ids.length);
+  const rows = groups * instancesOf(contestant.predictor.config);
+  const order = encodings.map((_, at) => at);
+  const plans = planBatches(order, lengths, { rows, maxTokens: options.maxTokens });
+  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, options.padId)) };
+}
+
+async function secondsOf({ contestant, batches }: Lane): Promise<number> {
+  const start = performance.now();
+  for (const feeds of batches) await contestant.predictor.run(feeds);
+  return (performance.now() - start) / 1000;
+}
+
+/** The batch size at which a contestant is fastest; the first run of each warms up. */
+async function bestLane(
+  contestant: Contestant,
+  encodings: readonly Encoding[],
+  options: ThroughputOptions,
+): Promise<Lane> {
+  const N = instancesOf(contestant.predictor.config);
+  const sizes = [...new Set(options.rows.map((rows) => Math.max(1, Math.round(rows / N))))];
+  let best: { lane: Lane; seconds: number } | undefined;
+  for (const groups of sizes) {
+    const lane = laneOf(contestant, encodings, groups, options);
+    await secondsOf(lane);
+    const seconds = await secondsOf(lane);
+    if (best === undefined || seconds < best.seconds) best = { lane, seconds };
+  }
+  assert(best !== undefined, 'a batch size to try');
+  return best.lane;
+}
+
+/** Measures all contestants on the same rows; the first one is the baseline of the ratios. */
+export async function compareThroughput(
+  contestants: readonly Contestant[],
+  encodings: readonly Encoding[],
+  options: ThroughputOptions,
+): Promise<Throughput[]> {
+  const lanes: Lane[] = [];
+  for (const contestant of contestants) lanes.push(await bestLane(contestant, encodings, options));
+  const rates = lanes.map((): number[] => []);
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [at, lane] of lanes.entries()) rates[at]?.push(encodings.length / (await secondsOf(lane)));
+  }
+  const medians = rates.map(median);
+  return lanes.map(({ contestant, groups }, at) => ({
+    name: contestant.name,
+    groups,
+    examplesPerSecond: medians[at] as number,
+    ratio: (medians[at] as number) / (medians[0] as number),
+    rounds: rates[at] as number[],
+  }));
+}
