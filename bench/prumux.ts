@@ -22,12 +22,10 @@ const TEXTS = 80;
 /** Layers of twelve that still have a sub-layer at each density: as CoFi's models, whose high sparsities drop whole layers. */
 const ALIVE: Readonly<Record<string, number>> = { '1': 12, '0.4': 12, '0.1': 6, '0.05': 5 };
 
-/** Spreads a total over layers as evenly as whole numbers allow. */
-function spread(total: number, layers: number): number[] {
-  return Array.from(
-    { length: layers },
-    (_, at) => Math.floor(((at + 1) * total) / layers) - Math.floor((at * total) / layers),
-  );
+/** Spreads a total over layers as evenly as multiples of `unit` allow. */
+function spread(total: number, layers: number, unit = 1): number[] {
+  const upTo = (at: number): number => unit * Math.round((at * total) / (layers * unit));
+  return Array.from({ length: layers }, (_, at) => upTo(at + 1) - upTo(at));
 }
 
 function encoderOf(density: number): EncoderConfig {
@@ -35,7 +33,7 @@ function encoderOf(density: number): EncoderConfig {
   const alive = ALIVE[String(density)] ?? 12;
   const [full] = base.layers as readonly [LayerShape];
   const heads = spread(Math.round(density * base.layers.length * full.heads), alive);
-  const units = spread(Math.round(density * base.layers.length * full.intermediateSize), alive);
+  const units = spread(Math.round(density * base.layers.length * full.intermediateSize), alive, 16);
   const layers = base.layers.map((_, at) => ({ heads: heads[at] ?? 0, intermediateSize: units[at] ?? 0 }));
   return { ...base, layers };
 }

@@ -2,9 +2,8 @@
  * A second way to compute a graph: plain loops in float64, one row per primitive, nothing shared with the runtime. What ONNX Runtime
  * gives is compared with it, and gradients are compared with its central differences, which float32 would be too coarse for.
  */
-import { assert, float32, random, sizeOf, type Tensor } from '../src/base/index.ts';
-import { add, type Dim, is, mul, type Node, type OpName, reduceSum, topological } from '../src/graph/index.ts';
-import { constant } from '../src/graph/index.ts';
+import { assert, sizeOf, type Tensor } from '../src/base/index.ts';
+import { type Dim, is, type Node, type OpName, topological } from '../src/graph/index.ts';
 
 /** A tensor as numbers; a truth value is 0 or 1. */
 export interface Values {
@@ -84,7 +83,8 @@ function erf(x: number): number {
 function matmul([a, b]: readonly Values[], node: Node<'matmul'>): Values {
   const { transposeA, transposeB } = node.attributes;
   const [x, y] = [a as Values, b as Values];
-  const [m, k] = x.shape.slice(-2).sort(() => (transposeA ? -1 : 0)) as [number, number];
+  const m = x.shape.at(transposeA ? -1 : -2) as number;
+  const k = x.shape.at(transposeA ? -2 : -1) as number;
   const n = y.shape.at(transposeB ? -2 : -1) as number;
   return tabulate([...together(x.shape.slice(0, -2), y.shape.slice(0, -2)), m, n], (index) => {
     const batch = index.slice(0, -2);
@@ -100,7 +100,13 @@ function matmul([a, b]: readonly Values[], node: Node<'matmul'>): Values {
 }
 
 /** Folds the cells that a reduced axis brings together. */
-function fold(x: Values, axes: readonly number[], keep: boolean, start: number, step: (sum: number, x: number) => number): Values {
+function fold(
+  x: Values,
+  axes: readonly number[],
+  keep: boolean,
+  start: number,
+  step: (sum: number, x: number) => number,
+): Values {
   const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
   const result = tabulate(kept, () => start);
   let from = 0;
@@ -220,7 +226,8 @@ const REFERENCES: { readonly [O in OpName]: Reference<O> } = {
         ),
     );
   },
-  expand: (inputs, { attributes: { shape } }, { size }) => tabulate(shape.map(size), (index) => at(first(inputs), index)),
+  expand: (inputs, { attributes: { shape } }, { size }) =>
+    tabulate(shape.map(size), (index) => at(first(inputs), index)),
   concat: (inputs, { attributes: { axis } }) => {
     const total = sum(inputs.map(({ shape }) => shape[axis] as number));
     return tabulate(put(first(inputs).shape, axis, total), (index) => {
@@ -292,7 +299,11 @@ export function evaluate(outputs: readonly Node[], given: ValuesByName): Values[
   const order = topological(outputs);
   const symbols = bindings(order, given);
   const size = (dim: Dim): number =>
-    sizeOf(String(dim).split('*').map((part) => symbols.get(part) ?? Number(part)));
+    sizeOf(
+      String(dim)
+        .split('*')
+        .map((part) => symbols.get(part) ?? Number(part)),
+    );
   const known = new Map<Node, Values>();
   for (const node of order) {
     const reference = REFERENCES[node.op] as Reference<OpName>;
@@ -305,15 +316,6 @@ export function evaluate(outputs: readonly Node[], given: ValuesByName): Values[
     known.set(node, values);
   }
   return outputs.map((output) => known.get(output) as Values);
-}
-
-/** Σ w x with fixed random w: a scalar that every element of a result moves by an amount of its own. */
-export function projection(result: Node, shape: readonly number[]): Node {
-  const draws = random(7, 'projection');
-  const weights = Float32Array.from({ length: sizeOf(shape) }, () => draws.normal());
-  const axes = result.shape.map((_, axis) => axis);
-  const weighted = mul(result, constant(float32(weights, shape)));
-  return axes.length === 0 ? add(weighted, 0) : reduceSum(weighted, axes);
 }
 
 const STEP = 1e-4;

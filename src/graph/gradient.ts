@@ -6,6 +6,7 @@ import {
   add,
   cast,
   div,
+  equal,
   erf,
   exp,
   gather,
@@ -16,6 +17,7 @@ import {
   mul,
   neg,
   pad,
+  range,
   reduceMean,
   reduceSum,
   reshape,
@@ -94,6 +96,19 @@ function concatGradient(dy: Node, y: Node<'concat'>): readonly Node[] {
   });
 }
 
+/** Tables of at most this many rows get their gradient as a product with one-hot rows, which is faster than a scatter. */
+const FEW_ROWS = 16;
+
+/** Sums the gradients of the rows' copies. */
+function gatherGradient(dy: Node, y: Node<'gather'>): readonly Node[] {
+  const [table, indices] = two(y);
+  const rows = table.shape[0] as number;
+  if (typeof rows !== 'number' || rows > FEW_ROWS || table.shape.length !== 2) return [scatterAdd(indices, dy, rows)];
+  const count = product(indices.shape);
+  const hot = cast(equal(reshape(indices, [count, 1]), range(rows)), 'float32');
+  return [matmul(hot, reshape(dy, [count, table.shape[1] as number]), { transposeA: true })];
+}
+
 export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
   input: NO_GRADIENT,
   constant: NO_GRADIENT,
@@ -163,7 +178,7 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
   layerNormMean: NO_GRADIENT,
   layerNormInverseDeviation: NO_GRADIENT,
 
-  gather: (dy, y) => [scatterAdd(two(y)[1], dy, two(y)[0].shape[0] as number)],
+  gather: gatherGradient,
   scatterAdd: (dy, y) => [undefined, gather(dy, two(y)[0])],
   scatterRows: NO_GRADIENT,
 };

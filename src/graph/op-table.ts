@@ -241,7 +241,10 @@ export const OPS: { readonly [O in OpName]: OpDefinition<O> } = {
   },
   prefix: {
     onnx: 'Slice',
-    infer: (inputs, { size }) => ({ shape: [size, ...operand(inputs, 0).shape.slice(1)], dtype: operand(inputs, 0).dtype }),
+    infer: (inputs, { size }) => ({
+      shape: [size, ...operand(inputs, 0).shape.slice(1)],
+      dtype: operand(inputs, 0).dtype,
+    }),
   },
   window: { onnx: 'Slice', infer: (inputs, { size }) => ({ shape: [size], dtype: operand(inputs, 0).dtype }) },
 

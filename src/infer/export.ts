@@ -1,7 +1,7 @@
 /** The exported classifier: token ids in, logits out, batch and length symbolic, weights inside. */
 import type { ParameterTree } from '../base/index.ts';
 import { type Dim, product } from '../graph/index.ts';
-import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
+import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, type Wanted } from '../model/index.ts';
 import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
 import { type EmittedModel, emit } from '../runtime/index.ts';
 
@@ -9,9 +9,13 @@ import { type EmittedModel, emit } from '../runtime/index.ts';
  * The ONNX model of a classifier: `input_ids`, `attention_mask`, `token_type_ids` int64 [N*B, T] to `logits` float32 [N*B, C]. The
  * standard operators only, so that any ONNX runtime opens it.
  */
-export function exportClassifier(config: ModelConfig, parameters: ParameterTree): EmittedModel {
+export function exportClassifier(
+  config: ModelConfig,
+  parameters: ParameterTree,
+  wanted: Wanted = 'first',
+): EmittedModel {
   const rows: Dim = product([instancesOf(config), 'B']);
   const p = parametersFrom(parameterInputs(modelShapes(config)));
-  const logits = classifier(tokenInputs(rows, 'T'), config, p);
+  const logits = classifier(tokenInputs(rows, 'T'), config, p, wanted);
   return emit({ outputs: { logits }, weights: parameters });
 }

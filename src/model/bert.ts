@@ -2,12 +2,14 @@
  * The BERT encoder (Devlin et al., 2019) as graph functions: embeddings, then layers of self-attention and feed-forward, each
  * followed by a residual sum and layer normalisation. Places where techniques may attach are marked as sites; see the glossary.
  */
-import { assert } from '../base/index.ts';
+import { assert, int64 } from '../base/index.ts';
 import {
   add,
   cast,
+  constant,
   type Dim,
   dims,
+  equal,
   gather,
   gelu,
   input,
@@ -16,7 +18,6 @@ import {
   matmul,
   mul,
   type Node,
-  oneHot,
   prefix,
   product,
   reshape,
@@ -80,34 +81,51 @@ function dense(x: Node, name: string, p: Parameters): Node {
   return linear(x, p(`${name}.weight`), p(`${name}.bias`));
 }
 
-/** Adds positions and segments to vectors, normalises: [R, T, D] x [..., D] -> [R, T, D]. `name` prefixes the sites. */
-export function situate(x: Node, segments: Node, config: EncoderConfig, p: Parameters, name = 'embeddings'): Node {
+/** Adds positions and the first segment, normalises: [R, T, D] -> [R, T, D]. `name` prefixes the sites. */
+export function situate(x: Node, config: EncoderConfig, p: Parameters, name = 'embeddings'): Node {
   const { T } = dims(x, 'R T D');
-  const positions = prefix(p('bert.embeddings.position_embeddings.weight'), T);
-  const summed = add(add(x, positions), segments);
-  const normed = site(normalise(summed, 'bert.embeddings.LayerNorm', p, config), `${name}.norm`);
+  const places = add(prefix(p('bert.embeddings.position_embeddings.weight'), T), segmentOf(0, config, p)); // [T, D]
+  const normed = site(normalise(add(x, places), 'bert.embeddings.LayerNorm', p, config), `${name}.norm`);
   return site(normed, `${name}.dropout`);
 }
 
-/** Word, position and segment embeddings: [R, T] -> [R, T, D]. */
-export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
-  const words = gather(p('bert.embeddings.word_embeddings.weight'), ids);
-  // A product with one-hot rows: as many rows as there are segments, so the gradient is one too, and not a scatter.
-  const segments = matmul(oneHot(types, config.typeVocabularySize), p('bert.embeddings.token_type_embeddings.weight'));
-  return situate(words, segments, config, p);
+function segmentOf(index: number, { hiddenSize }: EncoderConfig, p: Parameters): Node {
+  return reshape(slice(p('bert.embeddings.token_type_embeddings.weight'), 0, index, index + 1), [hiddenSize]);
 }
 
-/** softmax(Q Kᵀ / √K + bias) V for every head: [B, T, D] -> [B, T, D]. */
-function attend(x: Node, bias: Node, { heads: H }: LayerShape, config: EncoderConfig, p: Parameters, at: number): Node {
-  const { B, T } = dims(x, 'B T D');
+/** x + u v, as one product of matrices with a sum: [..., n], [m, 1], [1, n] -> [..., n] */
+function addOuter(x: Node, u: Node, v: Node): Node {
+  const product = matmul(u, v);
+  return reshape(add(product, reshape(x, product.shape)), x.shape);
+}
+
+/**
+ * Word, position and segment embeddings: [R, T] -> [R, T, D]. A segment's vector is added as its difference to the first one's, which
+ * comes with the positions: that is one pass over [R, T, D] less than looking it up, and costs nothing in models of one segment.
+ */
+export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
+  const { R, T } = dims(types, 'R T');
+  let x = gather(p('bert.embeddings.word_embeddings.weight'), ids);
+  for (let segment = 1; segment < config.typeVocabularySize; segment++) {
+    const chosen = cast(equal(types, constant(int64([segment], []))), 'float32');
+    const difference = sub(segmentOf(segment, config, p), segmentOf(0, config, p));
+    x = addOuter(x, reshape(chosen, [product([R, T]), 1]), reshape(difference, [1, config.hiddenSize]));
+  }
+  return situate(x, config, p);
+}
+
+/** softmax(Q Kᵀ / √K + bias) V for every head; Q from x, K and V from all: [B, Q, D], [B, T, D] -> [B, Q, D]. */
+function attend(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
+  const { B, Q } = dims(x, 'B Q D');
   const K = config.headSize;
-  const attention = `bert.encoder.layer.${at}.attention`;
-  const project = (name: string): Node =>
-    transpose(reshape(dense(x, `${attention}.self.${name}`, p), [B, T, H, K]), [0, 2, 1, 3]);
-  const scores = matmul(mul(project('query'), 1 / Math.sqrt(K)), project('key'), { transposeB: true });
-  const weights = site(softmax(add(scores, bias)), `layer.${at}.attention.weights.dropout`);
-  const context = site(matmul(weights, project('value')), `layer.${at}.heads`); // [B, H, T, K]
-  const joined = reshape(transpose(context, [0, 2, 1, 3]), [B, T, product([H, K])]);
+  const H = layer.heads;
+  const attention = `bert.encoder.layer.${layer.at}.attention`;
+  const project = (from: Node, name: string): Node =>
+    transpose(reshape(dense(from, `${attention}.self.${name}`, p), [B, from.shape[1] as Dim, H, K]), [0, 2, 1, 3]);
+  const scores = matmul(mul(project(x, 'query'), 1 / Math.sqrt(K)), project(all, 'key'), { transposeB: true });
+  const weights = site(softmax(add(scores, bias)), `layer.${layer.at}.attention.weights.dropout`);
+  const context = site(matmul(weights, project(all, 'value')), `layer.${layer.at}.heads`); // [B, H, Q, K]
+  const joined = reshape(transpose(context, [0, 2, 1, 3]), [B, Q, product([H, K])]);
   return dense(joined, `${attention}.output.dense`, p);
 }
 
@@ -124,19 +142,37 @@ function residual(x: Node, y: Node, norm: string, name: string, config: EncoderC
   return site(normalise(add(x, output), norm, p, config), `${name}.norm`);
 }
 
-/** The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D]. */
-export function encode(embeddings: Node, bias: Node, config: EncoderConfig, p: Parameters): Node {
+interface LayerAt extends LayerShape {
+  readonly at: number;
+}
+
+/** One layer over the states x out of all: the same ones, or only the first of each row. */
+function encodeLayer(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
+  const { at } = layer;
+  const name = `bert.encoder.layer.${at}`;
+  let y = x;
+  if (layer.heads > 0) {
+    const attended = attend(x, all, bias, layer, config, p);
+    y = residual(y, attended, `${name}.attention.output.LayerNorm`, `layer.${at}.attention`, config, p);
+  }
+  if (layer.intermediateSize > 0) {
+    y = residual(y, feedForward(y, p, at), `${name}.output.LayerNorm`, `layer.${at}.ffn`, config, p);
+  }
+  return site(y, `layer.${at}`);
+}
+
+/** Which states of the last layer are wanted: classification reads the first token's only, and the rest need not be computed. */
+export type Wanted = 'all' | 'first';
+
+/** The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D], or [B, 1, D] if only the first is wanted. */
+export function encode(embeddings: Node, bias: Node, config: EncoderConfig, p: Parameters, wanted: Wanted): Node {
+  // Layers that have nothing left come after no attention: the last one with heads is where the other positions stop to matter.
+  const last = config.layers.findLastIndex(({ heads }) => heads > 0);
   let x = embeddings;
-  config.layers.forEach((layer, at) => {
-    const name = `bert.encoder.layer.${at}`;
-    if (layer.heads > 0) {
-      const y = attend(x, bias, layer, config, p, at);
-      x = residual(x, y, `${name}.attention.output.LayerNorm`, `layer.${at}.attention`, config, p);
-    }
-    if (layer.intermediateSize > 0) {
-      x = residual(x, feedForward(x, p, at), `${name}.output.LayerNorm`, `layer.${at}.ffn`, config, p);
-    }
-    x = site(x, `layer.${at}`);
+  config.layers.forEach((shape, at) => {
+    const all = x;
+    if (wanted === 'first' && at === Math.max(last, 0)) x = slice(x, 1, 0, 1);
+    x = encodeLayer(x, all, bias, { ...shape, at }, config, p);
   });
   return x;
 }

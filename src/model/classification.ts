@@ -1,6 +1,6 @@
 /** Sequence classification as Hugging Face's `BertForSequenceClassification` defines it: pooler over [CLS], then one linear layer. */
 import { linear, type Node, site, tanh } from '../graph/index.ts';
-import { attentionBias, embed, encode, firstToken, type Parameters, type TokenInputs } from './bert.ts';
+import { attentionBias, embed, encode, firstToken, type Parameters, type TokenInputs, type Wanted } from './bert.ts';
 import { type ParameterShapes, parameterShapes, poolerShapes } from './checkpoint.ts';
 import type { ModelConfig } from './config.ts';
 
@@ -22,8 +22,8 @@ export function sequenceClassifierShapes({ encoder, labels, featureSize }: Model
 }
 
 /** [R, T] -> logits [R, C] */
-export function sequenceClassifier(inputs: TokenInputs, { encoder }: ModelConfig, p: Parameters): Node {
-  const states = encode(embed(inputs, encoder, p), attentionBias(inputs.mask), encoder, p);
+export function sequenceClassifier(inputs: TokenInputs, { encoder }: ModelConfig, p: Parameters, wanted: Wanted): Node {
+  const states = encode(embed(inputs, encoder, p), attentionBias(inputs.mask), encoder, p, wanted);
   const pooled = tanh(linear(firstToken(states), p('bert.pooler.dense.weight'), p('bert.pooler.dense.bias')));
   return classify(pooled, p);
 }

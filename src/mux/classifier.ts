@@ -3,7 +3,7 @@
  * 2023, section 3; papers' formulas in the docstrings of the parts).
  */
 import { assert, type FloatTensor, type ParameterTree } from '../base/index.ts';
-import { dims, type Node, quotient, reshape, slice } from '../graph/index.ts';
+import { dims, type Node, quotient } from '../graph/index.ts';
 import {
   attentionBias,
   classifierShapes,
@@ -20,6 +20,7 @@ import {
   sequenceClassifierShapes,
   situate,
   type TokenInputs,
+  type Wanted,
 } from '../model/index.ts';
 import { initialDemuxKeys, rsaDemultiplex, rsaShapes } from './demultiplexer.ts';
 import { gaussianKeys, hadamardMean, unionMask } from './multiplexer.ts';
@@ -59,24 +60,23 @@ export function initialModel(config: ModelConfig, seed: number, from: ParameterT
   );
 }
 
-/** Token ids to logits: [R, T] -> [R, C], with R = N*B rows. */
-export function classifier(inputs: TokenInputs, config: ModelConfig, p: Parameters): Node {
-  return config.mux === undefined ? sequenceClassifier(inputs, config, p) : multiplexedClassifier(inputs, config, p);
+/** Token ids to logits: [R, T] -> [R, C], with R = N*B rows. All states of the last layer are there to read where they are wanted. */
+export function classifier(inputs: TokenInputs, config: ModelConfig, p: Parameters, wanted: Wanted = 'first'): Node {
+  return (config.mux === undefined ? sequenceClassifier : multiplexedClassifier)(inputs, config, p, wanted);
 }
 
 /**
  * Embeds all rows, multiplexes, embeds the mixture a second time (positions and segment 0 are added again, as in the published models),
  * encodes it once, and demultiplexes the state of [CLS].
  */
-function multiplexedClassifier(inputs: TokenInputs, config: ModelConfig, p: Parameters): Node {
+function multiplexedClassifier(inputs: TokenInputs, config: ModelConfig, p: Parameters, wanted: Wanted): Node {
   const { encoder } = config;
   const N = instancesOf(config);
   const { R } = dims(inputs.ids, 'R T');
   const B = quotient(R, N);
   assert(B !== undefined, `rows in groups of ${N}`);
   const mixed = hadamardMean(embed(inputs, encoder, p), p('mux.keys'), B);
-  const segment = reshape(slice(p('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1), [encoder.hiddenSize]);
-  const situated = situate(mixed, segment, encoder, p, 'mux.embeddings');
-  const states = encode(situated, attentionBias(unionMask(inputs.mask, N, B)), encoder, p);
+  const situated = situate(mixed, encoder, p, 'mux.embeddings');
+  const states = encode(situated, attentionBias(unionMask(inputs.mask, N, B)), encoder, p, wanted);
   return classify(rsaDemultiplex(firstToken(states), N, encoder.layerNormEpsilon, p), p);
 }

@@ -17,6 +17,7 @@ import {
   topological,
   verify,
 } from '../graph/index.ts';
+import { type Fusion, fuse, gemmAttributes, solid } from './fuse.ts';
 import {
   type AttributeValue,
   attributeProto,
@@ -91,7 +92,7 @@ const emitMatmul: Emitter<'matmul'> = (node, inputs, scope) => {
     return {
       type: 'Gemm',
       inputs,
-      attributes: { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } },
+      attributes: gemmAttributes(node.attributes),
     };
   }
   const swapped = (at: number): string => {
@@ -189,28 +190,6 @@ function valueInfo(name: string, dtype: DType, shape: Shape): ValueInfoProto {
   return { name, type: { tensorType: { elemType: DATA_TYPE[dtype], shape: { dim } } } };
 }
 
-/** Skips sites and other nodes that pass their input through. */
-function solid(node: Node): Node {
-  let found = node;
-  while (OPS[found.op].transparent === true) found = found.inputs[0] as Node;
-  return found;
-}
-
-/** Sums `[m, k] x [k, n] + [n]` that can be one `Gemm`, because nothing else reads the product: sum -> product. */
-function biasedProducts(order: readonly Node[], outputs: readonly Node[]): ReadonlyMap<Node, Node<'matmul'>> {
-  const users = new Map<Node, number>();
-  const reads = [...order.filter((node) => solid(node) === node).flatMap(({ inputs }) => inputs), ...outputs];
-  for (const read of reads) users.set(solid(read), (users.get(solid(read)) ?? 0) + 1);
-  const found = new Map<Node, Node<'matmul'>>();
-  for (const node of order) {
-    if (!is(node, 'add')) continue;
-    const [y, bias] = node.inputs.map(solid) as [Node, Node];
-    const matrices = y.inputs.every(({ shape }) => shape.length === 2);
-    if (is(y, 'matmul') && matrices && bias.shape.length === 1 && users.get(y) === 1) found.set(node, y);
-  }
-  return found;
-}
-
 /** State of one emission. */
 class Emission implements Scope {
   readonly nodes: NodeProto[] = [];
@@ -221,14 +200,14 @@ class Emission implements Scope {
   private readonly shared = new Map<string, { outputs: string[]; index: number }>();
   private readonly symbols = new Map<string, string>();
   private readonly weights: ParameterTree;
-  private readonly biased: ReadonlyMap<Node, Node<'matmul'>>;
+  private readonly fusions: ReadonlyMap<Node, Fusion>;
   private readonly absorbed: ReadonlySet<Node>;
   private next = 0;
 
-  constructor(weights: ParameterTree, biased: ReadonlyMap<Node, Node<'matmul'>>) {
+  constructor(weights: ParameterTree, fusions: ReadonlyMap<Node, Fusion>) {
     this.weights = weights;
-    this.biased = biased;
-    this.absorbed = new Set(biased.values());
+    this.fusions = fusions;
+    this.absorbed = new Set(Array.from(fusions.values()).flatMap(({ absorbed }) => absorbed));
   }
 
   nameOf(node: Node): string {
@@ -312,7 +291,11 @@ class Emission implements Scope {
   /** A size as a vector of one. */
   private size(dim: Dim): string {
     if (typeof dim === 'number') return this.ints([dim]);
-    const factors = symbolsOf(dim).map((symbol) => this.symbols.get(symbol) as string);
+    const factors = symbolsOf(dim).map((symbol) => {
+      const vector = this.symbols.get(symbol);
+      assert(vector !== undefined, `an input of the model that has an axis of size ${symbol}`);
+      return vector;
+    });
     const constant = quotient(dim, product(symbolsOf(dim)));
     if (constant !== 1) factors.push(this.ints([Number(constant)]));
     return factors.reduce((left, right) => this.add({ type: 'Mul', inputs: [left, right] }));
@@ -340,18 +323,9 @@ class Emission implements Scope {
   }
 
   private operator(node: Node): Operator {
-    const y = this.biased.get(node);
-    const inputs = (y === undefined ? node.inputs : [...y.inputs, node.inputs[1] as Node]).map((input) =>
-      this.nameOf(input),
-    );
-    if (y !== undefined) {
-      const { transposeA, transposeB } = y.attributes;
-      return {
-        type: 'Gemm',
-        inputs,
-        attributes: { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } },
-      };
-    }
+    const fusion = this.fusions.get(node);
+    const inputs = (fusion?.operands ?? node.inputs).map((input) => this.nameOf(input));
+    if (fusion !== undefined) return { type: fusion.type, inputs, attributes: fusion.attributes };
     const emitter = EMITTERS[node.op] as Emitter<OpName> | undefined;
     return emitter?.(node, inputs, this) ?? { type: OPS[node.op].onnx, inputs };
   }
@@ -369,7 +343,7 @@ export function emit({ outputs, weights = new Map<string, FloatTensor>() }: Emit
   const roots = Object.values(outputs);
   verify(roots);
   const order = topological(roots);
-  const emission = new Emission(weights, biasedProducts(order, roots));
+  const emission = new Emission(weights, fuse(order, roots));
   for (const node of order) emission.visit(node);
   const published = emission.publish(outputs);
   const bytes = encodeModel({

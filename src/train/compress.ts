@@ -190,7 +190,7 @@ export async function compressClassifier(
 ): Promise<Compressed> {
   checkCompressRecipe(asked);
   await checkDestination(options.output);
-  const { source, output, seed, placement, onStep } = options;
+  const { source, output, seed, placement } = options;
   const teacher = await readModelFolder(await resolveModel(model));
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, teacher.config.encoder.maxPositions) };
   const { maxTokens } = recipe;
@@ -200,7 +200,7 @@ export async function compressClassifier(
     Array.from(teacher.parameters, ([name, { data: values }]) => [name, values.length, values[0], values.at(-1)]),
   );
   const folder = runFolderOf(output, fingerprintOf('compress', recipe, data, seed, teacherId));
-  const run: Run = { seed, placement, folder, onStep };
+  const run: Run = { ...options, folder };
   const set = encodeSet(train, teacher.tokenizer, maxTokens);
   const evaluationSet = encodeSet(evaluation, teacher.tokenizer, maxTokens);
   const teacherEvaluation = await evaluateParameters(teacher.config, teacher.parameters, evaluationSet, {

@@ -36,9 +36,9 @@ export class Dropout {
     return mul(x, reshape(window(input('dropout.pool', ['P']), offset, size), x.shape));
   };
 
-  /** Elements that the pool must have. */
+  /** Elements that the pool must have; none where nothing drops. */
   get poolSize(): number {
-    return Math.max(SMALLEST_POOL, ...this.sizes.map(reachOf));
+    return Math.max(0, ...this.sizes.map(reachOf));
   }
 
   /** Where each site reads in this step. */

@@ -120,42 +120,45 @@ export async function* fit(
   let pool = dropoutPool(phase.dropout, seed, 0);
   let epoch = -1;
   let plans: readonly BatchPlan[] = [];
-  for (let step = done + 1; step <= steps; step++) {
-    const start = performance.now();
-    const perEpoch = plans.length > 0 ? plans.length : planEpoch(set.lengths, phase, seed, 0).length;
-    if (Math.floor((step - 1) / perEpoch) !== epoch) {
-      epoch = Math.floor((step - 1) / perEpoch);
-      plans = planEpoch(set.lengths, phase, seed, epoch);
+  try {
+    for (let step = done + 1; step <= steps; step++) {
+      const start = performance.now();
+      const perEpoch = plans.length > 0 ? plans.length : planEpoch(set.lengths, phase, seed, 0).length;
+      if (Math.floor((step - 1) / perEpoch) !== epoch) {
+        epoch = Math.floor((step - 1) / perEpoch);
+        plans = planEpoch(set.lengths, phase, seed, epoch);
+      }
+      const plan = plans[(step - 1) % perEpoch] as BatchPlan;
+      const shaped = shapes.get(plan.tokens) ?? (await compileFor(phase, plan, state, placement));
+      shapes.set(plan.tokens, shaped);
+      if (shaped.dropout.poolSize > pool.data.length) pool = dropoutPool(phase.dropout, seed, shaped.dropout.poolSize);
+      const feeds = {
+        ...trainingFeeds(set, plan, phase.teacherLogits),
+        ...shaped.dropout.offsets(seed, step),
+        'dropout.pool': pool,
+        ...phase.feeds?.(step, steps),
+      };
+      const { loss = Number.NaN, ...metrics } = await shaped.compiled.run(
+        state,
+        feeds,
+        schedule(step, steps, phase.warmup),
+        step,
+      );
+      phase.constrain?.(state);
+      const examples = plan.weights.filter((weight) => weight === 1).length;
+      const seconds = (performance.now() - start) / 1000;
+      yield {
+        phase: phase.name,
+        step,
+        steps,
+        loss,
+        metrics,
+        examples,
+        tokens: plan.examples.length * plan.tokens,
+        seconds,
+      };
     }
-    const plan = plans[(step - 1) % perEpoch] as BatchPlan;
-    const shaped = shapes.get(plan.tokens) ?? (await compileFor(phase, plan, state, placement));
-    shapes.set(plan.tokens, shaped);
-    if (shaped.dropout.poolSize > pool.data.length) pool = dropoutPool(phase.dropout, seed, shaped.dropout.poolSize);
-    const feeds = {
-      ...trainingFeeds(set, plan, phase.teacherLogits),
-      ...shaped.dropout.offsets(seed, step),
-      'dropout.pool': pool,
-      ...phase.feeds?.(step, steps),
-    };
-    const { loss = Number.NaN, ...metrics } = await shaped.compiled.run(
-      state,
-      feeds,
-      schedule(step, steps, phase.warmup),
-      step,
-    );
-    phase.constrain?.(state);
-    const examples = plan.weights.filter((weight) => weight === 1).length;
-    const seconds = (performance.now() - start) / 1000;
-    yield {
-      phase: phase.name,
-      step,
-      steps,
-      loss,
-      metrics,
-      examples,
-      tokens: plan.examples.length * plan.tokens,
-      seconds,
-    };
+  } finally {
+    for (const { compiled } of shapes.values()) await compiled.close();
   }
-  for (const { compiled } of shapes.values()) await compiled.close();
 }

@@ -17,11 +17,12 @@ export interface CorpusSizes {
 
 const defaultSizes: CorpusSizes = { train: 8000, eval: 1000 };
 const sizeLimit = 100_000;
+const wordLimits = { least: 6, most: 30 };
 
-/** Share of sentences that name one action only; a bag of words gets these right and about half of the others. */
-const easyShare = 0.3;
-
-/** The classes, and how each action is said: as an infinitive and as a gerund. */
+/**
+ * The classes, and how each action is said: as an infinitive and as a gerund. Two verbs a class, because with four a
+ * 2 x 128 encoder needs twelve epochs instead of three to find out what negation does.
+ */
 const actions = {
   cancel: ['cancel|cancelling', 'call off|calling off'],
   change: ['change|changing', 'modify|modifying'],
@@ -33,19 +34,21 @@ const actions = {
 type Label = keyof typeof actions;
 const labels = Object.keys(actions) as Label[];
 
-/** Words that say nothing about the class; a rule may name other rules. */
-const rules: Readonly<Record<string, readonly string[]>> = {
+const words = (text: string): readonly string[] => text.split(' ');
+
+/** What a slot may become, if it is not an action. A choice may have slots of its own; a repeated one is likelier. */
+const choices: Readonly<Record<string, readonly string[]>> = {
   thing: ['the {adjective} {item}', 'my {adjective} {item}', 'the {item} order'],
-  item: (
+  item: words(
     'jacket lamp sofa phone bicycle kettle carpet mirror camera printer tent guitar helmet blanket toaster ' +
-    'keyboard bookshelf backpack curtain heater'
-  ).split(' '),
-  adjective: 'blue red green grey small large wooden leather new cheap round heavy striped winter garden kitchen'.split(
-    ' ',
+      'keyboard bookshelf backpack curtain heater',
   ),
-  person: 'sister brother mother father aunt uncle neighbour colleague cousin daughter son boss'.split(' '),
-  month: 'january march april june july august october december'.split(' '),
-  day: 'monday tuesday wednesday thursday friday saturday sunday'.split(' '),
+  adjective: words(
+    'blue red green grey small large wooden leather new cheap round heavy striped winter garden kitchen',
+  ),
+  person: words('sister brother mother father aunt uncle neighbour colleague cousin daughter son boss'),
+  month: words('january march april june july august october december'),
+  day: words('monday tuesday wednesday thursday friday saturday sunday'),
   hello: ['', '', '', '', '', 'hello, ', 'hi there, '],
   end: ['', '', '', ' today', ' before {day}', ' as soon as you can', ', thank you', ' if possible', ' this week'],
   news: [
@@ -57,103 +60,120 @@ const rules: Readonly<Record<string, readonly string[]>> = {
     'i spoke to your {adjective} robot on {day}',
     'the driver came while i was at work',
   ],
+  wanted: [
+    'please {want}',
+    'just {want}',
+    'i want to {want}',
+    'i would like to {want}',
+    'do not forget to {want}',
+    'please help me with {wanting}',
+    'i am all for {wanting}',
+  ],
+  refused: [
+    'do not {other}',
+    'please do not {other}',
+    'never {other}',
+    'no need to {other}',
+    'i refuse to {other}',
+    'forget about {othering}',
+    'i am against {othering}',
+  ],
 };
 
-/** Sentences with one action; `{want}` is the infinitive of the label's action with its object, `{wanting}` the gerund. */
-const easy: readonly string[] = [
-  '{hello}please {want}{end}.',
-  '{hello}could you {want}{end}?',
-  '{hello}i would like to {want}{end}.',
-  '{hello}{news}, so i want to {want}{end}.',
-  '{hello}please {want}, because {news}.',
-  '{hello}my {person} told me to ask you about {wanting}{end}.',
-  '{hello}is {wanting} possible{end}?',
-  '{hello}do not forget to {want}{end}.',
-];
+/**
+ * The sentences, by what it takes to understand them, with each kind's share. `{want}` is the label's action with an
+ * object, `{other}` that of another class; `{wanting}` and `{othering}` are their gerunds. Either action may come first,
+ * and gerunds fall to both alike, so that neither position nor form gives the label away.
+ */
+const kinds = [
+  {
+    // One action: the words alone suffice.
+    share: 0.3,
+    templates: [
+      '{hello}please {want}{end}.',
+      '{hello}could you {want}{end}?',
+      '{hello}i would like to {want}{end}.',
+      '{hello}{news}, so i want to {want}{end}.',
+      '{hello}please {want}, because {news}.',
+      '{hello}my {person} told me to ask you about {wanting}{end}.',
+      '{hello}is {wanting} possible{end}?',
+      '{hello}do not forget to {want}{end}.',
+    ],
+  },
+  {
+    // Two actions, each with its cue in the same clause.
+    share: 0.55,
+    templates: [
+      '{hello}{refused}, {wanted}{end}.',
+      '{hello}{refused}, but {wanted}{end}.',
+      '{hello}{wanted}, {refused}{end}.',
+      '{hello}{wanted}, but {refused}{end}.',
+    ],
+  },
+  {
+    // Two actions, told apart by a word of another clause or with news in between.
+    share: 0.15,
+    templates: [
+      '{hello}i was going to {other}, but now i want to {want}{end}.',
+      '{hello}now i want to {want}, but i was going to {other}{end}.',
+      '{hello}i would rather {want} than {other}{end}.',
+      '{hello}rather than {other}, i would {want}{end}.',
+      '{hello}please {other}, no wait, {want}{end}.',
+      '{hello}i said {othering}, but i meant {wanting}{end}.',
+      '{hello}i meant {wanting}, but i said {othering}{end}.',
+      '{hello}{news}, so {refused}, {wanted}{end}.',
+      '{hello}{wanted}, because {news}, but {refused}{end}.',
+    ],
+  },
+] as const;
 
-/** Clauses that ask for an action. */
-const wanted: readonly string[] = [
-  'please {want}',
-  'just {want}',
-  'i want to {want}',
-  'i would like to {want}',
-  'do not forget to {want}',
-  'please help me with {wanting}',
-  'i am all for {wanting}',
-];
+type Kind = (typeof kinds)[number];
 
-/** Clauses that name an action only to refuse it. */
-const refused: readonly string[] = [
-  'do not {other}',
-  'please do not {other}',
-  'never {other}',
-  'no need to {other}',
-  'i refuse to {other}',
-  'forget about {othering}',
-  'i am against {othering}',
-];
+function pickKind(source: Random): Kind {
+  let rest = source.uniform();
+  for (const kind of kinds) {
+    rest -= kind.share;
+    if (rest < 0) return kind;
+  }
+  return kinds[0];
+}
 
-/** How a wanted and a refused clause are put together; either may come first. */
-const joined: readonly string[] = [
-  '{hello}{refused}, {wanted}{end}.',
-  '{hello}{refused}, but {wanted}{end}.',
-  '{hello}{wanted}, {refused}{end}.',
-  '{hello}{wanted}, but {refused}{end}.',
-];
-
-/** Constructions in which something further away than the clause decides. */
-const distant: readonly string[] = [
-  '{hello}i was going to {other}, but now i want to {want}{end}.',
-  '{hello}now i want to {want}, but i was going to {other}{end}.',
-  '{hello}i would rather {want} than {other}{end}.',
-  '{hello}rather than {other}, i would {want}{end}.',
-  '{hello}please {other}, no wait, {want}{end}.',
-];
-
-/** Replaces every `{slot}` until none is left. */
-function expand(template: string, slots: Readonly<Record<string, () => string>>, source: Random): string {
+/** Turns a template into text; `actionOf` answers the slots that are actions. */
+function expand(template: string, source: Random, actionOf: (slot: string) => string | undefined): string {
   return template.replace(/\{(\w+)\}/g, (_, slot: string) => {
-    const words = rules[slot];
-    const chosen = slots[slot]?.() ?? (words === undefined ? undefined : source.pick(words));
-    assert(chosen !== undefined, `a rule for the slot ${slot}`);
-    return expand(chosen, slots, source);
+    const listed = choices[slot];
+    const chosen = listed === undefined ? actionOf(slot) : source.pick(listed);
+    assert(chosen !== undefined, `a choice for the slot ${slot}`);
+    return expand(chosen, source, actionOf);
   });
 }
 
-/** An action of that class and an object, as an infinitive or a gerund. */
-function phrase(label: Label, form: 'infinitive' | 'gerund', source: Random): string {
-  const [infinitive, gerund] = source.pick<string>(actions[label]).split('|');
-  return `${form === 'infinitive' ? infinitive : gerund} {thing}`;
-}
-
-function pickKind(source: Random) {
-  const u = source.uniform();
-  return u < easyShare ? easy : u < 0.85 ? joined : distant;
-}
 /** One sentence of that class. */
 function sentence(label: Label, source: Random): string {
   const other = source.pick(labels.filter((candidate) => candidate !== label));
-  const template = source.pick(pickKind(source));
-  const slots = {
-    wanted: () => source.pick(wanted),
-    refused: () => source.pick(refused),
-    want: () => phrase(label, 'infinitive', source),
-    wanting: () => phrase(label, 'gerund', source),
-    other: () => phrase(other, 'infinitive', source),
-    othering: () => phrase(other, 'gerund', source),
-  };
-  return expand(template, slots, source);
+  const template = source.pick<string>(pickKind(source).templates);
+  return expand(template, source, (slot) => {
+    const action = actions[slot.startsWith('want') ? label : other];
+    const [infinitive, gerund] = source.pick<string>(action).split('|');
+    return `${slot.endsWith('ing') ? gerund : infinitive} {thing}`;
+  });
+}
+
+function isUsual(text: string): boolean {
+  const { length } = words(text);
+  return length >= wordLimits.least && length <= wordLimits.most;
 }
 
 /** `count` sentences that are not in `seen` yet, the classes taking turns; adds them to `seen`. */
 function distinctRows(count: number, seen: Set<string>, source: Random): Row[] {
-  const rows: Row[] = [];
+  const rows: Omit<Row, 'line'>[] = [];
   while (rows.length < count) {
-    const label = labels[rows.length % labels.length] as Label;
+    const label = labels[rows.length % labels.length];
+    assert(label !== undefined, 'a class for every turn');
     const text = sentence(label, source);
-    if (seen.has(text)) continue;
+    if (seen.has(text) || !isUsual(text)) continue;
     seen.add(text);
-    rows.push({ text, label, line: rows.length + 1 });
+    rows.push({ text, label });
   }
   return source.shuffle(rows).map((row, index) => ({ ...row, line: index + 1 }));
 }
@@ -163,9 +183,9 @@ function rowsOf(part: string, rows: readonly Row[]): Rows {
   return { file: `built-in:${part}`, rows, checksum: createHash('sha256').update(text).digest('hex') };
 }
 
-function checkSize(name: string, size: number): void {
+function checkSize(part: string, size: number): void {
   if (Number.isInteger(size) && size > 0 && size <= sizeLimit) return;
-  throw new ConfigError(`built-in corpus, size of ${name}`, {
+  throw new ConfigError(`built-in corpus, size of ${part}`, {
     expected: `a whole number from 1 to ${sizeLimit}`,
     got: `${size}`,
   });

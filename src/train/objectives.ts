@@ -96,14 +96,15 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
   return (batch, p, dropout) => {
     const logAlpha = gateNodes(p);
     const gates = sampleGates(logAlpha, noiseInputs(config));
-    const dense = classifier(batch.inputs, config, p);
+    const wanted = weights.layers > 0 ? 'all' : 'first';
+    const dense = classifier(batch.inputs, config, p, wanted);
     const [logits] = attach([dense], [gateSites(config.encoder, gates), dropout]) as [Node];
     const sparsity = expectedSparsity(config.encoder, logAlpha);
     const constraint = lagrangian(sparsity, input('prune.target', []), p);
     const loss = add(answerLoss(logits, batch, config, weights), constraint);
     const metrics = { accuracy: accuracyOf(logits, batch), sparsity };
     if (weights.layers === 0) return { loss, metrics };
-    const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`));
+    const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const matches = matchSameLayers(config.encoder.layers.length);
     const pairs = statePairs(matches, layerStates(teacher, config), layerStates(logits, config));
     const layers = layerDistillation(pairs, realPositions(batch.inputs, config), p);

@@ -12,9 +12,11 @@ export interface Run {
   readonly placement: Placement;
   readonly folder: RunFolder;
   readonly onStep: (report: StepReport) => void;
+  /** Least time between two checkpoints. */
+  readonly checkpointSeconds?: number;
 }
 
-const SECONDS_BETWEEN_CHECKPOINTS = 60;
+const CHECKPOINT_SECONDS = 60;
 const CURVE_POINTS = 60;
 
 /** Averages reports into the points of a learning curve. */
@@ -43,7 +45,7 @@ class Curve {
  * checkpoint, training goes on there.
  */
 export async function runPhase(phase: Phase, set: EncodedSet, initial: ParameterTree, run: Run): Promise<Finished> {
-  const { folder, seed, placement, onStep } = run;
+  const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS } = run;
   const known = await folder.finished(phase.name);
   if (known !== undefined) return known;
   const resumed = await folder.checkpoint(phase.name);
@@ -53,7 +55,7 @@ export async function runPhase(phase: Phase, set: EncodedSet, initial: Parameter
   for await (const report of fit(phase, set, state, { seed, placement, done: resumed?.done ?? 0 })) {
     curve.add(report);
     onStep(report);
-    if (performance.now() - saved > SECONDS_BETWEEN_CHECKPOINTS * 1000) {
+    if (performance.now() - saved > checkpointSeconds * 1000) {
       await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.points });
       saved = performance.now();
     }

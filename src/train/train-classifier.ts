@@ -16,25 +16,21 @@ import {
   tokenizerOf,
 } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
-import type { Placement } from '../runtime/index.ts';
 import type { ParameterGroup } from './adamw.ts';
 import { RunFolder } from './checkpoint.ts';
 import { type DataSource, openData } from './data-source.ts';
 import type { Dataset } from './dataset.ts';
 import { type Delivered, deliver, fingerprintOf, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
-import type { Phase, StepReport } from './fit.ts';
+import type { Phase } from './fit.ts';
 import { labelObjective } from './objectives.ts';
 import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
-import { runPhase } from './run-phase.ts';
+import { type Run, runPhase } from './run-phase.ts';
 
 /** What every training command is told besides its recipe. */
-export interface RunOptions {
+export interface RunOptions extends Omit<Run, 'folder'> {
   readonly source: DataSource;
   readonly output: string;
-  readonly seed: number;
-  readonly placement: Placement;
-  readonly onStep: (report: StepReport) => void;
 }
 
 /** Where a run keeps its checkpoints: beside its output, so that the output appears only when it is whole. */
@@ -96,7 +92,7 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig): Phase {
 export async function trainClassifier(recipe: TrainRecipe, options: RunOptions): Promise<Delivered> {
   checkTrainRecipe(recipe);
   await checkDestination(options.output);
-  const { source, output, seed, placement, onStep } = options;
+  const { source, output, seed, placement } = options;
   const { train, evaluation } = await openData(source);
   const start = await startFrom(recipe, train);
   const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
@@ -106,12 +102,8 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   const folder = runFolderOf(output, fingerprintOf('train', recipe, data, seed));
   const set = encodeSet(train, start.tokenizer, maxTokens);
   const initial = initialModel(config, seed, start.parameters);
-  const { parameters, curve } = await runPhase(phaseOf({ ...recipe, maxTokens }, config), set, initial, {
-    seed,
-    placement,
-    folder,
-    onStep,
-  });
+  const phase = phaseOf({ ...recipe, maxTokens }, config);
+  const { parameters, curve } = await runPhase(phase, set, initial, { ...options, folder });
   const model: TrainedModel = { config, parameters, tokenizer: start.tokenizer };
   const delivered = await deliver(model, {
     folder: output,

@@ -1,0 +1,23 @@
+/** The user pressed Ctrl-C, or the system asked the process to end. */
+import { assert } from '../base/index.ts';
+
+export class Interruption extends Error {
+  readonly exitCode: number;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`interrupted by ${signal}`);
+    this.exitCode = signal === 'SIGINT' ? 130 : 143;
+  }
+}
+
+/** Fails with the reason as soon as the signal is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => {
+      assert(signal.reason instanceof Interruption, 'an Interruption as the reason');
+      reject(signal.reason);
+    };
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}

@@ -1,0 +1,118 @@
+/** From the command line and `--config` to the values of a command's options. Unknown names are refused, with the nearest known ones. */
+import { readFileSync } from 'node:fs';
+import { type ArgsDef, parseArgs } from 'citty';
+import { messageOf } from '../base/index.ts';
+import { type Option, type Options, toggle, type Values } from './option.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What was given, by option; `where` is how an error names it. */
+type Given = Map<string, { readonly value: unknown; readonly where: string }>;
+
+export interface ParsedLine<O extends Options> {
+  readonly values: Values<O>;
+  readonly operands: readonly string[];
+}
+
+/** `learningRate` -> `learning-rate` */
+export function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The options as citty's arguments, for parsing and for the help. */
+export function cittyArgs(options: Options): ArgsDef {
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [flagOf(name), cittyArg(option)]));
+}
+
+function cittyArg({ description, reader, alias, shownDefault }: Option<unknown>): ArgsDef[string] {
+  const shown = shownDefault === undefined ? description : `${description} [${shownDefault}]`;
+  const common = { description: shown, ...(alias !== undefined && { alias }) };
+  return reader === toggle ? { ...common, type: 'boolean' } : { ...common, type: 'string', valueHint: reader.hint };
+}
+
+/** Throws a UsageError for whatever cannot be. */
+export function parseOptions<O extends Options>(argv: readonly string[], options: O): ParsedLine<O> {
+  const args = cittyArgs(options);
+  checkFlags(argv, options);
+  const line = parseArgs([...argv], args);
+  const given: Given = new Map();
+  const configFile = line.config;
+  if (typeof configFile === 'string') readConfig(configFile, options, given);
+  for (const name of Object.keys(options)) {
+    const value: unknown = line[flagOf(name)];
+    if (value !== undefined) given.set(name, { value, where: `--${flagOf(name)}` });
+  }
+  const values = Object.entries(options).map(([name, option]) => {
+    const found = given.get(name);
+    return [name, found ? option.reader.read(found.value, found.where) : option.absent(`--${flagOf(name)}`)];
+  });
+  return { values: Object.fromEntries(values), operands: line._ };
+}
+
+/** Refuses flags that are not there; citty lets them through. */
+function checkFlags(argv: readonly string[], options: Options): void {
+  const names = Object.entries(options);
+  const flags = names.map(([name]) => `--${flagOf(name)}`);
+  const known = new Map<string, Option<unknown>>(names.map(([name, option]) => [`--${flagOf(name)}`, option]));
+  for (const [, option] of names) if (option.alias !== undefined) known.set(`-${option.alias}`, option);
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] as string;
+    if (word === '--') return;
+    if (!/^-./.test(word)) continue;
+    const [flag = '', value] = word.split('=', 2);
+    const option = known.get(flag);
+    if (option === undefined) throw unknownFlag(flag, flags);
+    if (option.reader === toggle || value !== undefined) continue;
+    at++;
+    if (argv[at] === undefined) throw new UsageError(flag, { expected: option.reader.hint, got: 'nothing' });
+  }
+}
+
+function unknownFlag(flag: string, flags: readonly string[]): UsageError {
+  const expected = `a known flag, as ${nearest(flag, flags).join(' or ')}`;
+  return new UsageError(flag, { expected, got: 'an unknown flag', hint: 'See --help.' });
+}
+
+/** The names that take the fewest changes to become this one, best first. */
+export function nearest(name: string, known: readonly string[]): readonly string[] {
+  return known.toSorted((a, b) => distance(name, a) - distance(name, b)).slice(0, 2);
+}
+
+/** Levenshtein distance, one row of the table at a time. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const replaced = (row[j] as number) + Number(letter !== other);
+      next.push(Math.min(replaced, (row[j + 1] as number) + 1, (next[j] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+/** Keys of a config file are the flags' names, `learningRate` or `learning-rate`. */
+function readConfig(file: string, options: Options, given: Given): void {
+  const config = readJson(file);
+  const names = Object.keys(options).filter((name) => name !== 'config');
+  for (const [key, value] of Object.entries(config)) {
+    const name = names.find((known) => known === key || flagOf(known) === key);
+    if (name === undefined) {
+      const expected = `a known key, as ${nearest(key, names).join(' or ')}`;
+      throw new UsageError(`--config ${file}: ${key}`, { expected, got: 'an unknown one' });
+    }
+    given.set(name, { value, where: `--config ${file}: ${key}` });
+  }
+}
+
+function readJson(file: string): object {
+  const where = `--config ${file}`;
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new UsageError(where, { expected: 'a readable JSON file', got: messageOf(cause), cause });
+  }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json;
+  throw new UsageError(where, { expected: 'a JSON object', got: JSON.stringify(json) });
+}

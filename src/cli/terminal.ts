@@ -1,0 +1,13 @@
+/** What a command may see of the outside: streams, and the wish to stop. Tests hand in their own. */
+
+export interface Output {
+  write(text: string): unknown;
+}
+
+export interface Terminal {
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: Output & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** Aborted when the user wants to stop. */
+  readonly interrupt: AbortSignal;
+}

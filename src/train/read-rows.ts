@@ -1,0 +1,356 @@
+/**
+ * Reads labelled texts from TSV, CSV, JSONL and Parquet files. Columns are found by the names that GLUE and its kin use,
+ * or as told; whatever is wrong with a file is said with its line.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { TextDecoder } from 'node:util';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { CsvError, type Options, parse } from 'csv-parse/sync';
+import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import { ConfigError, DataError, messageOf } from '../base/index.ts';
+
+/** Which columns to read, where their names are not the usual ones. */
+export interface Columns {
+  readonly text?: string;
+  readonly pair?: string;
+  readonly label?: string;
+}
+
+/** A text, or a pair of texts. `line` counts from 1 and is where the row begins; in Parquet it is the row's number. */
+export interface Row {
+  readonly text: string;
+  readonly pair?: string;
+  readonly label?: string;
+  readonly line: number;
+}
+
+export interface ReadOptions {
+  readonly columns?: Columns;
+  /** Whether a row without a label is an error; true unless said otherwise. */
+  readonly needsLabel?: boolean;
+}
+
+/** The rows of a file; `checksum` is the SHA-256 of its bytes, in hexadecimal digits. */
+export interface Rows {
+  readonly file: string;
+  readonly rows: readonly Row[];
+  readonly checksum: string;
+}
+
+const usualPairs = [
+  ['sentence1', 'sentence2'],
+  ['question1', 'question2'],
+  ['premise', 'hypothesis'],
+  ['question', 'sentence'],
+] as const;
+const usualTexts = ['sentence', 'text'];
+const usualLabels = ['label', 'is_duplicate', 'category'];
+
+/** One row as its format has it: the cells of the chosen columns, in the order they were asked for. */
+interface RawRow {
+  readonly line: number;
+  readonly cells: readonly unknown[];
+}
+
+/** An opened file: which columns it has, and a way to read some of them. */
+interface Table {
+  readonly columns: readonly string[];
+  readonly read: (chosen: readonly string[]) => readonly RawRow[] | Promise<readonly RawRow[]>;
+}
+
+type OpenTable = (file: string, bytes: Uint8Array) => Table | Promise<Table>;
+
+const tableFormats: Readonly<Record<string, OpenTable>> = {
+  // GLUE's TSV has no quoting: a quote is a character like any other.
+  '.tsv': (file, bytes) => openDelimited(file, bytes, { delimiter: '\t', quote: false }),
+  '.csv': (file, bytes) => openDelimited(file, bytes, { delimiter: ',' }),
+  '.jsonl': openJsonLines,
+  '.ndjson': openJsonLines,
+  '.parquet': openParquet,
+};
+
+/** Reads `text=a,pair=b,label=c`, in any order, each part optional. */
+export function parseColumns(spec: string): Columns {
+  const columns: { text?: string; pair?: string; label?: string } = {};
+  for (const part of spec.split(',')) {
+    const [, role, name] = /^\s*(text|pair|label)\s*=(.*)$/.exec(part) ?? [];
+    const column = name?.trim();
+    if (!column || !isRole(role) || columns[role] !== undefined) {
+      throw new ConfigError('columns', {
+        expected: 'text=NAME, pair=NAME and label=NAME, each once at most, with commas between',
+        got: `"${spec}"`,
+      });
+    }
+    columns[role] = column;
+  }
+  return columns;
+}
+
+function isRole(word: string | undefined): word is keyof Columns {
+  return word === 'text' || word === 'pair' || word === 'label';
+}
+
+/** Reads every row of a file, or says what is wrong with it and where. */
+export async function readRows(file: string, options: ReadOptions = {}): Promise<Rows> {
+  const { columns = {}, needsLabel = true } = options;
+  const open = tableFormats[extname(file).toLowerCase()];
+  if (open === undefined) {
+    throw new ConfigError(file, {
+      expected: `a file name that ends in ${Object.keys(tableFormats).join(', ')}`,
+      got: extname(file) === '' ? 'no ending' : `"${extname(file)}"`,
+    });
+  }
+  const bytes = await bytesOf(file);
+  const table = await open(file, bytes);
+  const chosen = chooseColumns(file, table.columns, columns, needsLabel);
+  checkUnique(file, table.columns, Object.values(chosen));
+  const raw = await table.read(Object.values(chosen));
+  if (raw.length === 0) throw new DataError({ file }, { expected: 'at least one row', got: 'none after the header' });
+  const rows = raw.map((row) => rowOf(file, row, chosen, needsLabel));
+  return { file, rows, checksum: createHash('sha256').update(bytes).digest('hex') };
+}
+
+async function bytesOf(file: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const got = code === 'ENOENT' ? 'nothing there' : code === 'EISDIR' ? 'a folder' : messageOf(cause);
+    throw new DataError({ file }, { expected: 'a readable file', got, cause });
+  }
+  if (bytes.length === 0) throw new DataError({ file }, { expected: 'a header and rows', got: 'an empty file' });
+  return bytes;
+}
+
+interface ChosenColumns {
+  readonly text: string;
+  readonly pair?: string;
+  readonly label?: string;
+}
+
+/** Finds the columns to read: those that were named, and for the others the usual names. */
+function chooseColumns(file: string, found: readonly string[], named: Columns, needsLabel: boolean): ChosenColumns {
+  checkNamed(file, found, named);
+  const texts = named.text === undefined ? usualTextColumns(found) : [named.text];
+  const [text, usualPair] = texts;
+  if (text === undefined)
+    throw unknownColumn(file, found, 'text', [...usualTexts, ...usualPairs.map((pair) => pair.join(' and '))]);
+  const pair = named.pair ?? usualPair;
+  const label = named.label ?? usualLabels.find((name) => found.includes(name));
+  if (label === undefined && needsLabel) throw unknownColumn(file, found, 'label', usualLabels);
+  return { text, ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }) };
+}
+
+function checkNamed(file: string, found: readonly string[], named: Columns): void {
+  for (const name of Object.values(named)) {
+    if (found.includes(name)) continue;
+    throw new DataError({ file, line: 1, column: name }, { expected: 'a column of that name', got: listed(found) });
+  }
+  if (named.pair !== undefined && named.text === undefined) {
+    throw new ConfigError('columns', { expected: 'the name of the text column too', got: `only pair=${named.pair}` });
+  }
+}
+
+function checkUnique(file: string, found: readonly string[], chosen: readonly string[]): void {
+  const repeated = chosen.find((name) => found.indexOf(name) !== found.lastIndexOf(name));
+  if (repeated === undefined) return;
+  throw new DataError({ file, line: 1, column: repeated }, { expected: 'one column of that name', got: listed(found) });
+}
+
+function usualTextColumns(found: readonly string[]): readonly string[] {
+  const pair = usualPairs.find((names) => names.every((name) => found.includes(name)));
+  return pair ?? usualTexts.filter((name) => found.includes(name)).slice(0, 1);
+}
+
+function unknownColumn(file: string, found: readonly string[], role: keyof Columns, usual: readonly string[]) {
+  const facts = { expected: `a ${role} column (${usual.join(', ')})`, got: listed(found) };
+  return new DataError({ file, line: 1 }, { ...facts, hint: `Name it with --columns ${role}=NAME.` });
+}
+
+function listed(columns: readonly string[]): string {
+  return `the columns ${columns.map((name) => JSON.stringify(name)).join(', ')}`;
+}
+
+function rowOf(file: string, raw: RawRow, chosen: ChosenColumns, needsLabel: boolean): Row {
+  const cellOf = new Map(Object.keys(chosen).map((role, index) => [role, raw.cells[index]]));
+  const textAt = (role: 'text' | 'pair', column: string) => textOf(cellOf.get(role), { file, line: raw.line, column });
+  return {
+    text: textAt('text', chosen.text),
+    ...(chosen.pair === undefined ? {} : { pair: textAt('pair', chosen.pair) }),
+    ...labelOf(cellOf.get('label'), { file, line: raw.line, column: chosen.label ?? 'label' }, needsLabel),
+    line: raw.line,
+  };
+}
+
+interface CellPlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: string;
+}
+
+function textOf(cell: unknown, place: CellPlace): string {
+  if (typeof cell === 'number' || typeof cell === 'bigint') return String(cell);
+  if (typeof cell !== 'string') throw new DataError(place, { expected: 'a text', got: kindOf(cell) });
+  if (cell.trim() === '') throw new DataError(place, { expected: 'a text', got: 'an empty one' });
+  return cell;
+}
+
+/** The label as text, whatever it was written as; spaces around it do not count. */
+function labelOf(cell: unknown, place: CellPlace, needsLabel: boolean): { label?: string } {
+  const isAbsent = cell === undefined || cell === null || (typeof cell === 'string' && cell.trim() === '');
+  if (isAbsent && !needsLabel) return {};
+  if (isAbsent) throw new DataError(place, { expected: 'a label', got: 'none' });
+  if (typeof cell === 'string') return { label: cell.trim() };
+  if (typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean') return { label: String(cell) };
+  throw new DataError(place, { expected: 'a label: a word, a number, true or false', got: kindOf(cell) });
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `${value}`;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The text of the bytes; a byte order mark is dropped. */
+function decode(file: string, bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    const facts = { expected: 'UTF-8', got: 'bytes that are not', hint: 'Save the file as UTF-8.', cause };
+    throw new DataError({ file, line: firstBadLine(bytes) }, facts);
+  }
+}
+
+/** No byte of a longer UTF-8 sequence equals a line feed, so lines can be checked one by one. */
+function firstBadLine(bytes: Uint8Array): number {
+  let start = 0;
+  for (let line = 1; ; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    try {
+      utf8.decode(end < 0 ? bytes.subarray(start) : bytes.subarray(start, end));
+    } catch {
+      return line;
+    }
+    if (end < 0) return line;
+    start = end + 1;
+  }
+}
+
+function openDelimited(file: string, bytes: Uint8Array, dialect: Options): Table {
+  const [header, ...records] = parseRecords(file, Buffer.from(decode(file, bytes)), dialect);
+  if (header === undefined) throw new DataError({ file }, { expected: 'a header and rows', got: 'blank lines only' });
+  const columns = header.fields.map((name) => name.trim());
+  for (const { fields, line } of records) {
+    if (fields.length === columns.length) continue;
+    const counted = `${fields.length} ${fields.length === 1 ? 'field' : 'fields'}`;
+    throw new DataError({ file, line }, { expected: `${columns.length} fields, as in the header`, got: counted });
+  }
+  const read: Table['read'] = (chosen) => {
+    const places = chosen.map((name) => columns.indexOf(name));
+    return records.map(({ line, fields }) => ({ line, cells: places.map((place) => fields[place]) }));
+  };
+  return { columns, read };
+}
+
+interface DelimitedRecord {
+  readonly line: number;
+  readonly fields: readonly string[];
+}
+
+/** All records that are not blank. The parser's own line count goes wrong at line ends inside quotes, its byte count not. */
+function parseRecords(file: string, bytes: Buffer, dialect: Options): readonly DelimitedRecord[] {
+  const records: DelimitedRecord[] = [];
+  const lineAt = lineCounter(bytes);
+  let end = 0;
+  const options: Options = { ...dialect, record_delimiter: ['\r\n', '\n'], relax_column_count: true };
+  try {
+    parse(bytes, {
+      ...options,
+      skip_empty_lines: true,
+      on_record: (fields: readonly string[], { bytes: next }) => {
+        records.push({ line: lineAt(end), fields });
+        end = next;
+        return null;
+      },
+    });
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    const got = cause.code === 'CSV_QUOTE_NOT_CLOSED' ? 'one that never closes' : 'a quote out of place';
+    const facts = { expected: 'quotes around whole fields, and quotes inside them doubled', got, cause };
+    throw new DataError({ file, line: lineAt(end) }, facts);
+  }
+  return records;
+}
+
+/** Counts the line of the first character at or after a byte that ends no line; offsets must not go down. */
+function lineCounter(bytes: Buffer): (offset: number) => number {
+  let position = 0;
+  let line = 1;
+  return (offset) => {
+    while (position < bytes.length && (position < offset || bytes[position] === 0x0a || bytes[position] === 0x0d)) {
+      if (bytes[position] === 0x0a) line++;
+      position++;
+    }
+    return line;
+  };
+}
+
+function openJsonLines(file: string, bytes: Uint8Array): Table {
+  const objects = decode(file, bytes)
+    .split('\n')
+    .map((text, index) => ({ text: text.trim(), line: index + 1 }))
+    .filter(({ text }) => text !== '')
+    .map(({ text, line }) => ({ line, object: parseObject(text, { file, line }) }));
+  const columns = [...new Set(objects.flatMap(({ object }) => [...object.keys()]))];
+  if (objects.length === 0) throw new DataError({ file }, { expected: 'at least one row', got: 'blank lines only' });
+  return {
+    columns,
+    read: (chosen) => objects.map(({ line, object }) => ({ line, cells: chosen.map((name) => object.get(name)) })),
+  };
+}
+
+function parseObject(text: string, place: { file: string; line: number }): ReadonlyMap<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(place, { expected: 'a JSON object', got: messageOf(cause), cause });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return new Map(Object.entries(value));
+  throw new DataError(place, { expected: 'a JSON object', got: kindOf(value) });
+}
+
+/** What Node can decompress besides Snappy, which the library brings. */
+const compressors = {
+  GZIP: (input: Uint8Array) => gunzipSync(input),
+  BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
+};
+
+/** Text in a Parquet file that is not UTF-8 is an error too, not a row of replacement characters. */
+const parsers = { stringFromBytes: (bytes: Uint8Array | undefined) => bytes && utf8.decode(bytes) };
+
+async function openParquet(file: string, bytes: Uint8Array): Promise<Table> {
+  const source: AsyncBuffer = {
+    byteLength: bytes.length,
+    slice: (start, end) => Uint8Array.from(bytes.subarray(start, end)).buffer,
+  };
+  const damaged = (cause: unknown) =>
+    new DataError({ file }, { expected: 'a whole Parquet file', got: messageOf(cause), cause });
+  try {
+    const metadata = await parquetMetadataAsync(source);
+    const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+    const read = async (chosen: readonly string[]) => {
+      const options = { file: source, metadata, columns: [...new Set(chosen)], compressors, parsers };
+      const objects = await parquetReadObjects(options).catch((cause: unknown) => Promise.reject(damaged(cause)));
+      return objects.map((object, index) => ({ line: index + 1, cells: chosen.map((name): unknown => object[name]) }));
+    };
+    return { columns, read };
+  } catch (cause) {
+    throw damaged(cause);
+  }
+}

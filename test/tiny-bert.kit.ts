@@ -1,0 +1,96 @@
+/** A BERT of a few thousand numbers with a batch for it: small enough for plain loops in float64, and for a GPU that is a simulation. */
+import { type FloatTensor, float32, int64, type ParameterTree, random, sizeOf } from '../src/base/index.ts';
+import { input } from '../src/graph/index.ts';
+import { type BatchPlan, batchFeeds } from '../src/infer/index.ts';
+import { type ModelConfig, tokenInputs } from '../src/model/index.ts';
+import { modelShapes } from '../src/mux/index.ts';
+import type { Feeds } from '../src/runtime/index.ts';
+import type { ParameterGroup } from '../src/train/adamw.ts';
+import { type EncodedSet, trainingFeeds } from '../src/train/encoded-set.ts';
+import { labelObjective } from '../src/train/objectives.ts';
+import type { StepPlan } from '../src/train/step.ts';
+
+const [R, T, V, D, H, F, L] = [5, 6, 20, 8, 2, 12, 2];
+
+export const tinyConfig: ModelConfig = {
+  encoder: {
+    vocabularySize: V,
+    hiddenSize: D,
+    headSize: D / H,
+    layers: Array.from({ length: L }, () => ({ heads: H, intermediateSize: F })),
+    maxPositions: T + 2,
+    typeVocabularySize: 2,
+    layerNormEpsilon: 1e-12,
+    dropout: 0.1,
+  },
+  labels: ['a', 'b', 'c'],
+  featureSize: D,
+};
+
+/** Parameters large enough that every part of a model shows in its results; norms scale by about 1. */
+export function loudParameters(config: ModelConfig, seed: number): ParameterTree {
+  return new Map(
+    Array.from(modelShapes(config), ([name, shape]): [string, FloatTensor] => {
+      const draws = random(seed, name);
+      const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
+      const values = Float32Array.from({ length: sizeOf(shape) }, () => centre + 0.4 * draws.normal());
+      return [name, float32(values, shape)];
+    }),
+  );
+}
+
+/** Ids below 12, so that some words are never used. */
+const USED_WORDS = 12;
+
+/** Rows of 2 to T tokens, the later ones of each in the second segment. */
+export function tinySet(rows = R, seed = 1): EncodedSet {
+  const draws = random(seed, 'tiny set');
+  const encodings = Array.from({ length: rows }, () => {
+    const ids = Array.from({ length: 2 + draws.integer(T - 1) }, () => 1 + draws.integer(USED_WORDS - 1));
+    return { ids, types: ids.map((_, at) => Number(at > 2)) };
+  });
+  return {
+    encodings,
+    lengths: encodings.map(({ ids }) => ids.length),
+    labels: encodings.map((_, row) => row % tinyConfig.labels.length),
+    padId: 0,
+  };
+}
+
+/** All rows of a set in one batch; the last one is a filler. */
+export const tinyBatch: BatchPlan = { examples: [0, 1, 2, 3, 4], weights: [1, 1, 1, 1, 0], tokens: T };
+
+/** What a step is fed: ids in terms of the batch's own words. */
+export const localFeeds = (set: EncodedSet): Feeds => trainingFeeds(set, tinyBatch);
+
+/** The same batch with ids of the whole vocabulary. */
+export function globalFeeds(set: EncodedSet): Feeds {
+  const labels = tinyBatch.examples.map((example) => set.labels[example] as number);
+  return {
+    ...batchFeeds(set.encodings, tinyBatch, set.padId),
+    'batch.labels': int64(labels, [R]),
+    'batch.weights': float32(Float32Array.from(tinyBatch.weights), [R]),
+  };
+}
+
+/** Two groups, one that decays; the norm is small enough that both are clipped. */
+export const tinyGroups: readonly ParameterGroup[] = [
+  { name: 'plain', has: (name) => /(bias|LayerNorm\.weight)$/.test(name), learningRate: 0.01, weightDecay: 0, clipNorm: 0.1 },
+  { name: 'weights', has: () => true, learningRate: 0.01, weightDecay: 0.1, clipNorm: 0.1 },
+];
+
+/** Fine-tuning of the tiny BERT on one batch. */
+export function tinyPlan(parameters: ParameterTree): StepPlan {
+  const batch = {
+    inputs: tokenInputs(R, T),
+    labels: input('batch.labels', [R], 'int64'),
+    weights: input('batch.weights', [R]),
+    teacherLogits: (classes: number) => input('batch.teacherLogits', [R, classes]),
+  };
+  return {
+    trained: parameters,
+    frozen: new Map(),
+    groups: tinyGroups,
+    objective: (p) => labelObjective(tinyConfig)(batch, p, () => undefined),
+  };
+}
