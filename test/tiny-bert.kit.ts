@@ -75,7 +75,13 @@ export function globalFeeds(set: EncodedSet): Feeds {
 
 /** Two groups, one that decays; the norm is small enough that both are clipped. */
 export const tinyGroups: readonly ParameterGroup[] = [
-  { name: 'plain', has: (name) => /(bias|LayerNorm\.weight)$/.test(name), learningRate: 0.01, weightDecay: 0, clipNorm: 0.1 },
+  {
+    name: 'plain',
+    has: (name) => /(bias|LayerNorm\.weight)$/.test(name),
+    learningRate: 0.01,
+    weightDecay: 0,
+    clipNorm: 0.1,
+  },
   { name: 'weights', has: () => true, learningRate: 0.01, weightDecay: 0.1, clipNorm: 0.1 },
 ];
 

@@ -1,10 +1,10 @@
 /** A model folder opened for texts: tokenizer and exported model together. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError } from '../base/index.ts';
+import { CheckpointError, countParameters } from '../base/index.ts';
 import { type Encoding, readModelFolder, resolveModel, type Tokenizer } from '../model/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
-import { openPredictor, type Predictor, predictorOf } from './predictor.ts';
+import { DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits, predictorOf } from './predictor.ts';
 
 /** A text, or a pair of texts. */
 export interface TextInput {
@@ -17,6 +17,8 @@ export interface TextClassifier {
   readonly folder: string;
   readonly tokenizer: Tokenizer;
   readonly predictor: Predictor;
+  /** How many there are. */
+  readonly parameters: number;
   /** Longest row that the model takes, in tokens. */
   readonly maxTokens: number;
   encode(input: TextInput): Encoding;
@@ -50,8 +52,43 @@ export async function openTextClassifier(
     folder,
     tokenizer,
     predictor,
+    parameters: countParameters(parameters),
     maxTokens: longest,
     encode: ({ text, pair }) => tokenizer.encode(text, pair, longest),
     close: () => predictor.close(),
   };
+}
+
+/** What a classifier says of a text. */
+export interface Classification {
+  readonly label: string;
+  /** The score of that label. */
+  readonly score: number;
+  /** Of every label: the softmax of the logits. */
+  readonly scores: Readonly<Record<string, number>>;
+}
+
+/** Labels and scores of many texts, in their order. */
+export async function classify(classifier: TextClassifier, inputs: readonly TextInput[]): Promise<Classification[]> {
+  const { predictor, tokenizer, maxTokens, encode } = classifier;
+  const { labels } = predictor.config;
+  const { padId } = tokenizer;
+  const logits = await predictLogits(predictor, inputs.map(encode), { padId, maxTokens, groups: DEFAULT_GROUPS });
+  return inputs.map((_, row) => {
+    const scores = softmax(logits.data.subarray(row * labels.length, (row + 1) * labels.length));
+    const best = scores.indexOf(Math.max(...scores));
+    return {
+      label: labels[best] as string,
+      score: scores[best] as number,
+      scores: Object.fromEntries(labels.map((label, at) => [label, scores[at] as number])),
+    };
+  });
+}
+
+/** exp(x - max x) / Σ exp(x - max x) */
+function softmax(logits: Float32Array): number[] {
+  const largest = Math.max(...logits);
+  const weights = Array.from(logits, (value) => Math.exp(value - largest));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
 }

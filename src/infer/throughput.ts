@@ -12,6 +12,8 @@ import { batchFeeds, type Predictor } from './predictor.ts';
 export interface Contestant {
   readonly name: string;
   readonly predictor: Predictor;
+  /** The rows in its own tokens, where its tokenizer is not everybody's. */
+  readonly own?: { readonly encodings: readonly Encoding[]; readonly padId: number };
 }
 
 export interface Throughput {
@@ -49,17 +51,13 @@ interface Lane {
   readonly groups: number;
 }
 
-function laneOf(
-  contestant: Contestant,
-  encodings: readonly Encoding[],
-  groups: number,
-  options: ThroughputOptions,
-): Lane {
+function laneOf(contestant: Contestant, shared: readonly Encoding[], groups: number, options: ThroughputOptions): Lane {
+  const { encodings, padId } = contestant.own ?? { encodings: shared, padId: options.padId };
   const lengths = encodings.map(({ ids }) => ids.length);
   const rows = groups * instancesOf(contestant.predictor.config);
   const order = encodings.map((_, at) => at);
   const plans = planBatches(order, lengths, { rows, maxTokens: options.maxTokens });
-  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, options.padId)) };
+  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, padId)) };
 }
 
 async function secondsOf({ contestant, batches }: Lane): Promise<number> {

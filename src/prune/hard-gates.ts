@@ -4,7 +4,8 @@
  */
 import { type FloatTensor, float32, type ParameterTree, parameterOf } from '../base/index.ts';
 import type { EncoderConfig, KeptStructure } from '../model/index.ts';
-import { type GateFamily, gateName, gateShapes, keepProbabilityOf } from './gates.ts';
+import { GATE_FAMILIES, type GateFamily, gateName, gateShapes, keepProbabilityOf } from './gates.ts';
+import { realisedSparsity } from './sparsity.ts';
 
 /** Ascending indices of what is kept. A sub-layer that goes as a whole keeps no heads (no units). */
 export type HardGates = KeptStructure;
@@ -56,6 +57,53 @@ export function hardGates(config: EncoderConfig, logAlpha: ParameterTree): HardG
   };
   const wholes = [decided('hidden', 1), decided('attention'), decided('ffn')];
   return keptByGates(config, new Map([...wholes, decided('heads'), decided('intermediate')]));
+}
+
+/** logAlpha of some families moved by the same amount. */
+function shifted(logAlpha: ParameterTree, families: readonly GateFamily[], by: number): ParameterTree {
+  const names = new Set(families.map((family) => gateName(family)));
+  return new Map(
+    Array.from(logAlpha, ([name, tensor]) => [
+      name,
+      names.has(name)
+        ? float32(
+            tensor.data.map((value) => value + by),
+            tensor.shape,
+          )
+        : tensor,
+    ]),
+  );
+}
+
+const WIDEST_SHIFT = 20;
+const HALVINGS = 40;
+
+/** The shift of some families at which the decided gates come closest to a sparsity; sparsity falls as gates move up. */
+function shiftFor(
+  config: EncoderConfig,
+  logAlpha: ParameterTree,
+  families: readonly GateFamily[],
+  target: number,
+): ParameterTree {
+  const at = (by: number): number => realisedSparsity(config, hardGates(config, shifted(logAlpha, families, by)));
+  let [low, high] = [-WIDEST_SHIFT, WIDEST_SHIFT];
+  for (let halving = 0; halving < HALVINGS; halving++) {
+    const middle = (low + high) / 2;
+    if (at(middle) > target) low = middle;
+    else high = middle;
+  }
+  const nearest = Math.abs(at(low) - target) < Math.abs(at(high) - target) ? low : high;
+  return shifted(logAlpha, families, nearest);
+}
+
+/**
+ * Gates of which a given share of the weights is gone, whatever the expected sparsity came to: all gates are moved together until the
+ * decision meets it, then those of units alone, which are the finest. Departs from the paper, whose models miss their target by up to 0.01.
+ */
+export function hardGatesAt(config: EncoderConfig, logAlpha: ParameterTree, sparsity: number): HardGates {
+  const gates = new Map(GATE_FAMILIES.map((family) => [gateName(family), parameterOf(logAlpha, gateName(family))]));
+  const coarse = shiftFor(config, gates, GATE_FAMILIES, sparsity);
+  return hardGates(config, shiftFor(config, coarse, ['intermediate'], sparsity));
 }
 
 /** Gates of 0 and 1 for the gated graph: hidden [D], attention [L], heads [L, H], ffn [L], intermediate [L, F]. */

@@ -4,9 +4,8 @@
  * Paper: Structured Pruning Learns Compact and Accurate Models (CoFi; Xia et al. 2022), section 3.1, eq. 4 - https://arxiv.org/abs/2204.00408
  */
 import { add, mul, type Node, reduceSum, reshape, sub } from '../graph/index.ts';
-import type { EncoderConfig } from '../model/index.ts';
+import type { EncoderConfig, KeptStructure } from '../model/index.ts';
 import { type GateNodes, keepProbability } from './gates.ts';
-import type { HardGates } from './hard-gates.ts';
 import { type UniformShape, uniformShape } from './uniform-shape.ts';
 
 /** Weights of one head's share of query, key, value and output, and biases: 4 K (D + 1), the published (4 D² + 4 D) / H. */
@@ -42,7 +41,7 @@ export function expectedSparsity(config: EncoderConfig, logAlpha: GateNodes): No
 }
 
 /** 1 - (4 K · heads + 2 · units) · hidden dimensions / M, counting what is kept. */
-export function realisedSparsity(config: EncoderConfig, { hidden, layers }: HardGates): number {
+export function realisedSparsity(config: EncoderConfig, { hidden, layers }: KeptStructure): number {
   const perDimension = layers.reduce(
     (sum, { heads, intermediate }) => sum + 4 * config.headSize * heads.length + 2 * intermediate.length,
     0,

@@ -17,6 +17,8 @@ export interface ParameterGroup {
   readonly weightDecay: number;
   /** Norm to which the group's gradients are clipped together. */
   readonly clipNorm?: number;
+  /** Decay of the mean of squared gradients; 0.999 unless told. Small for parameters whose gradients change scale during a run. */
+  readonly beta2?: number;
   /** Climbs instead of descending. */
   readonly maximize?: boolean;
 }
@@ -31,9 +33,11 @@ export interface StepScalars {
   readonly keep: number;
 }
 
+const beta2Of = (group: ParameterGroup): number => group.beta2 ?? ADAM.beta2;
+
 export function stepScalars(group: ParameterGroup, scheduled: number, step: number): StepScalars {
   const eta = group.learningRate * (group.constant === true ? 1 : scheduled);
-  const second = Math.sqrt(1 - ADAM.beta2 ** step);
+  const second = Math.sqrt(1 - beta2Of(group) ** step);
   return {
     rate: ((group.maximize === true ? -1 : 1) * (eta * second)) / (1 - ADAM.beta1 ** step),
     epsilon: ADAM.epsilon * second,
@@ -82,11 +86,18 @@ function scaled(factor: Node | undefined, by: number, power: 1 | 2): Node | numb
 }
 
 /** m' = β₁m + (1-β₁)cg,  v' = β₂v + (1-β₂)(cg)²,  w' = keep·w - rate·m'/(√v' + ε); c is the factor of clipping. */
-export function adamw(before: Moments, gradient: Node, scalars: ScalarNodes, decays: boolean, clip?: Node): Moments {
+export function adamw(
+  before: Moments,
+  gradient: Node,
+  scalars: ScalarNodes,
+  group: ParameterGroup,
+  clip?: Node,
+): Moments {
+  const beta2 = beta2Of(group);
   const first = add(mul(before.first, ADAM.beta1), mul(gradient, scaled(clip, 1 - ADAM.beta1, 1)));
-  const squared = mul(mul(gradient, gradient), scaled(clip, 1 - ADAM.beta2, 2));
-  const second = add(mul(before.second, ADAM.beta2), squared);
+  const squared = mul(mul(gradient, gradient), scaled(clip, 1 - beta2, 2));
+  const second = add(mul(before.second, beta2), squared);
   const update = mul(div(first, add(sqrt(second), scalars.epsilon)), scalars.rate);
-  const kept = decays ? mul(before.value, scalars.keep) : before.value;
+  const kept = group.weightDecay > 0 ? mul(before.value, scalars.keep) : before.value;
   return { value: sub(kept, update), first, second };
 }

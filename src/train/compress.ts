@@ -10,7 +10,7 @@ import { checkDestination, type ModelConfig, readModelFolder, resolveModel } fro
 import { FROZEN, initialModel, modelShapes } from '../mux/index.ts';
 import {
   gateNoise,
-  hardGates,
+  hardGatesAt,
   initialLogAlpha,
   initialMultipliers,
   initialProjection,
@@ -98,6 +98,9 @@ function gateLearningRate(steps: number): number {
   return Math.max(0.01, 20 / steps);
 }
 
+/** With 0.999 the strong pull towards the target would be remembered for a thousand steps, and gates could not return from beyond it. */
+const GATE_BETA2 = 0.98;
+
 function clampGates({ parameters }: TrainState): void {
   for (const [name, { data }] of parameters) {
     if (!name.startsWith('gates.')) continue;
@@ -121,7 +124,14 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
     ...base,
     frozen,
     groups: [
-      { name: 'gates', has: (name) => name.startsWith('gates.'), learningRate: rate, constant: true, weightDecay: 0 },
+      {
+        name: 'gates',
+        has: (name) => name.startsWith('gates.'),
+        learningRate: rate,
+        constant: true,
+        weightDecay: 0,
+        beta2: GATE_BETA2,
+      },
       {
         name: 'multipliers',
         has: (name) => name.startsWith('lagrangian.'),
@@ -157,7 +167,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
   const { parameters, curve } = await runPhase(phase, set, initial, run);
   compression.curves.prune = curve;
-  const gates = hardGates(encoder, parameters);
+  const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
   const names = [...modelShapes(student.config).keys()];
   const pruned = new Map(names.map((name) => [name, (parameters.get(name) ?? frozen.get(name)) as FloatTensor]));
   return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };

@@ -1,4 +1,5 @@
 /** Where the rows of a run come from: files, or the built-in data set. */
+import type { TextInput } from '../infer/index.ts';
 import { type Dataset, datasetOf, labelsOf } from './dataset.ts';
 import { builtinCorpus, builtinName } from './grammar.ts';
 import { type Columns, type Rows, readRows } from './read-rows.ts';
@@ -33,4 +34,10 @@ export async function openData(
 /** Rows to evaluate a finished model on. */
 export async function openEvaluation(file: string, labels: readonly string[], columns?: Columns): Promise<Dataset> {
   return datasetOf(await rowsOf(file, 'eval', columns), labels);
+}
+
+/** Texts alone; the file need not have labels. */
+export async function openTexts(file: string, columns: Columns = {}): Promise<readonly TextInput[]> {
+  if (file === builtinName) return builtinCorpus(BUILTIN_SEED).eval.rows;
+  return (await readRows(file, { columns, needsLabel: false })).rows;
 }

@@ -58,6 +58,7 @@ export async function runPhase(phase: Phase, set: EncodedSet, initial: Parameter
     if (performance.now() - saved > checkpointSeconds * 1000) {
       await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.points });
       saved = performance.now();
+      interrupt?.throwIfAborted();
     }
   }
   const finished = { parameters: state.parameters, curve: curve.points };

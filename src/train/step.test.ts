@@ -53,7 +53,7 @@ function denseStep(): Record<string, Node> {
     );
     for (const { name, slope } of members) {
       const before = momentInputs(name, slope.shape);
-      const after = adamw(before, slope, scalarInputs(group.name), group.weightDecay > 0, factor);
+      const after = adamw(before, slope, scalarInputs(group.name), group, factor);
       Object.assign(outputs, {
         [name]: after.value,
         [`adam.first/${name}`]: after.first,
@@ -104,7 +104,9 @@ function worstDifference(actual: ArrayLike<number>, expected: ArrayLike<number>)
 /** Rows of the word table that the batch uses, or does not. */
 function wordRows(used: boolean): number[] {
   const words = new Set([...(localFeeds(set)['batch.words']?.data ?? [])].map(Number));
-  return Array.from({ length: tinyConfig.encoder.vocabularySize }, (_, row) => row).filter((row) => words.has(row) === used);
+  return Array.from({ length: tinyConfig.encoder.vocabularySize }, (_, row) => row).filter(
+    (row) => words.has(row) === used,
+  );
 }
 
 function rowOf(table: FloatTensor | undefined, row: number): Float32Array {
@@ -195,7 +197,9 @@ describe('writing in place', () => {
     const inPlace = await stepWith((found) => found);
     const copying = await stepWith(() => []);
     // The gradients of the embeddings read it too, and its own group does not wait for them.
-    expect(inPlace.copied.map(({ attributes }) => attributes)).toMatchObject([{ name: 'bert.embeddings.LayerNorm.weight' }]);
+    expect(inPlace.copied.map(({ attributes }) => attributes)).toMatchObject([
+      { name: 'bert.embeddings.LayerNorm.weight' },
+    ]);
     expect(copying.copied).toHaveLength(3 * initial.size);
     expect(await trained(inPlace.step)).toEqual(await trained(copying.step));
     await Promise.all([inPlace.step.close(), copying.step.close()]);

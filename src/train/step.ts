@@ -117,7 +117,7 @@ function updateGroup(
   const scalars = scalarInputs(group.name);
   const clip = group.clipNorm === undefined ? undefined : clipFactor(slopes, group.clipNorm);
   const updates = members.flatMap((member, at) =>
-    updatesOf(member, adamw(member.used, slopes[at] as Node, scalars, group.weightDecay > 0, clip?.factor)),
+    updatesOf(member, adamw(member.used, slopes[at] as Node, scalars, group, clip?.factor)),
   );
   return { updates, ...(clip && { norm: clip.norm }) };
 }

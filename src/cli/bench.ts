@@ -1,0 +1,58 @@
+/** `prumux bench`: throughput of models side by side in one run. */
+import { compareThroughput, openTextClassifier, type TextClassifier, throughputDefaults } from '../infer/index.ts';
+import { instancesOf } from '../mux/index.ts';
+import { openTexts } from '../train/index.ts';
+import { command } from './command.ts';
+import { ROWS } from './common-options.ts';
+import { option, optional, text, whole } from './option.ts';
+import { table } from './result-lines.ts';
+
+export default command({
+  name: 'bench',
+  description: 'Measure the throughput of models side by side: rounds take turns, medians count.',
+  example: 'models/fast models/faster --baseline models/dense --data dev.tsv',
+  operands: { name: 'model', description: 'model folders or Hub ids', isMany: true },
+  options: {
+    baseline: optional('model that ratios refer to [the first one]', text('MODEL')),
+    ...ROWS,
+    rounds: option('rounds that the median is of', whole(), throughputDefaults.rounds),
+    maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), 128),
+  },
+  async run({ baseline, data, columns, rounds, maxTokens }, models, { placement }) {
+    const texts = await openTexts(data, columns);
+    const names = [...new Set([baseline ?? models[0], ...models])];
+    const classifiers: TextClassifier[] = [];
+    for (const name of names) classifiers.push(await openTextClassifier(name, placement, maxTokens));
+    const contestants = classifiers.map(({ predictor, tokenizer, encode }, at) => ({
+      name: names[at] as string,
+      predictor,
+      own: { encodings: texts.map(encode), padId: tokenizer.padId },
+    }));
+    const [{ own }] = contestants as [(typeof contestants)[0]];
+    const results = await compareThroughput(contestants, own.encodings, {
+      ...throughputDefaults,
+      ...{ rounds, maxTokens, padId: own.padId },
+    });
+    for (const classifier of classifiers) await classifier.close();
+    return {
+      baseline: names[0] as string,
+      examples: texts.length,
+      results: results.map(({ name, ...result }, at) => {
+        const { predictor, parameters } = classifiers[at] as TextClassifier;
+        return { model: name, ...result, instances: instancesOf(predictor.config), parameters };
+      }),
+    };
+  },
+  print: ({ results }) =>
+    table([
+      ['model', 'examples/s', 'ratio', 'groups', 'instances', 'parameters'],
+      ...results.map(({ model, examplesPerSecond, ratio, groups, instances, parameters }) => [
+        model,
+        examplesPerSecond.toFixed(0),
+        `${ratio.toFixed(2)}x`,
+        String(groups),
+        String(instances),
+        parameters.toLocaleString('en'),
+      ]),
+    ]),
+});

@@ -1,0 +1,54 @@
+/** Options that every command has, and those that several share. */
+import { availableParallelism } from 'node:os';
+import { DEVICES, type Placement } from '../runtime/index.ts';
+import { builtinName, type DataSource, parseColumns } from '../train/index.ts';
+import { choice, option, optional, parsed, text, toggle, type Values, whole } from './option.ts';
+import { UsageError } from './usage-error.ts';
+
+export const COMMON = {
+  seed: option('what all random numbers follow from', whole(0), 1),
+  device: option('where to compute', choice(DEVICES), 'cpu'),
+  threads: optional('threads to compute with [all cores]', whole()),
+  config: optional('JSON file with options by name; flags on the command line win', text('FILE')),
+  progress: option('show progress even where standard error is no terminal', toggle, false),
+  json: option('print one JSON document on standard output, and nothing else', toggle, false),
+  help: option('print this', toggle, false),
+};
+
+export type CommonValues = Values<typeof COMMON>;
+
+export function placementOf({ device, threads }: CommonValues): Placement {
+  return { device, threads: threads ?? availableParallelism() };
+}
+
+const COLUMNS_HINT = 'text=NAME,pair=NAME,label=NAME';
+
+export const columnsOption = optional(
+  'which columns hold the text, the second text and the label [recognised by the usual names]',
+  parsed(COLUMNS_HINT, parseColumns),
+);
+
+const FORMATS = `.tsv, .csv, .jsonl or .parquet, or "${builtinName}"`;
+
+/** Rows to learn from and rows to measure on. */
+export const DATA = {
+  data: optional(`rows to train on: ${FORMATS} [${builtinName}]`, text('FILE')),
+  eval: optional(`rows to evaluate on, in the same formats [${builtinName}]`, text('FILE')),
+  columns: columnsOption,
+};
+
+/** Rows to measure on, for commands that do not train. */
+export const ROWS = {
+  data: option(`rows with labels: ${FORMATS}`, text('FILE'), builtinName),
+  columns: columnsOption,
+};
+
+/** The built-in rows serve where neither file is given; one file alone is a mistake. */
+export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof DATA>): DataSource {
+  const isBuiltin = [data ?? builtinName, evaluation ?? builtinName].every((name) => name === builtinName);
+  if (!isBuiltin && (data === undefined || evaluation === undefined)) {
+    const flag = data === undefined ? '--data' : '--eval';
+    throw new UsageError(flag, { expected: 'a FILE, as the other one is given', got: 'nothing' });
+  }
+  return { data: data ?? builtinName, evaluation: evaluation ?? builtinName, ...(columns && { columns }) };
+}

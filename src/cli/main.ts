@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/** The program: the only file that touches the process. */
+import { Interruption } from './interruption.ts';
+import { run } from './run.ts';
+
+const controller = new AbortController();
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    const interruption = new Interruption(signal);
+    // The second time there is no waiting for a checkpoint.
+    if (controller.signal.aborted) process.exit(interruption.exitCode);
+    controller.abort(interruption);
+  });
+}
+
+// The reader of a pipe may leave early, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const { stdin, stdout, stderr } = process;
+process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, interrupt: controller.signal });
+if (controller.signal.aborted) process.exit();

@@ -1,0 +1,57 @@
+/** `prumux predict`: labels for texts, as JSON lines in the order of the texts. */
+import { createInterface } from 'node:readline';
+import { type Classification, classify, openTextClassifier, type TextInput } from '../infer/index.ts';
+import { command } from './command.ts';
+import { option, toggle, whole } from './option.ts';
+
+/** Texts that are classified together; a stream of lines is answered after so many. */
+const BATCH = 256;
+
+export default command({
+  name: 'predict',
+  description: 'Classify texts, or the lines of standard input; one JSON line per text.',
+  example: 'models/fast "please cancel my order"',
+  operands: {
+    name: 'model',
+    description: 'model folder or Hub id',
+    rest: { name: 'text', description: 'texts [the lines of standard input]' },
+  },
+  options: {
+    pairs: option('a tab in a text separates a pair of texts', toggle, false),
+    maxTokens: option('longest text, in tokens; longer ones are cut', whole(3), 128),
+  },
+  async run({ pairs, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
+    const classifier = await openTextClassifier(model, placement, maxTokens);
+    const predictions: Classification[] = [];
+    for await (const batch of batchesOf(texts.length > 0 ? texts : linesOf(terminal.stdin))) {
+      const inputs = batch.map((line) => inputOf(line, pairs));
+      const answers = await classify(classifier, inputs);
+      const results = answers.map((answer, at) => ({ ...(inputs[at] as TextInput), ...answer }));
+      if (isJson) predictions.push(...results);
+      else terminal.stdout.write(results.map((result) => `${JSON.stringify(result)}\n`).join(''));
+    }
+    await classifier.close();
+    return { predictions };
+  },
+  print: () => '',
+});
+
+function inputOf(line: string, isPair: boolean): TextInput {
+  const tab = isPair ? line.indexOf('\t') : -1;
+  return tab < 0 ? { text: line } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
+}
+
+function linesOf(stdin: NodeJS.ReadableStream): AsyncIterable<string> {
+  return createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
+}
+
+async function* batchesOf(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {
+  let batch: string[] = [];
+  for await (const text of texts) {
+    batch.push(text);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,60 @@
+/** Options that make up recipes, with the recipes' own defaults. */
+import { type CompressRecipe, compressDefaults, type TrainRecipe, trainDefaults } from '../train/index.ts';
+import { number, option, type Reader, type Values, whole } from './option.ts';
+
+const epochs: Reader<number> = number({ least: 0 });
+const rate: Reader<number> = number({ above: 0 }, 'RATE');
+const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
+
+/** What every kind of training can be told. */
+export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: TrainRecipe | CompressRecipe) => ({
+  maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), maxTokens),
+  warmup: option('share of the steps over which the learning rate rises', share, warmup),
+  weightDecay: option('decoupled weight decay', number({ least: 0 }, 'RATE'), weightDecay),
+  dropout: option('probability of dropping a value while training', share, dropout),
+});
+
+export const SPARSITY: Reader<number> = share;
+export const INSTANCES: Reader<number> = whole();
+
+/** Compression, but for how many instances and how much sparsity. */
+export const COMPRESSION = {
+  multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
+  pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
+  recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),
+  multiplexLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.multiplex),
+  pruneLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.prune),
+  recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
+  groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
+  ...optimisation(compressDefaults),
+};
+
+export const TRAINING = {
+  epochs: option('passes over the training rows', number({ above: 0 }), trainDefaults.epochs),
+  rows: option('rows per batch', whole(), trainDefaults.rows),
+  vocabularySize: option('size of the vocabulary that is learned for a preset', whole(6), trainDefaults.vocabularySize),
+  ...optimisation(trainDefaults),
+};
+
+/** The recipe of a compression to that point. */
+export function compressRecipeOf(
+  values: Values<typeof COMPRESSION>,
+  point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
+): CompressRecipe {
+  const { groups, maxTokens, warmup, weightDecay, dropout } = values;
+  return {
+    ...compressDefaults,
+    ...point,
+    epochs: { multiplex: values.multiplexEpochs, prune: values.pruneEpochs, recover: values.recoverEpochs },
+    learningRate: {
+      multiplex: values.multiplexLearningRate,
+      prune: values.pruneLearningRate,
+      recover: values.recoverLearningRate,
+    },
+    groups,
+    maxTokens,
+    warmup,
+    weightDecay,
+    dropout,
+  };
+}

@@ -1,0 +1,29 @@
+/** Results in words: short lines that begin with what they say. */
+import type { Evaluation } from '../train/index.ts';
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** Quality of a model, and where it is. */
+export function qualityLines(
+  result: Evaluation & { readonly folder: string; readonly parameters?: number | undefined },
+): string {
+  const { accuracy, accuracyStd, macroF1, groupings, examples, examplesPerSecond, parameters, folder } = result;
+  const spread = groupings > 1 ? ` ± ${percent(accuracyStd)} over ${groupings} groupings` : '';
+  const lines = [
+    `accuracy    ${percent(accuracy)}${spread} of ${examples} rows; macro F1 ${percent(macroF1)}`,
+    `throughput  ${Math.round(examplesPerSecond)} examples/s`,
+    ...(parameters === undefined ? [] : [`parameters  ${parameters.toLocaleString('en')}`]),
+    `model       ${folder}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Columns of a table, aligned; the first to the left, the others to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
+  return `${rows.map(line).join('\n')}\n`;
+}

@@ -1,0 +1,53 @@
+/** `prumux train`: a dense classifier from labelled rows. */
+import { isPreset } from '../model/index.ts';
+import { PRETRAINED_LEARNING_RATE, type TrainRecipe, trainClassifier, trainDefaults } from '../train/index.ts';
+import { command } from './command.ts';
+import { DATA, dataSourceOf } from './common-options.ts';
+import { number, option, optional, required, text, type Values } from './option.ts';
+import { TRAINING } from './recipe-options.ts';
+import { qualityLines } from './result-lines.ts';
+
+const options = {
+  ...DATA,
+  output: required('model folder to write', text('DIR'), 'o'),
+  encoder: option('what to start from: tiny, mini, small, base, a model folder, a Hub id', text('NAME'), 'mini'),
+  tokenizer: optional('tokenizer for a preset: a folder or Hub id [learned from the rows]', text('NAME')),
+  learningRate: optional(
+    `highest learning rate [${trainDefaults.learningRate}; ${PRETRAINED_LEARNING_RATE} for a pretrained encoder]`,
+    number({ above: 0 }, 'RATE'),
+  ),
+  ...TRAINING,
+};
+
+function recipeOf(values: Values<typeof options>): TrainRecipe {
+  const { encoder, tokenizer, learningRate, epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout } =
+    values;
+  const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
+  return {
+    encoder,
+    ...(tokenizer !== undefined && { tokenizer }),
+    learningRate: learningRate ?? usual,
+    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout },
+  };
+}
+
+export default command({
+  name: 'train',
+  description: 'Fine-tune a dense classifier, the teacher of what follows.',
+  example: '--data train.tsv --eval dev.tsv --encoder mini -o models/dense',
+  options,
+  isResumable: true,
+  async run(values, _, { progress, placement, seed, terminal }) {
+    const source = dataSourceOf(values);
+    const { evaluation, parameters, parity } = await trainClassifier(recipeOf(values), {
+      source,
+      output: values.output,
+      seed,
+      placement,
+      onStep: progress.step,
+      interrupt: terminal.interrupt,
+    });
+    return { ...evaluation, parameters, parity, folder: values.output };
+  },
+  print: qualityLines,
+});

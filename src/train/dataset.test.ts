@@ -1,0 +1,86 @@
+/** Data sets: classes come from the training rows, every other file is read in their terms. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DataError, messageOf } from '../base/index.ts';
+import { datasetOf, labelsOf } from './dataset.ts';
+import type { Rows } from './read-rows.ts';
+
+/** Rows of a file with a header: the first stands on line 2. */
+const rowsWith = (labels: readonly (string | undefined)[]): Rows => ({
+  file: 'some.tsv',
+  rows: labels.map((label, index) => ({
+    text: `text ${index}`,
+    ...(label === undefined ? {} : { label }),
+    line: index + 2,
+  })),
+  checksum: 'c0ffee',
+});
+
+function failureOf(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+}
+
+describe('labelsOf', () => {
+  it('orders whole numbers as numbers and everything else as words', () => {
+    expect(labelsOf(rowsWith(['10', '9', '-1', '9']))).toEqual(['-1', '9', '10']);
+    expect(labelsOf(rowsWith(['10', '9', 'b', 'B']))).toEqual(['10', '9', 'B', 'b']);
+  });
+
+  it('does not depend on the order of the rows', () => {
+    const labels = fc.array(fc.constantFrom('0', '1', '2', '10', 'yes', 'no'), { minLength: 1 });
+    fc.assert(
+      fc.property(labels, (some) => {
+        const all = ['1', '2', ...some];
+        expect(labelsOf(rowsWith([...all].reverse()))).toEqual(labelsOf(rowsWith(all)));
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('refuses one class, and no class', () => {
+    const one = failureOf(() => labelsOf(rowsWith(['1', '1'])));
+    expect(one).toBeInstanceOf(DataError);
+    expect(messageOf(one)).toBe('some.tsv: expected at least two classes, got "1" in every row.');
+    expect(failureOf(() => labelsOf(rowsWith([])))).toMatchObject({ file: 'some.tsv', got: 'no rows' });
+  });
+});
+
+describe('datasetOf', () => {
+  it('numbers every label by its place among the classes', () => {
+    const labels = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1 });
+    fc.assert(
+      fc.property(labels, (some) => {
+        const set = datasetOf(rowsWith(some), ['c', 'a', 'b']);
+        expect(set.examples.map(({ label }) => set.labels[label])).toEqual(some);
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('keeps texts, pairs, the name and the checksum', () => {
+    const rows: Rows = { ...rowsWith([]), rows: [{ text: 'a', pair: 'b', label: 'x', line: 2 }] };
+    const examples = [{ text: 'a', pair: 'b', label: 1 }];
+    expect(datasetOf(rows, ['w', 'x'])).toEqual({ name: 'some.tsv', labels: ['w', 'x'], examples, checksum: 'c0ffee' });
+  });
+
+  it('names file, line and the known labels when one was not seen in training', () => {
+    const error = failureOf(() => datasetOf(rowsWith(['a', 'b', 'z']), ['a', 'b']));
+    expect(error).toBeInstanceOf(DataError);
+    expect(error).toMatchObject({ file: 'some.tsv', line: 4 });
+    expect(messageOf(error)).toBe('some.tsv:4: expected a label known from training (a, b), got "z".');
+  });
+
+  it('lists ten of many known labels and counts the rest', () => {
+    const known = Array.from({ length: 77 }, (_, index) => `class-${index}`);
+    expect(messageOf(failureOf(() => datasetOf(rowsWith(['z']), known)))).toContain('class-9 and 67 more)');
+  });
+
+  it('refuses a row without a label, with its line', () => {
+    const error = failureOf(() => datasetOf(rowsWith(['a', undefined]), ['a', 'b']));
+    expect(error).toMatchObject({ code: 'DATA', file: 'some.tsv', line: 3 });
+  });
+});
