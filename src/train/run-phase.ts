@@ -14,6 +14,8 @@ export interface Run {
   readonly onStep: (report: StepReport) => void;
   /** Least time between two checkpoints. */
   readonly checkpointSeconds?: number;
+  /** When it is aborted, the run saves a checkpoint and fails with the signal's reason. */
+  readonly interrupt?: AbortSignal;
 }
 
 const CHECKPOINT_SECONDS = 60;
@@ -45,7 +47,7 @@ class Curve {
  * checkpoint, training goes on there.
  */
 export async function runPhase(phase: Phase, set: EncodedSet, initial: ParameterTree, run: Run): Promise<Finished> {
-  const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS } = run;
+  const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS, interrupt } = run;
   const known = await folder.finished(phase.name);
   if (known !== undefined) return known;
   const resumed = await folder.checkpoint(phase.name);
@@ -55,7 +57,7 @@ export async function runPhase(phase: Phase, set: EncodedSet, initial: Parameter
   for await (const report of fit(phase, set, state, { seed, placement, done: resumed?.done ?? 0 })) {
     curve.add(report);
     onStep(report);
-    if (performance.now() - saved > checkpointSeconds * 1000) {
+    if (interrupt?.aborted || performance.now() - saved > checkpointSeconds * 1000) {
       await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.points });
       saved = performance.now();
       interrupt?.throwIfAborted();

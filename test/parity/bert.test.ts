@@ -14,6 +14,7 @@ import {
   type Node,
   reduceMean,
   reduceSum,
+  reshape,
   siteOf,
   sitesOf,
 } from '../../src/graph/index.ts';
@@ -24,6 +25,7 @@ import {
   encode,
   firstToken,
   type ModelConfig,
+  type Parameters,
   parametersFrom,
   sequenceClassifier,
   situate,
@@ -31,7 +33,14 @@ import {
 } from '../../src/model/index.ts';
 import { hadamardMean, rsaDemultiplex } from '../../src/mux/index.ts';
 import { compile, cpu, type Feeds } from '../../src/runtime/index.ts';
-import { adamw, clipFactor, momentInputs, scalarInputs, stepScalars } from '../../src/train/adamw.ts';
+import {
+  adamw,
+  clipFactor,
+  momentInputs,
+  type ParameterGroup,
+  scalarInputs,
+  stepScalars,
+} from '../../src/train/adamw.ts';
 
 const TOLERANCE = 1e-4;
 
@@ -218,12 +227,14 @@ describe('multiplexing (mux.json)', () => {
   it('mixes, embeds a second time and takes apart as PyTorch does, with the same gradients', async () => {
     const { B = 0, N = 0, D = 0 } = mux.dims;
     const nodes = inputsFor(mux.parameters, ours);
-    const p = parametersFrom(nodes);
+    const given = parametersFrom(nodes);
+    const segments = reshape(given('segment'), [1, D]); // a table of the one segment that the mixture has
+    const p: Parameters = (name) => (name.endsWith('token_type_embeddings.weight') ? segments : given(name));
     const encoder = encoderOf(mux.dims);
     const x = input('x', mux.embeddings.shape);
     const hidden = input('hidden', mux.hidden.shape);
     const multiplexed = hadamardMean(x, input('keys', [N, D]), B);
-    const embedded = situate(multiplexed, p('segment'), encoder, p);
+    const embedded = situate(multiplexed, encoder, p);
     const demultiplexed = rsaDemultiplex(firstToken(hidden), N, encoder.layerNormEpsilon, p);
     const logits = classify(demultiplexed, p);
     const loss = add(weighed(embedded, 'embeddedUpstream'), weighed(logits, 'logitsUpstream'));
@@ -271,10 +282,13 @@ describe('AdamW after clipping (adamw.json)', () => {
   const optimiser = read<AdamWCase>('adamw.json');
   const names = Object.keys(optimiser.initial);
 
-  const groupOf = (name: string): ParameterGroup => {
-    const weightDecay = optimiser.weightDecay[name] ?? 0;
-    return { name, has: () => true, learningRate: 0, weightDecay };
-  };
+  /** Every parameter is a group of its own. */
+  const groupOf = (name: string, learningRate = 0): ParameterGroup => ({
+    name,
+    has: () => true,
+    learningRate,
+    weightDecay: optimiser.weightDecay[name] ?? 0,
+  });
 
   /** One step over all parameters; the gradients, clipped together, are inputs. */
   function stepGraph(): Record<string, Node> {
@@ -291,17 +305,14 @@ describe('AdamW after clipping (adamw.json)', () => {
     return outputs;
   }
 
-  /** The scalars of every parameter, each a group of its own. */
   function scalarsOf(learningRate: number, step: number): Feeds {
     return Object.fromEntries(
-      names.flatMap((name) => {
-        const weightDecay = optimiser.weightDecay[name] ?? 0;
-        const group = { name, has: () => true, learningRate, weightDecay };
-        return Object.entries(stepScalars(group, 1, step)).map(([key, value]) => [
+      names.flatMap((name) =>
+        Object.entries(stepScalars(groupOf(name, learningRate), 1, step)).map(([key, value]) => [
           `${name}.${key}`,
           float32([value], []),
-        ]);
-      }),
+        ]),
+      ),
     );
   }
 

@@ -1,0 +1,52 @@
+/** The frontier: what no other model beats in both accuracy and throughput; and the choice among what a budget allows. */
+import type { Measured } from './exploration.ts';
+
+type Quality = Pick<Measured, 'accuracy' | 'examplesPerSecond'>;
+
+/** Whether `other` is at least as good in both, and better in one. */
+export function dominates(other: Quality, one: Quality): boolean {
+  const isAsGood = other.accuracy >= one.accuracy && other.examplesPerSecond >= one.examplesPerSecond;
+  return isAsGood && (other.accuracy > one.accuracy || other.examplesPerSecond > one.examplesPerSecond);
+}
+
+/** Those that none dominates, the slowest and most accurate first. */
+export function frontierOf<T extends Quality>(models: readonly T[]): T[] {
+  return models
+    .filter((model) => !models.some((other) => dominates(other, model)))
+    .sort((a, b) => a.examplesPerSecond - b.examplesPerSecond);
+}
+
+/** Points of accuracy lost; negative where there is a gain. */
+export function dropOf(model: Quality, dense: Quality): number {
+  return 100 * (dense.accuracy - model.accuracy);
+}
+
+/** A fraction of a point that is rounding, not loss. */
+const ROUNDING = 1e-9;
+
+export function fits(model: Quality, dense: Quality, maxDrop: number): boolean {
+  return dropOf(model, dense) <= maxDrop + ROUNDING;
+}
+
+export interface Choice<T> {
+  readonly chosen: T;
+  readonly verdict: string;
+}
+
+/** The fastest model that loses no more than the budget; the dense one where none that fits is faster. */
+export function choose<T extends Quality>(trials: readonly T[], dense: T, maxDrop: number): Choice<T> {
+  const fitting = trials.filter((trial) => fits(trial, dense, maxDrop));
+  const isBetter = (one: T, other: T): boolean =>
+    one.examplesPerSecond > other.examplesPerSecond ||
+    (one.examplesPerSecond === other.examplesPerSecond && one.accuracy > other.accuracy);
+  const chosen = fitting.reduce((best, trial) => (isBetter(trial, best) ? trial : best), dense);
+  const count = `${fitting.length} of ${trials.length} trials`;
+  if (chosen !== dense) {
+    return { chosen, verdict: `the fastest of the models within ${maxDrop} points, which are ${count}` };
+  }
+  const verdict =
+    fitting.length === 0
+      ? `the dense model: no trial is within ${maxDrop} points`
+      : `the dense model: none of ${count} within ${maxDrop} points is faster`;
+  return { chosen, verdict };
+}
