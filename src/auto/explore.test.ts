@@ -26,15 +26,13 @@ const pretend = {
 
 describe('the grid', () => {
   it('has every combination but the dense model, the gentlest first', () => {
-    expect(gridOf([4, 1, 2], [0, 0.5])).toEqual(
-      [
-        { instances: 1, sparsity: 0.5 },
-        { instances: 2, sparsity: 0 },
-        { instances: 4, sparsity: 0 },
-        { instances: 2, sparsity: 0.5 },
-        { instances: 4, sparsity: 0.5 },
-      ],
-    );
+    expect(gridOf([4, 1, 2], [0, 0.5])).toEqual([
+      { instances: 1, sparsity: 0.5 },
+      { instances: 2, sparsity: 0 },
+      { instances: 4, sparsity: 0 },
+      { instances: 2, sparsity: 0.5 },
+      { instances: 4, sparsity: 0.5 },
+    ]);
   });
 
   it('has each point once', () => {

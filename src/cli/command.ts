@@ -27,6 +27,8 @@ export interface Context {
   readonly placement: Placement;
   readonly seed: number;
   readonly isJson: boolean;
+  /** What was typed, for records. */
+  readonly commandLine: string;
 }
 
 export interface CommandSpec<O extends Options, Document extends object> {
@@ -73,6 +75,7 @@ export function command<O extends Options, Document extends object>(spec: Comman
         placement: placementOf(common),
         seed: common.seed,
         isJson: common.json,
+        commandLine: `prumux ${[name, ...argv].map(quoted).join(' ')}`,
       };
       try {
         const document = await spec.run(values as Values<O>, checkOperands(operands, spec.operands), context);
@@ -86,6 +89,11 @@ export function command<O extends Options, Document extends object>(spec: Comman
 }
 
 export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+
+/** As a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
 
 function operandArgs(operands: Operands | undefined): ArgsDef {
   if (operands === undefined) return {};

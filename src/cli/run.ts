@@ -10,9 +10,12 @@ import { UsageError } from './usage-error.ts';
 export const COMMANDS = {
   train: () => import('./train.ts'),
   compress: () => import('./compress.ts'),
+  auto: () => import('./auto.ts'),
   eval: () => import('./eval.ts'),
   predict: () => import('./predict.ts'),
   bench: () => import('./bench.ts'),
+  report: () => import('./report.ts'),
+  doctor: () => import('./doctor.ts'),
 } satisfies Record<string, () => Promise<{ readonly default: Command }>>;
 
 const isCommand = (name: string): name is keyof typeof COMMANDS => Object.hasOwn(COMMANDS, name);

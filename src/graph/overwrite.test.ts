@@ -36,7 +36,12 @@ it('allows readers that the update depends on', () => {
 
 it('refuses a reader that might come after the write', () => {
   expect(mayReplace(updated, [matmul(w, slope)])).toBe(false);
+});
+
+it('refuses an input that is asked for as it is', () => {
   expect(mayReplace(updated, [w])).toBe(false);
+  const marked = site(site(w, 'inner'), 'outer');
+  expect(mayReplace(add(marked, slope), [marked])).toBe(false);
 });
 
 it('counts who reads through views, which may share the memory', () => {

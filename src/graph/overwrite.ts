@@ -14,6 +14,12 @@ function readersOf(source: Node, users: ReadonlyMap<Node, readonly Node[]>): Nod
   return (users.get(source) ?? []).flatMap((user) => (isView(user) ? [user, ...readersOf(user, users)] : [user]));
 }
 
+/** Whether the value itself is asked for: it is then copied out whenever the runtime likes. */
+function isOutput(source: Node, users: ReadonlyMap<Node, readonly Node[]>, outputs: readonly Node[]): boolean {
+  const same = (users.get(source) ?? []).filter((user) => OPS[user.op].transparent === true);
+  return outputs.includes(source) || same.some((user) => isOutput(user, users, outputs));
+}
+
 /**
  * The pairs (input, result) whose result may be written over the input: the result is computed element by element, or row by row,
  * from the input, and depends on every other reader of it.
@@ -29,6 +35,7 @@ export function overwritable<Pair extends { readonly source: Node; readonly resu
   return pairs.filter(({ source, result }) => {
     const before = new Set(topological([result]));
     const inPlace = OPS[result.op].elementwise === true || is(result, 'scatterRows');
-    return inPlace && readersOf(source, users).every((reader) => before.has(reader));
+    const isFree = !isOutput(source, users, outputs) && readersOf(source, users).every((reader) => before.has(reader));
+    return inPlace && isFree;
   });
 }

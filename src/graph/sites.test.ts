@@ -25,7 +25,7 @@ describe('attach', () => {
     const below = sitesOf([changed]).get('lower')?.inputs[0] as Node;
     expect(below.op).toBe('mul');
     expect(below.inputs[0]).toBe(lower.inputs[0]);
-    expect(upper.inputs[0]).toBe(lower);
+    expect(upper.inputs[0]?.inputs[0]).toBe(lower);
   });
 
   it('applies handlers in their order, each to what the last one left', () => {

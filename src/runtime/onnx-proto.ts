@@ -140,3 +140,9 @@ export function encodeModel(model: ModelProto): Uint8Array {
   const type = schema.lookupType('ModelProto');
   return type.encode(type.fromObject(model)).finish();
 }
+
+/** The model in the bytes of an `.onnx` file, as far as this schema goes. */
+export function decodeModel(bytes: Uint8Array): ModelProto {
+  const type = schema.lookupType('ModelProto');
+  return type.toObject(type.decode(bytes), { longs: Number, arrays: true, defaults: false }) as ModelProto;
+}

@@ -192,6 +192,13 @@ async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: numbe
   return logits;
 }
 
+/** Tells one teacher from another: names, sizes and the values at both ends. */
+export function teacherFingerprint(parameters: ParameterTree): string {
+  return fingerprintOf(
+    Array.from(parameters, ([name, { data: values }]) => [name, values.length, values[0], values.at(-1)]),
+  );
+}
+
 /** Compresses a model folder into another one. */
 export async function compressClassifier(
   model: string,
@@ -206,9 +213,7 @@ export async function compressClassifier(
   const { maxTokens } = recipe;
   const { train, evaluation } = await openData(source, teacher.config.labels);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const teacherId = fingerprintOf(
-    Array.from(teacher.parameters, ([name, { data: values }]) => [name, values.length, values[0], values.at(-1)]),
-  );
+  const teacherId = teacherFingerprint(teacher.parameters);
   const folder = runFolderOf(output, fingerprintOf('compress', recipe, data, seed, teacherId));
   const run: Run = { ...options, folder };
   const set = encodeSet(train, teacher.tokenizer, maxTokens);

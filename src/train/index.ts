@@ -9,6 +9,7 @@ export * from './dropout.ts';
 export * from './encoded-set.ts';
 export * from './epoch.ts';
 export * from './evaluate.ts';
+export * from './finished-run.ts';
 export * from './fit.ts';
 export * from './grammar.ts';
 export * from './metrics.ts';

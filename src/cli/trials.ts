@@ -1,0 +1,127 @@
+/** The trials of `prumux auto`: compressions in folders of their own, those that are finished taken as they are. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
+import { compareThroughput, openTextClassifier, type TextClassifier, throughputDefaults } from '../infer/index.ts';
+import { fromHuggingFace, type ModelConfig, readModelFolder, resolveModel } from '../model/index.ts';
+import {
+  type CompressionIdentity,
+  type CompressRecipe,
+  compressClassifier,
+  encodeSet,
+  evaluate,
+  isFinished,
+  openData,
+  openTexts,
+  type RunOptions,
+  readEvidence,
+  teacherFingerprint,
+} from '../train/index.ts';
+
+/** What all trials share. */
+export interface Laboratory {
+  readonly model: string;
+  readonly recipe: CompressRecipe;
+  readonly options: Omit<RunOptions, 'output'>;
+  /** Where their folders go. */
+  readonly folder: string;
+  readonly data: CompressionIdentity['data'];
+  readonly teacher: string;
+  readonly maxPositions: number;
+  /** Rows that accuracy is measured on. */
+  readonly examples: number;
+}
+
+export async function openLaboratory(
+  given: string,
+  { recipe, options, folder }: Pick<Laboratory, 'recipe' | 'options' | 'folder'>,
+): Promise<Laboratory> {
+  const model = await resolveModel(given);
+  const { parameters, config } = await readModelFolder(model);
+  const { train, evaluation } = await openData(options.source, config.labels);
+  return {
+    model,
+    recipe,
+    options,
+    folder,
+    data: { train: train.checksum, evaluation: evaluation.checksum },
+    teacher: teacherFingerprint(parameters),
+    maxPositions: config.encoder.maxPositions,
+    examples: evaluation.examples.length,
+  };
+}
+
+export function nameOf({ instances, sparsity }: GridPoint): string {
+  return `n${instances}-s${sparsity}`;
+}
+
+/** The model itself as a trial, evaluated. */
+export async function denseTrial({ model, recipe, options }: Laboratory): Promise<Trial> {
+  const { source, placement, seed } = options;
+  const classifier = await openTextClassifier(model, placement, recipe.maxTokens);
+  const { evaluation } = await openData(source, classifier.predictor.config.labels);
+  const set = encodeSet(evaluation, classifier.tokenizer, classifier.maxTokens);
+  const { accuracy, accuracyStd } = await evaluate(classifier.predictor, set, {
+    maxTokens: classifier.maxTokens,
+    seed,
+  });
+  const { parameters } = classifier;
+  await classifier.close();
+  const point = { instances: 1, sparsity: 0 };
+  return { name: 'dense', folder: model, point, accuracy, accuracyStd, parameters, sparsity: 0 };
+}
+
+/** Trains a point, unless its folder has the finished model of the same recipe, seed, data and teacher. */
+export async function trainTrial(point: GridPoint, laboratory: Laboratory): Promise<Trial> {
+  const { model, options, data, teacher, maxPositions } = laboratory;
+  const name = nameOf(point);
+  const folder = join(laboratory.folder, name);
+  const recipe: CompressRecipe = {
+    ...laboratory.recipe,
+    ...point,
+    maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
+  };
+  if (!(await isFinished(folder, { recipe, seed: options.seed, data, teacher }))) {
+    await compressClassifier(model, recipe, { ...options, output: folder });
+  }
+  const { evaluation, parameters, sparsity } = await readEvidence(folder);
+  const { accuracy, accuracyStd } = evaluation;
+  return { name, folder, point, accuracy, accuracyStd, parameters, sparsity };
+}
+
+/** Rows that throughput is measured on: as many as tell the distribution of lengths. */
+const MEASURED_ROWS = 512;
+
+/** Examples per second of models in their order, side by side on rows of the evaluation file. */
+export async function measureTrials(trials: readonly Trial[], { options, recipe }: Laboratory): Promise<number[]> {
+  const { source, placement } = options;
+  const texts = await openTexts(source.evaluation, source.columns);
+  const stride = Math.max(1, Math.floor(texts.length / MEASURED_ROWS));
+  const sample = texts.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
+  const classifiers: TextClassifier[] = [];
+  for (const { folder } of trials) {
+    classifiers.push(await openTextClassifier(folder, placement, recipe.maxTokens));
+  }
+  const [{ tokenizer, encode, maxTokens }] = classifiers as [TextClassifier];
+  const contestants = classifiers.map(({ predictor }, at) => ({ name: trials[at]?.name ?? '', predictor }));
+  const results = await compareThroughput(contestants, sample.map(encode), {
+    ...throughputDefaults,
+    ...{ maxTokens, padId: tokenizer.padId },
+  });
+  for (const classifier of classifiers) await classifier.close();
+  return results.map(({ examplesPerSecond }) => examplesPerSecond);
+}
+
+/** What a trial's model is made of, and how it was learned. */
+export async function detailsOf({ folder }: Trial): Promise<ModelDetails> {
+  const { encoder } = await configIn(folder);
+  const { hiddenSize, layers } = encoder;
+  const curves = existsSync(join(folder, 'run.json')) ? (await readEvidence(folder)).curves : {};
+  return { hiddenSize, layers: layers.map((layer) => ({ ...layer })), curves };
+}
+
+async function configIn(folder: string): Promise<ModelConfig> {
+  const path = join(folder, 'config.json');
+  return fromHuggingFace(JSON.parse(await readFile(path, 'utf8')), path);
+}

@@ -1,0 +1,40 @@
+/** Charts as SVG text, drawn without a browser; colours change with the reader's light or dark mode, by rules inside the SVG. */
+import { LineChart, ScatterChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, MarkLineComponent } from 'echarts/components';
+import { type EChartsCoreOption, init, use } from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
+import { PALETTE } from './palette.ts';
+
+use([LineChart, ScatterChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer]);
+
+export interface ChartSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Colours are attributes in the SVG; a rule for an attribute's value overrides it. */
+const DARK_RULES = Object.values(PALETTE)
+  .map(({ light, dark }) => `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`)
+  .join('');
+
+export function drawChart(options: EChartsCoreOption, { width, height }: ChartSize): string {
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
+  chart.setOption({ animation: false, textStyle: { fontFamily: 'system-ui, sans-serif' }, ...options });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg.replace('>', `><style>@media (prefers-color-scheme: dark){${DARK_RULES}}</style>`);
+}
+
+/** An axis in the palette's colours. */
+export function axis(name: string, more: object = {}): object {
+  return {
+    name,
+    nameLocation: 'middle',
+    nameGap: 34,
+    nameTextStyle: { color: PALETTE.ink.light, fontSize: 13 },
+    axisLabel: { color: PALETTE.quiet.light },
+    axisLine: { lineStyle: { color: PALETTE.quiet.light } },
+    splitLine: { lineStyle: { color: PALETTE.line.light } },
+    ...more,
+  };
+}

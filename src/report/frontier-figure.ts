@@ -1,0 +1,95 @@
+/** Accuracy against throughput: the dense model, every trial, the frontier, the budget, and the choice. */
+import type { Exploration, Measured } from '../auto/index.ts';
+import { axis, type ChartSize, drawChart } from './chart.ts';
+import { PALETTE } from './palette.ts';
+
+const SIZE: ChartSize = { width: 760, height: 440 };
+
+/** How a model is called in figures and tables. */
+export function titleOf({ name, point }: Measured): string {
+  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} %`;
+}
+
+const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];
+
+function points(models: readonly Measured[], color: string, more: object = {}): object {
+  return {
+    type: 'scatter',
+    itemStyle: { color },
+    label: { show: true, position: 'top', color: PALETTE.ink.light, fontSize: 11, formatter: '{b}' },
+    labelLayout: { hideOverlap: true },
+    data: models.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
+    ...more,
+  };
+}
+
+function frontierLine(frontier: readonly Measured[]): object {
+  const color = PALETTE.frontier.light;
+  return {
+    name: 'frontier',
+    type: 'line',
+    symbol: 'none',
+    lineStyle: { color, width: 2 },
+    data: frontier.map(placeOf),
+  };
+}
+
+function budgetLine({ dense, maxDrop }: Exploration): object {
+  const color = PALETTE.budget.light;
+  return {
+    type: 'line',
+    data: [],
+    markLine: {
+      silent: true,
+      symbol: 'none',
+      lineStyle: { color, type: 'dashed' },
+      label: { color, position: 'insideStartTop', formatter: `${maxDrop} points below the dense model` },
+      data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
+    },
+  };
+}
+
+/** Limits of an axis that hold all values with some air: those of a logarithmic one by ratio. */
+function accuracyLimits(exploration: Exploration): { min: number; max: number } {
+  const { dense, trials, maxDrop } = exploration;
+  const values = [dense, ...trials].map(({ accuracy }) => 100 * accuracy);
+  const [least, most] = [Math.min(...values, 100 * dense.accuracy - maxDrop), Math.max(...values)];
+  const air = Math.max(0.5, (most - least) / 8);
+  return { min: Math.max(0, Math.floor(least - air)), max: Math.min(100, Math.ceil(most + air)) };
+}
+
+function throughputLimits({ dense, trials }: Exploration): { min: number; max: number } {
+  const values = [dense, ...trials].map(({ examplesPerSecond }) => examplesPerSecond);
+  return { min: Math.min(...values) / 1.5, max: Math.max(...values) * 1.5 };
+}
+
+export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE): string {
+  const { dense, trials, frontier, chosen } = exploration;
+  const others = trials.filter(({ name }) => name !== chosen.name);
+  const round = (value: number): string => Math.round(value).toLocaleString('en');
+  return drawChart(
+    {
+      grid: { left: 64, right: 32, top: 44, bottom: 56 },
+      legend: {
+        top: 4,
+        textStyle: { color: PALETTE.ink.light },
+        data: ['trials', 'frontier', 'dense', 'chosen'],
+      },
+      xAxis: axis('examples per second', {
+        type: 'log',
+        ...throughputLimits(exploration),
+        axisLabel: { color: PALETTE.quiet.light, formatter: round },
+      }),
+      yAxis: axis('accuracy, %', { type: 'value', ...accuracyLimits(exploration) }),
+      series: [
+        frontierLine(frontier),
+        points(others, PALETTE.trial.light, { name: 'trials', symbolSize: 9 }),
+        points([dense], PALETTE.frontier.light, { name: 'dense', symbol: 'diamond', symbolSize: 14 }),
+        points([chosen], PALETTE.chosen.light, { name: 'chosen', symbolSize: 16 }),
+        budgetLine(exploration),
+      ],
+      color: [PALETTE.frontier.light, PALETTE.trial.light, PALETTE.frontier.light, PALETTE.chosen.light],
+    },
+    size,
+  );
+}

@@ -1,0 +1,3 @@
+/** Figures and pages from results: pure functions to SVG and HTML text. */
+export { frontierFigure } from './frontier-figure.ts';
+export { reportPage } from './page.ts';
