@@ -3,7 +3,7 @@ import type { Exploration, Measured } from '../auto/index.ts';
 import { axis, type ChartSize, drawChart } from './chart.ts';
 import { PALETTE } from './palette.ts';
 
-const SIZE: ChartSize = { width: 760, height: 440 };
+const SIZE: ChartSize = { width: 640, height: 420 };
 
 /** How a model is called in figures and tables. */
 export function titleOf({ name, point }: Measured): string {
@@ -16,8 +16,10 @@ function points(models: readonly Measured[], color: string, more: object = {}): 
   return {
     type: 'scatter',
     itemStyle: { color },
-    label: { show: true, position: 'top', color: PALETTE.ink.light, fontSize: 11, formatter: '{b}' },
-    labelLayout: { hideOverlap: true },
+    label: { show: true, position: 'right', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
+    labelLayout: { hideOverlap: true, dy: -9 },
+    silent: true,
+    clip: false,
     data: models.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
     ...more,
   };
@@ -38,6 +40,7 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
   const color = PALETTE.budget.light;
   return {
     type: 'line',
+    clip: false,
     data: [],
     markLine: {
       silent: true,
@@ -60,13 +63,29 @@ function accuracyLimits(exploration: Exploration): { min: number; max: number } 
 
 function throughputLimits({ dense, trials }: Exploration): { min: number; max: number } {
   const values = [dense, ...trials].map(({ examplesPerSecond }) => examplesPerSecond);
-  return { min: Math.min(...values) / 1.5, max: Math.max(...values) * 1.5 };
+  return { min: Math.min(...values) / 1.5, max: Math.max(...values) * 2.5 };
+}
+
+/** 1, 2, 5, 10, 20, … within limits. */
+function ticks({ min, max }: { readonly min: number; readonly max: number }): number[] {
+  const decades = Array.from({ length: 12 }, (_, power) => 10 ** power);
+  return decades.flatMap((decade) => [1, 2, 5].map((step) => step * decade)).filter((at) => at >= min && at <= max);
+}
+
+function throughputAxis(exploration: Exploration): object {
+  const limits = throughputLimits(exploration);
+  const customValues = ticks(limits);
+  const formatter = (value: number): string => Math.round(value).toLocaleString('en');
+  return axis('examples per second', {
+    ...{ type: 'log', ...limits },
+    axisTick: { customValues },
+    axisLabel: { color: PALETTE.quiet.light, customValues, formatter },
+  });
 }
 
 export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE): string {
   const { dense, trials, frontier, chosen } = exploration;
   const others = trials.filter(({ name }) => name !== chosen.name);
-  const round = (value: number): string => Math.round(value).toLocaleString('en');
   return drawChart(
     {
       grid: { left: 64, right: 32, top: 44, bottom: 56 },
@@ -75,11 +94,7 @@ export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE)
         textStyle: { color: PALETTE.ink.light },
         data: ['trials', 'frontier', 'dense', 'chosen'],
       },
-      xAxis: axis('examples per second', {
-        type: 'log',
-        ...throughputLimits(exploration),
-        axisLabel: { color: PALETTE.quiet.light, formatter: round },
-      }),
+      xAxis: throughputAxis(exploration),
       yAxis: axis('accuracy, %', { type: 'value', ...accuracyLimits(exploration) }),
       series: [
         frontierLine(frontier),
