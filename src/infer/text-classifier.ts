@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, countParameters } from '../base/index.ts';
-import { type Encoding, readModelFolder, resolveModel, type Tokenizer } from '../model/index.ts';
+import { type Encoding, readModelFolder, requireParameters, resolveModel, type Tokenizer } from '../model/index.ts';
+import { modelShapes } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
 import { DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits, predictorOf } from './predictor.ts';
 
@@ -43,6 +44,7 @@ export async function openTextClassifier(
       hint: 'Train it first: prumux train --encoder FOLDER.',
     });
   }
+  requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
   const path = join(folder, 'onnx', 'model.onnx');
   const predictor = existsSync(path)
     ? predictorOf(await openSession(path, placement), config)

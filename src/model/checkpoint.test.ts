@@ -44,13 +44,14 @@ describe('parameterShapes', () => {
 });
 
 describe('initialEncoder', () => {
-  it('draws weights of deviation 0.02 around 0, as BertPreTrainedModel._init_weights does', () => {
+  it('draws weights around 0 of the deviation of BertPreTrainedModel._init_weights, scaled from 768 inputs to those it has', () => {
     const { data } = parameterOf(encoder, 'bert.encoder.layer.0.intermediate.dense.weight');
     const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
     const variance = data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length;
+    const deviation = 0.02 * Math.sqrt(768 / 128);
     // Five standard errors of the mean and of the deviation of 65,536 draws.
-    expect(Math.abs(mean)).toBeLessThan((5 * 0.02) / Math.sqrt(data.length));
-    expect(Math.abs(Math.sqrt(variance) - 0.02)).toBeLessThan((5 * 0.02) / Math.sqrt(2 * data.length));
+    expect(Math.abs(mean)).toBeLessThan((5 * deviation) / Math.sqrt(data.length));
+    expect(Math.abs(Math.sqrt(variance) - deviation)).toBeLessThan((5 * deviation) / Math.sqrt(2 * data.length));
   });
 
   it('starts biases at 0, layer norms at 1, and the padding embedding at 0', () => {

@@ -81,7 +81,7 @@ export function initialEncoder(config: EncoderConfig, seed: number): ParameterTr
 }
 
 /**
- * Fresh values for named shapes, as BERT starts them in Hugging Face's code: weights from a normal of deviation 0.02, biases
+ * Fresh values for named shapes, as BERT starts them in Hugging Face's code: weights from a normal, biases
  * zero, layer norms one, the word embedding of padding (row 0) zero. Each name has its own stream of the seed, so adding a
  * parameter changes no other.
  */
@@ -89,18 +89,20 @@ export function initialParameters(shapes: ParameterShapes, seed: number): Parame
   return new Map(Array.from(shapes, ([name, shape]) => [name, initialParameter(name, shape, seed)]));
 }
 
-const INITIAL_DEVIATION = 0.02;
+/** Departs from BERT, whose 0.02 is for 768 inputs and leaves narrower encoders nearly silent at the start. */
+const initialDeviation = (inputs: number): number => 0.02 * Math.sqrt(768 / inputs);
 
 function initialParameter(name: string, shape: readonly number[], seed: number): FloatTensor {
   const values = new Float32Array(sizeOf(shape));
   if (name.endsWith('LayerNorm.weight')) values.fill(1);
-  else if (!name.endsWith('.bias')) fillNormal(values, random(seed, 'initial', name));
+  else if (!name.endsWith('.bias'))
+    fillNormal(values, initialDeviation(shape.at(-1) ?? 1), random(seed, 'initial', name));
   if (name.endsWith('word_embeddings.weight')) values.fill(0, 0, shape[1]);
   return float32(values, shape);
 }
 
-function fillNormal(values: Float32Array, draws: Random): void {
-  for (let index = 0; index < values.length; index++) values[index] = INITIAL_DEVIATION * draws.normal();
+function fillNormal(values: Float32Array, deviation: number, draws: Random): void {
+  for (let index = 0; index < values.length; index++) values[index] = deviation * draws.normal();
 }
 
 /**
@@ -108,10 +110,15 @@ function fillNormal(values: Float32Array, draws: Random): void {
  * checkpoint may lack the prefix and may use the old `gamma` and `beta`; heads of other tasks are passed over. One
  * CheckpointError lists all that is missing, of another shape, or of a layer that the configuration does not know.
  */
-export function loadEncoder(tree: ParameterTree, config: EncoderConfig, where: string): ParameterTree {
+export function loadEncoder(
+  tree: ParameterTree,
+  config: EncoderConfig,
+  where: string,
+  featureSize: number = config.hiddenSize,
+): ParameterTree {
   const found = new Map(Array.from(tree, ([name, tensor]) => [canonicalName(name), tensor]));
   const required = parameterShapes(config);
-  const pooler = poolerShapes(config.hiddenSize);
+  const pooler = poolerShapes(config.hiddenSize, featureSize);
   const hasPooler = [...pooler.keys()].some((name) => found.has(name));
   const wanted = hasPooler ? new Map([...required, ...pooler]) : required;
   const problems = [...wanted].flatMap(([name, shape]) => mismatch(name, shape, found.get(name)));
@@ -124,6 +131,21 @@ export function loadEncoder(tree: ParameterTree, config: EncoderConfig, where: s
     });
   }
   return new Map([...wanted.keys()].flatMap((name) => entryOf(found, name)));
+}
+
+/** Throws a CheckpointError that lists what is missing or of another shape. */
+export function requireParameters(shapes: ParameterShapes, tree: ParameterTree, where: string): void {
+  const problems = [...shapes].flatMap(([name, shape]) => mismatch(name, shape, tree.get(name)));
+  if (problems.length === 0) return;
+  throw new CheckpointError(where, {
+    expected: `the ${shapes.size} tensors of its config.json`,
+    got: `${problems.length} that do not fit:\n  ${problems.join('\n  ')}\n`,
+  });
+}
+
+/** Whether a tensor of a checkpoint is the encoder's or the pooler's, under any of their names. */
+export function isEncoderName(name: string): boolean {
+  return canonicalName(name).startsWith('bert.');
 }
 
 function entryOf(tree: ParameterTree, name: string): [string, FloatTensor][] {

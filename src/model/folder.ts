@@ -7,6 +7,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type ParameterTree } from '../base/index.ts';
 import { replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { isEncoderName, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
 import { floatTensors, readSafetensors, writeSafetensors } from './safetensors.ts';
@@ -54,8 +55,14 @@ export async function readModelFolder(folder: string): Promise<ModelFiles> {
     const got = `${tokenizer.vocabularySize} tokens in its tokenizer`;
     throw new CheckpointError(folder, { expected: `at most the ${vocabularySize} of vocab_size in config.json`, got });
   }
-  const { tensors } = await readSafetensors(join(folder, 'model.safetensors'));
-  return { config, parameters: floatTensors(tensors), tokenizer };
+  return { config, parameters: await readParameters(join(folder, 'model.safetensors'), config), tokenizer };
+}
+
+/** The encoder under its `bert.` names, whatever the checkpoint calls it, and the heads. */
+async function readParameters(path: string, { encoder, featureSize }: ModelConfig): Promise<ParameterTree> {
+  const tensors = floatTensors((await readSafetensors(path)).tensors);
+  const heads = Array.from(tensors).filter(([name]) => !isEncoderName(name));
+  return new Map([...loadEncoder(tensors, encoder, path, featureSize), ...heads]);
 }
 
 async function requireFiles(folder: string): Promise<void> {

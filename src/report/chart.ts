@@ -17,12 +17,15 @@ const DARK_RULES = Object.values(PALETTE)
   .map(({ light, dark }) => `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`)
   .join('');
 
+/** Clip paths (all data is within its axes) and what happens under a mouse: their names count up, and would clash on a page of charts. */
+const NUMBERED = / clip-path="[^"]*"|<clipPath[^]*?<\/clipPath>| class="zr[^"]*"|<style ><!\[CDATA\[[^]*?<\/style>/g;
+
 export function drawChart(options: EChartsCoreOption, { width, height }: ChartSize): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   chart.setOption({ animation: false, textStyle: { fontFamily: 'system-ui, sans-serif' }, ...options });
   const svg = chart.renderToSVGString();
   chart.dispose();
-  return svg.replace('>', `><style>@media (prefers-color-scheme: dark){${DARK_RULES}}</style>`);
+  return svg.replace(NUMBERED, '').replace('>', `><style>@media (prefers-color-scheme: dark){${DARK_RULES}}</style>`);
 }
 
 /** An axis in the palette's colours. */

@@ -50,7 +50,7 @@ export function curveFigure({ curves }: ModelDetails, size: ChartSize = SIZE): s
       xAxis: axis('steps', { type: 'value', nameGap: 26 }),
       yAxis: axis('%', { type: 'value', min: 0, max: 100, nameGap: 28 }),
       series: lines.map(([name, data], at) => ({
-        ...{ name, data, type: 'line', symbol: 'none', silent: true, clip: false },
+        ...{ name, data, type: 'line', symbol: 'none', silent: true },
         lineStyle: { color: COLORS[name], width: 1.5 },
         itemStyle: { color: COLORS[name] },
         ...(at === 0 && { markLine: phases }),

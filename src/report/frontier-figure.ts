@@ -12,16 +12,16 @@ export function titleOf({ name, point }: Measured): string {
 
 const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];
 
-function points(models: readonly Measured[], color: string, more: object = {}): object {
+/** Labels stand above the frontier, and below where a model is not on it: clear of the line. */
+function points(models: readonly Measured[], frontier: readonly Measured[], style: object): object {
+  const isOnFrontier = models.map(({ name }) => frontier.some((model) => model.name === name));
   return {
     type: 'scatter',
-    itemStyle: { color },
     label: { show: true, position: 'right', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
-    labelLayout: { hideOverlap: true, dy: -9 },
+    labelLayout: ({ dataIndex = 0 }) => ({ hideOverlap: true, dy: isOnFrontier[dataIndex] ? -9 : 9 }),
     silent: true,
-    clip: false,
     data: models.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
-    ...more,
+    ...style,
   };
 }
 
@@ -40,7 +40,6 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
   const color = PALETTE.budget.light;
   return {
     type: 'line',
-    clip: false,
     data: [],
     markLine: {
       silent: true,
@@ -98,12 +97,16 @@ export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE)
       yAxis: axis('accuracy, %', { type: 'value', ...accuracyLimits(exploration) }),
       series: [
         frontierLine(frontier),
-        points(others, PALETTE.trial.light, { name: 'trials', symbolSize: 9 }),
-        points([dense], PALETTE.frontier.light, { name: 'dense', symbol: 'diamond', symbolSize: 14 }),
-        points([chosen], PALETTE.chosen.light, { name: 'chosen', symbolSize: 16 }),
+        points(others, frontier, { name: 'trials', symbolSize: 9, itemStyle: { color: PALETTE.trial.light } }),
+        points([dense], frontier, {
+          name: 'dense',
+          symbol: 'diamond',
+          symbolSize: 14,
+          itemStyle: { color: PALETTE.frontier.light },
+        }),
+        points([chosen], frontier, { name: 'chosen', symbolSize: 16, itemStyle: { color: PALETTE.chosen.light } }),
         budgetLine(exploration),
       ],
-      color: [PALETTE.frontier.light, PALETTE.trial.light, PALETTE.frontier.light, PALETTE.chosen.light],
     },
     size,
   );

@@ -4,9 +4,24 @@
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
-import { countParameters, type FloatTensor, float32, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import { join } from 'node:path';
+import {
+  ConfigError,
+  countParameters,
+  type FloatTensor,
+  float32,
+  type ParameterTree,
+  random,
+  type Tensor,
+} from '../base/index.ts';
 import { DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
-import { checkDestination, type ModelConfig, readModelFolder, resolveModel } from '../model/index.ts';
+import {
+  checkDestination,
+  type ModelConfig,
+  readModelFolder,
+  requireParameters,
+  resolveModel,
+} from '../model/index.ts';
 import { FROZEN, initialModel, modelShapes } from '../mux/index.ts';
 import {
   gateNoise,
@@ -199,6 +214,22 @@ export function teacherFingerprint(parameters: ParameterTree): string {
   );
 }
 
+/** A dense classifier of one input at a time. */
+async function readTeacher(model: string): Promise<TrainedModel> {
+  const folder = await resolveModel(model);
+  const teacher = await readModelFolder(folder);
+  if (teacher.config.mux !== undefined) {
+    const { instances } = teacher.config.mux;
+    throw new ConfigError(folder, {
+      expected: 'a dense model of one input per pass as the teacher',
+      got: `one of ${instances} inputs`,
+      hint: 'Give the model that it was compressed from.',
+    });
+  }
+  requireParameters(modelShapes(teacher.config), teacher.parameters, join(folder, 'model.safetensors'));
+  return teacher;
+}
+
 /** Compresses a model folder into another one. */
 export async function compressClassifier(
   model: string,
@@ -208,7 +239,7 @@ export async function compressClassifier(
   checkCompressRecipe(asked);
   await checkDestination(options.output);
   const { source, output, seed, placement } = options;
-  const teacher = await readModelFolder(await resolveModel(model));
+  const teacher = await readTeacher(model);
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, teacher.config.encoder.maxPositions) };
   const { maxTokens } = recipe;
   const { train, evaluation } = await openData(source, teacher.config.labels);

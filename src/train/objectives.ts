@@ -100,9 +100,10 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const dense = classifier(batch.inputs, config, p, wanted);
     const [logits] = attach([dense], [gateSites(config.encoder, gates), dropout]) as [Node];
     const sparsity = expectedSparsity(config.encoder, logAlpha);
-    const constraint = lagrangian(sparsity, input('prune.target', []), p);
+    const target = input('prune.target', []);
+    const constraint = lagrangian(sparsity, target, p);
     const loss = add(answerLoss(logits, batch, config, weights), constraint);
-    const metrics = { accuracy: accuracyOf(logits, batch), sparsity };
+    const metrics = { accuracy: accuracyOf(logits, batch), sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const matches = matchSameLayers(config.encoder.layers.length);
