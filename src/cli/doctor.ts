@@ -4,6 +4,7 @@ import { float32, messageOf } from '../base/index.ts';
 import { input, matmul } from '../graph/index.ts';
 import { compile, cpu, DEVICES, type Device, loadRuntime, type Placement } from '../runtime/index.ts';
 import { command } from './command.ts';
+import { oneLine } from './result-lines.ts';
 
 interface DeviceReport {
   readonly device: Device;
@@ -37,7 +38,7 @@ async function tryDevice(device: Device, threads: number): Promise<DeviceReport>
   try {
     return { device, isAvailable: true, gigaflops: await rateOn({ device, threads }) };
   } catch (error) {
-    return { device, isAvailable: false, reason: messageOf(error) };
+    return { device, isAvailable: false, reason: oneLine(messageOf(error)) };
   }
 }
 

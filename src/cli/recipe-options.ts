@@ -4,6 +4,7 @@ import { number, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
+const weight: Reader<number> = number({ least: 0 }, 'WEIGHT');
 const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
 
 /** What every kind of training can be told. */
@@ -26,6 +27,10 @@ export const COMPRESSION = {
   pruneLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.prune),
   recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
+  logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
+  layersWeight: option("weight of the distance to the dense model's layers", weight, compressDefaults.losses.layers),
+  labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
+  sparsityWarmup: option('share of pruning over which the target rises', share, compressDefaults.sparsityWarmup),
   ...optimisation(compressDefaults),
 };
 
@@ -41,7 +46,7 @@ export function compressRecipeOf(
   values: Values<typeof COMPRESSION>,
   point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
 ): CompressRecipe {
-  const { groups, maxTokens, warmup, weightDecay, dropout } = values;
+  const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
   return {
     ...compressDefaults,
     ...point,
@@ -51,10 +56,7 @@ export function compressRecipeOf(
       prune: values.pruneLearningRate,
       recover: values.recoverLearningRate,
     },
-    groups,
-    maxTokens,
-    warmup,
-    weightDecay,
-    dropout,
+    losses: { logits: values.logitsWeight, layers: values.layersWeight, labels: values.labelsWeight },
+    ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };
 }

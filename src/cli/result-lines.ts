@@ -2,6 +2,11 @@
 import type { Exploration, Measured } from '../auto/index.ts';
 import type { Evaluation } from '../train/index.ts';
 
+/** Line breaks as spaces. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}
+
 export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }

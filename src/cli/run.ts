@@ -3,6 +3,7 @@ import { messageOf, PrumuxError } from '../base/index.ts';
 import { type Command, VERSION } from './command.ts';
 import { Interruption, untilAborted } from './interruption.ts';
 import { nearest } from './parse-options.ts';
+import { oneLine } from './result-lines.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -77,8 +78,6 @@ function describe(error: unknown): string {
   const details = process.env.PRUMUX_DEBUG && error instanceof Error ? `\n${error.stack}` : '';
   return `internal error: ${oneLine(messageOf(error))} (PRUMUX_DEBUG=1 shows where)${details}`;
 }
-
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');
 
 async function overview(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).default));

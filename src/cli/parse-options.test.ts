@@ -1,0 +1,85 @@
+/** Flags and config files: what is read, which wins, and what is refused with which words. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { number, numbers, option, optional, required, text, toggle, whole } from './option.ts';
+import { nearest, parseOptions } from './parse-options.ts';
+
+const options = {
+  config: optional('a file', text('FILE')),
+  output: required('a folder', text('DIR'), 'o'),
+  instances: option('how many', whole(), 2),
+  learningRate: option('how fast', number({ above: 0 }, 'RATE'), 0.1),
+  grid: option('several', numbers({ least: 0, below: 1 }, 'S,S'), [0, 0.5]),
+  json: option('as JSON', toggle, false),
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'prumux-options-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function configFile(content: string): string {
+  const path = join(folder, 'config.json');
+  writeFileSync(path, content);
+  return path;
+}
+
+const parse = (...argv: string[]) => parseOptions(argv, options).values;
+
+it('has defaults', () => {
+  expect(parse('-o', 'out')).toEqual({
+    ...{ config: undefined, output: 'out', instances: 2, learningRate: 0.1, grid: [0, 0.5], json: false },
+  });
+});
+
+it('reads flags with a space, with =, and by alias', () => {
+  const values = parse('--output=out', '--learning-rate', '3e-4', '--grid', '0,0.8', '--json', '--instances=4');
+  expect(values).toMatchObject({ output: 'out', learningRate: 3e-4, grid: [0, 0.8], json: true, instances: 4 });
+});
+
+it('leaves words without a flag as operands', () => {
+  expect(parseOptions(['model', '-o', 'out', 'text'], options).operands).toEqual(['model', 'text']);
+  expect(parseOptions(['model', '-o', 'out', '--', '--not-a-flag'], options).operands).toEqual([
+    'model',
+    '--not-a-flag',
+  ]);
+});
+
+it('takes options from a config file, and flags over it', () => {
+  const file = configFile('{"output": "there", "learningRate": 0.5, "instances": 8, "grid": [0.6], "json": true}');
+  expect(parse('--config', file)).toMatchObject({ output: 'there', learningRate: 0.5, instances: 8, grid: [0.6] });
+  expect(parse('--config', file, '--instances', '3')).toMatchObject({ instances: 3, json: true });
+  expect(parse('--config', configFile('{"output": "x", "learning-rate": 0.7}'))).toMatchObject({ learningRate: 0.7 });
+});
+
+it.each([
+  [['--instance', '3', '-o', 'x'], '--instance: expected a known flag, as --instances'],
+  [['-x', '-o', 'x'], '-x: expected a known flag'],
+  [[], '--output: expected DIR, got nothing'],
+  [['-o'], '-o: expected DIR, got nothing'],
+  [['-o', 'x', '--instances', '0'], '--instances: expected a whole number, 1 or more, got 0'],
+  [['-o', 'x', '--instances', 'two'], '--instances: expected a whole number, 1 or more, got two'],
+  [['-o', 'x', '--instances='], '--instances: expected a whole number, 1 or more, got nothing'],
+  [['-o', 'x', '--learning-rate', '0'], '--learning-rate: expected a number, above 0, got 0'],
+  [['-o', 'x', '--learning-rate', '-1'], '--learning-rate: expected a number, above 0, got -1'],
+  [['-o', 'x', '--grid', '0,1'], '--grid: expected a number, 0 or more, below 1, got 1'],
+  [['-o', 'x', '--config', '/nowhere.json'], '--config /nowhere.json: expected a readable JSON file'],
+])('refuses %j', (argv, message) => {
+  expect(() => parse(...argv)).toThrow(message);
+});
+
+it.each([
+  ['{"instance": 3}', 'instance: expected a known key, as instances'],
+  ['{"config": "other.json"}', 'config: expected a known key'],
+  ['{"instances": "many"}', 'instances: expected a whole number, 1 or more, got many'],
+  ['{"instances": null}', 'instances: expected a whole number, 1 or more, got null'],
+  ['{"json": "yes"}', 'json: expected true or false, got "yes"'],
+  ['[1]', 'expected a JSON object, got [1]'],
+  ['{', 'expected a readable JSON file'],
+])('refuses the config file %s', (content, message) => {
+  expect(() => parse('-o', 'x', '--config', configFile(content))).toThrow(message);
+});
+
+it('knows the nearest names', () => {
+  expect(nearest('--epoch', ['--eval', '--epochs', '--seed'])[0]).toBe('--epochs');
+});

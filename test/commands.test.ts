@@ -1,0 +1,153 @@
+/** The commands one after the other on a few rows: train, compress, eval, predict, bench, auto, report; the shapes of what they print. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { random } from '../src/base/index.ts';
+import { program } from './program.kit.ts';
+
+let folder: string;
+const at = (name: string): string => join(folder, name);
+
+/** The adjective is the label; everything else is noise. */
+function rows(count: number, seed: number): string {
+  const draws = random(seed, 'commands');
+  const lines = Array.from({ length: count }, (_, row) => {
+    const adjective = draws.pick(row % 2 === 0 ? ['bad', 'awful', 'poor'] : ['good', 'great', 'fine']);
+    return `this ${draws.pick(['film', 'book', 'play'])} was ${adjective} and ${draws.pick(['long', 'short'])}\t${row % 2}`;
+  });
+  return `sentence\tlabel\n${lines.join('\n')}\n`;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-commands-'));
+  await writeFile(at('train.tsv'), rows(48, 1));
+  await writeFile(at('dev.tsv'), rows(20, 2));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a command that must succeed; gives its document. Nothing but the document may be on standard output. */
+async function documentOf(...argv: string[]): Promise<Record<string, unknown>> {
+  const { code, out, err } = await program([...argv, '--json']);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return JSON.parse(out);
+}
+
+const data = (): string[] => ['--data', at('train.tsv'), '--eval', at('dev.tsv')];
+const fraction = expect.toSatisfy((value: number) => value >= 0 && value <= 1);
+const above0 = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
+const short = ['--multiplex-epochs', '1', '--prune-epochs', '2', '--recover-epochs', '1', '--groups', '8'];
+
+it('train: a dense model', async () => {
+  const argv = ['train', ...data(), '--encoder', 'tiny', '--epochs', '15', '--rows', '16', '-o', at('dense')];
+  expect(await documentOf(...argv)).toMatchObject({
+    accuracy: expect.toSatisfy((value: number) => value > 0.9), // one word decides
+    ...{ macroF1: fraction, examples: 20, examplesPerSecond: above0, parameters: above0 },
+    parity: expect.toSatisfy((value: number) => value <= 1e-4),
+  });
+  const files = ['config.json', 'tokenizer.json', 'model.safetensors', 'onnx/model.onnx', 'README.md', 'run.json'];
+  for (const file of files) expect(existsSync(join(at('dense'), file)), file).toBe(true);
+  expect(existsSync(`${at('dense')}.run`)).toBe(false);
+});
+
+it('compress: a multiplexed and pruned one', async () => {
+  const argv = [
+    'compress',
+    at('dense'),
+    ...data(),
+    '--instances',
+    '2',
+    '--sparsity',
+    '0.5',
+    ...short,
+    '-o',
+    at('fast'),
+  ];
+  const document = await documentOf(...argv);
+  expect(document).toMatchObject({
+    ...{ accuracy: fraction, teacherAccuracy: fraction, sparsity: expect.closeTo(0.5, 1), parameters: above0 },
+    parity: expect.toSatisfy((value: number) => value <= 1e-4),
+  });
+  expect(document.parameters).toBeLessThan(document.teacherParameters as number);
+  const config = JSON.parse(await readFile(join(at('fast'), 'config.json'), 'utf8'));
+  expect(config.prumux.instances).toBe(2);
+});
+
+it('eval: mean and spread over groupings', async () => {
+  const document = await documentOf('eval', at('fast'), '--data', at('dev.tsv'), '--groupings', '3');
+  const numbers = { accuracy: fraction, accuracyStd: fraction, macroF1: fraction, examplesPerSecond: above0 };
+  expect(document).toMatchObject({ ...numbers, examples: 20, groupings: 3 });
+  expect(document).not.toHaveProperty('spanF1'); // that of token classification
+});
+
+it('predict: JSON lines in the order of the texts, from arguments or standard input', async () => {
+  const texts = ['this film was awful', 'this play was great', ''];
+  const fromArguments = await program(['predict', at('fast'), ...texts]);
+  const fromLines = await program(['predict', at('fast')], { stdin: `${texts.join('\n')}\n` });
+  expect(fromLines).toEqual(fromArguments);
+  const lines = fromLines.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ text }) => text)).toEqual(texts);
+  for (const { label, score, scores } of lines) {
+    expect(scores[label]).toBe(score);
+    expect(scores['0'] + scores['1']).toBeCloseTo(1, 6);
+  }
+  expect(await documentOf('predict', at('fast'), ...texts)).toEqual({ predictions: lines });
+});
+
+it('predict: many lines, and pairs', async () => {
+  const many = Array.from({ length: 600 }, (_, line) => `line ${line}`);
+  const { out } = await program(['predict', at('dense')], { stdin: many.join('\n') });
+  expect(
+    out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).text),
+  ).toEqual(many);
+  const pairs = await program(['predict', at('dense'), '--pairs', 'a film\ta book']);
+  expect(JSON.parse(pairs.out)).toMatchObject({ text: 'a film', pair: 'a book' });
+});
+
+it('bench: side by side, the baseline first', async () => {
+  const argv = ['bench', at('fast'), '--baseline', at('dense'), '--data', at('dev.tsv'), '--rounds', '3'];
+  const { baseline, results } = await documentOf(...argv);
+  expect(baseline).toBe(at('dense'));
+  const common = { examplesPerSecond: above0, groups: above0, parameters: above0 };
+  expect(results).toMatchObject([
+    { model: at('dense'), ratio: 1, instances: 1, ...common },
+    { model: at('fast'), ratio: above0, instances: 2, ...common },
+  ]);
+});
+
+it('auto: the choice, its report, and no second training of what is finished', async () => {
+  const grid = ['--instances', '1,2', '--sparsities', '0,0.5', '--max-drop', '100', ...short];
+  const argv = ['auto', at('dense'), ...data(), ...grid, '-o', at('auto')];
+  const document = await documentOf(...argv);
+  expect(document).toMatchObject({ chosen: { ratio: above0 }, predicted: [], frontier: expect.any(Array) });
+  expect(document.measured).toMatchObject([{ name: 'n1-s0.5' }, { name: 'n2-s0' }, { name: 'n2-s0.5' }]);
+  const page = await readFile(join(at('auto'), 'report.html'), 'utf8');
+  expect(page).toContain(`prumux auto ${at('dense')}`);
+
+  const weights = join(`${at('auto')}.run`, 'n2-s0.5', 'model.safetensors');
+  const written = (await stat(weights)).mtimeMs;
+  await documentOf(...argv);
+  expect((await stat(weights)).mtimeMs).toBe(written);
+
+  const figure = at('frontier.svg');
+  const { path } = await documentOf('report', at('auto'), '--figure', figure);
+  expect(path).toBe(join(at('auto'), 'report.html'));
+  expect(await readFile(figure, 'utf8')).toContain('examples per second');
+  const folderOfChoice = await documentOf('eval', at('auto'), '--data', at('dev.tsv'));
+  expect(folderOfChoice).toMatchObject({ examples: 20 });
+});
+
+it('doctor: what works here and why the rest does not', async () => {
+  const { devices, node, threads } = await documentOf('doctor');
+  expect({ node, threads }).toEqual({ node: process.version, threads: above0 });
+  const [first, ...others] = devices as { isAvailable: boolean; gigaflops?: number; reason?: string }[];
+  expect(first).toMatchObject({ device: 'cpu', isAvailable: true, gigaflops: above0 });
+  for (const { isAvailable, reason } of others) expect(isAvailable || (reason ?? '').length > 0).toBe(true);
+});
