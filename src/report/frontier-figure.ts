@@ -32,6 +32,7 @@ function frontierLine(frontier: readonly Measured[]): object {
     type: 'line',
     symbol: 'none',
     lineStyle: { color, width: 2 },
+    itemStyle: { color },
     data: frontier.map(placeOf),
   };
 }
