@@ -38,7 +38,10 @@ const alone: ModelConfig = {
   labels: ['a', 'b', 'c'],
   featureSize: D,
 };
-const multiplexed: ModelConfig = { ...alone, mux: { instances: 3, multiplexer: 'hadamard', demultiplexer: 'rsa' } };
+const multiplexed: ModelConfig = {
+  ...alone,
+  mux: { instances: 3, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
+};
 
 /** Parameters large enough that every part of the model shows in the logits; norms scale by about 1. */
 function parametersOf(config: ModelConfig, seed: number): ParameterTree {

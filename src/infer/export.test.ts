@@ -9,7 +9,7 @@ import { exportClassifier } from './export.ts';
 
 const multiplexed = (instances: number): ModelConfig => ({
   ...tinyConfig,
-  mux: { instances, multiplexer: 'hadamard', demultiplexer: 'rsa' },
+  mux: { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 });
 
 function textsOf(rows: number, tokens: number): Feeds {

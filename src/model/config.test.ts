@@ -15,7 +15,7 @@ const pruned: ModelConfig = {
   },
   labels: ['no', 'yes'],
   featureSize: 256,
-  mux: { instances: 4, multiplexer: 'hadamard', demultiplexer: 'rsa' },
+  mux: { instances: 4, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
   kept: {
     hidden: [0, 5, 9],
     layers: [

@@ -13,6 +13,7 @@ import {
   firstToken,
   initialParameters,
   type ModelConfig,
+  type MuxConfig,
   type ParameterShapes,
   type Parameters,
   parameterShapes,
@@ -22,36 +23,42 @@ import {
   type TokenInputs,
   type Wanted,
 } from '../model/index.ts';
-import { initialDemuxKeys, rsaDemultiplex, rsaShapes } from './demultiplexer.ts';
-import { gaussianKeys, hadamardMean, unionMask } from './multiplexer.ts';
-
-/** Names of parameters that are never trained. */
-export const FROZEN: ReadonlySet<string> = new Set(['mux.keys']);
+import { unionMask } from './multiplexer.ts';
+import { type Demultiplexer, type Multiplexer, type MuxSizes, strategiesOf } from './strategies.ts';
 
 /** How many inputs a model takes into one forward pass. */
 export function instancesOf(config: ModelConfig): number {
   return config.mux?.instances ?? 1;
 }
 
+function sizesOf({ mux, encoder, featureSize }: ModelConfig): MuxSizes {
+  return { instances: mux?.instances ?? 1, hiddenSize: encoder.hiddenSize, featureSize };
+}
+
+/** The strategies of a multiplexed model; none of one that takes inputs alone. */
+function partsOf({ mux }: ModelConfig): readonly (Multiplexer | Demultiplexer)[] {
+  return mux === undefined ? [] : Object.values(strategiesOf(mux));
+}
+
 /** Every parameter of a classifier by name. */
 export function modelShapes(config: ModelConfig): ParameterShapes {
-  const { mux, encoder, labels, featureSize } = config;
-  if (mux === undefined) return sequenceClassifierShapes(config);
+  if (config.mux === undefined) return sequenceClassifierShapes(config);
   return new Map([
-    ...parameterShapes(encoder),
-    ['mux.keys', [mux.instances, encoder.hiddenSize]],
-    ...rsaShapes(mux.instances, encoder.hiddenSize, featureSize),
-    ...classifierShapes(labels.length, featureSize),
+    ...parameterShapes(config.encoder),
+    ...partsOf(config).flatMap(({ shapes }) => [...shapes(sizesOf(config))]),
+    ...classifierShapes(config.labels.length, config.featureSize),
   ]);
+}
+
+/** Names of parameters that are never trained. */
+export function frozenNames(config: ModelConfig): ReadonlySet<string> {
+  return new Set(partsOf(config).flatMap(({ frozen }) => frozen));
 }
 
 /** Fresh parameters; those that `from` has in the same shape are taken from there. */
 export function initialModel(config: ModelConfig, seed: number, from: ParameterTree = new Map()): ParameterTree {
-  const fresh = new Map<string, FloatTensor>(initialParameters(modelShapes(config), seed));
-  if (config.mux !== undefined) {
-    fresh.set('mux.keys', gaussianKeys(config.mux.instances, config.encoder.hiddenSize, seed));
-    fresh.set('demux.keys', initialDemuxKeys(config.mux.instances, config.encoder.hiddenSize, seed));
-  }
+  const own = partsOf(config).flatMap(({ initial }) => [...initial(sizesOf(config), seed)]);
+  const fresh = new Map<string, FloatTensor>([...initialParameters(modelShapes(config), seed), ...own]);
   return new Map(
     Array.from(fresh, ([name, tensor]) => {
       const known = from.get(name);
@@ -62,21 +69,29 @@ export function initialModel(config: ModelConfig, seed: number, from: ParameterT
 
 /** Token ids to logits: [R, T] -> [R, C], with R = N*B rows. All states of the last layer are there to read where they are wanted. */
 export function classifier(inputs: TokenInputs, config: ModelConfig, p: Parameters, wanted: Wanted = 'first'): Node {
-  return (config.mux === undefined ? sequenceClassifier : multiplexedClassifier)(inputs, config, p, wanted);
+  return config.mux === undefined
+    ? sequenceClassifier(inputs, config, p, wanted)
+    : multiplexedClassifier(inputs, config, config.mux, p, wanted);
 }
 
 /**
  * Embeds all rows, multiplexes, embeds the mixture a second time (positions and segment 0 are added again, as in the published models),
  * encodes it once, and demultiplexes the state of [CLS].
  */
-function multiplexedClassifier(inputs: TokenInputs, config: ModelConfig, p: Parameters, wanted: Wanted): Node {
-  const { encoder } = config;
-  const N = instancesOf(config);
+function multiplexedClassifier(
+  inputs: TokenInputs,
+  { encoder }: ModelConfig,
+  mux: MuxConfig,
+  p: Parameters,
+  wanted: Wanted,
+): Node {
+  const N = mux.instances;
+  const { multiplexer, demultiplexer } = strategiesOf(mux);
   const { R } = dims(inputs.ids, 'R T');
   const B = quotient(R, N);
   assert(B !== undefined, `rows in groups of ${N}`);
-  const mixed = hadamardMean(embed(inputs, encoder, p), p('mux.keys'), B);
+  const mixed = multiplexer.multiplex(embed(inputs, encoder, p), B, p);
   const situated = situate(mixed, encoder, p, 'mux.embeddings');
   const states = encode(situated, attentionBias(unionMask(inputs.mask, N, B)), encoder, p, wanted);
-  return classify(rsaDemultiplex(firstToken(states), N, encoder.layerNormEpsilon, p), p);
+  return classify(demultiplexer.demultiplex(firstToken(states), N, encoder.layerNormEpsilon, p), p);
 }

@@ -1,4 +1,5 @@
 /** Data multiplexing: N inputs in one forward pass. */
-export { classifier, FROZEN, initialModel, instancesOf, modelShapes } from './classifier.ts';
+export { classifier, frozenNames, initialModel, instancesOf, modelShapes } from './classifier.ts';
 export * from './demultiplexer.ts';
 export * from './multiplexer.ts';
+export * from './strategies.ts';

@@ -9,7 +9,10 @@ import { classifier, gaussianKeys, hadamardMean, initialModel, modelShapes } fro
 
 const N = 3;
 const C = tinyConfig.labels.length;
-const config: ModelConfig = { ...tinyConfig, mux: { instances: N, multiplexer: 'hadamard', demultiplexer: 'rsa' } };
+const config: ModelConfig = {
+  ...tinyConfig,
+  mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
+};
 
 /** One text: its ids. */
 type Row = readonly number[];

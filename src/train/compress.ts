@@ -22,7 +22,7 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { FROZEN, initialModel, modelShapes } from '../mux/index.ts';
+import { frozenNames, initialModel, modelShapes } from '../mux/index.ts';
 import {
   gateNoise,
   hardGatesAt,
@@ -87,17 +87,18 @@ function phaseBase(
 }
 
 /** Parameters that are trained, and those that never are. */
-function divide(parameters: ParameterTree): { trained: ParameterTree; frozen: ParameterTree } {
+function divide({ config, parameters }: Student): { trained: ParameterTree; frozen: ParameterTree } {
+  const never = frozenNames(config);
   const entries = Array.from(parameters);
   return {
-    trained: new Map(entries.filter(([name]) => !FROZEN.has(name))),
-    frozen: new Map(entries.filter(([name]) => FROZEN.has(name))),
+    trained: new Map(entries.filter(([name]) => !never.has(name))),
+    frozen: new Map(entries.filter(([name]) => never.has(name))),
   };
 }
 
 /** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
 async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student.parameters);
+  const { trained, frozen } = divide(student);
   const phase: Phase = {
     ...phaseBase(name, compression),
     frozen,
@@ -168,7 +169,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { recipe, run, set } = compression;
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student.parameters);
+  const { trained, frozen } = divide(student);
   const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
     `${TEACHER}${name}`,
     tensor,
