@@ -82,8 +82,12 @@ export async function trainTrial(point: GridPoint, laboratory: Laboratory): Prom
     ...point,
     maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
   };
-  if (!(await isFinished(folder, { recipe, seed: options.seed, data, teacher }))) {
-    await compressClassifier(model, recipe, { ...options, output: folder });
+  const isDone = (of: string, sparsity: number): Promise<boolean> =>
+    isFinished(of, { recipe: { ...recipe, sparsity }, seed: options.seed, data, teacher });
+  if (!(await isDone(folder, point.sparsity))) {
+    const multiplexed = join(laboratory.folder, nameOf({ ...point, sparsity: 0 }));
+    const isThere = point.instances > 1 && (await isDone(multiplexed, 0));
+    await compressClassifier(model, recipe, { ...options, output: folder, ...(isThere && { multiplexed }) });
   }
   const { evaluation, parameters, sparsity } = await readEvidence(folder);
   const { accuracy, accuracyStd } = evaluation;

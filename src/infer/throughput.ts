@@ -35,7 +35,7 @@ export interface ThroughputOptions {
   readonly rows: readonly number[];
 }
 
-export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64] } as const;
+export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64, 128] } as const;
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -49,6 +49,8 @@ interface Lane {
   readonly contestant: Contestant;
   readonly batches: readonly Feeds[];
   readonly groups: number;
+  /** How often the rows go through in one round. */
+  readonly repeats: number;
 }
 
 function laneOf(contestant: Contestant, shared: readonly Encoding[], groups: number, options: ThroughputOptions): Lane {
@@ -57,14 +59,20 @@ function laneOf(contestant: Contestant, shared: readonly Encoding[], groups: num
   const rows = groups * instancesOf(contestant.predictor.config);
   const order = encodings.map((_, at) => at);
   const plans = planBatches(order, lengths, { rows, maxTokens: options.maxTokens });
-  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, padId)) };
+  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, padId)), repeats: 1 };
 }
 
-async function secondsOf({ contestant, batches }: Lane): Promise<number> {
+/** Seconds for the rows to go through once; the mean over the lane's repeats. */
+async function secondsOf({ contestant, batches, repeats }: Lane): Promise<number> {
   const start = performance.now();
-  for (const feeds of batches) await contestant.predictor.run(feeds);
-  return (performance.now() - start) / 1000;
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const feeds of batches) await contestant.predictor.run(feeds);
+  }
+  return (performance.now() - start) / 1000 / repeats;
 }
+
+/** A round shorter than this would measure the clock and the scheduler. */
+const SHORTEST_ROUND_SECONDS = 0.25;
 
 /** The batch size at which a contestant is fastest; the first run of each warms up. */
 async function bestLane(
@@ -82,7 +90,7 @@ async function bestLane(
     if (best === undefined || seconds < best.seconds) best = { lane, seconds };
   }
   assert(best !== undefined, 'a batch size to try');
-  return best.lane;
+  return { ...best.lane, repeats: Math.ceil(SHORTEST_ROUND_SECONDS / best.seconds) };
 }
 
 /** Measures all contestants on the same rows; the first one is the baseline of the ratios. */

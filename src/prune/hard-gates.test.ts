@@ -1,9 +1,11 @@
 /** Decisions worked out by hand from papers.md 5.2: P(z > 0) is 0.832 at logAlpha 0, 0.998 and 0.047 at the clamp. */
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type FloatTensor, float32, parameterOf } from '../base/index.ts';
+import { type FloatTensor, float32, parameterOf, random, sizeOf } from '../base/index.ts';
 import { type EncoderConfig, presetConfig } from '../model/index.ts';
 import { gateName, gateShapes, initialLogAlpha, LOG_ALPHA_LIMIT } from './gates.ts';
-import { gateTensors, hardGates, keptByGates } from './hard-gates.ts';
+import { gateTensors, hardGates, hardGatesAt, keptByGates } from './hard-gates.ts';
+import { realisedSparsity } from './sparsity.ts';
 
 const OPEN = LOG_ALPHA_LIMIT;
 const SHUT = -LOG_ALPHA_LIMIT;
@@ -55,4 +57,41 @@ it('gives gates of 0 and 1 that keep the same', () => {
   expect([...parameterOf(tensors, 'gates.hard.heads').data]).toEqual([0, 1, 1, 0, 0, 0]);
   expect([...parameterOf(tensors, 'gates.hard.attention').data]).toEqual([1, 0]);
   expect(keptByGates(config, tensors)).toEqual(gates);
+});
+
+const mini = presetConfig('mini');
+
+/** logAlpha as a run leaves it: most gates at the limits, some between; the share that is open varies. */
+const learned = fc.tuple(fc.integer(), fc.double({ min: 0.05, max: 0.95, noNaN: true })).map(([seed, openShare]) => {
+  const draws = random(seed, 'learned');
+  const value = (): number => {
+    if (draws.uniform() < 0.2) return 4 * draws.normal();
+    return draws.uniform() < openShare ? OPEN : SHUT;
+  };
+  const bounded = (): number => Math.min(OPEN, Math.max(SHUT, value()));
+  return new Map(
+    Array.from(gateShapes(mini), ([name, shape]) => [
+      name,
+      float32(Float32Array.from({ length: sizeOf(shape) }, bounded), shape),
+    ]),
+  );
+});
+
+it('meets the sparsity that is asked for within 0.01, whatever the gates came to', () => {
+  fc.assert(
+    fc.property(learned, fc.constantFrom(0.4, 0.6, 0.8, 0.9, 0.95), (gates, target) => {
+      expect(Math.abs(realisedSparsity(mini, hardGatesAt(mini, gates, target)) - target)).toBeLessThan(0.01);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+it('does so where a whole family ended at the same limit', () => {
+  const gates = new Map(
+    Array.from(gateShapes(mini), ([name, shape]) => {
+      const shut = name === gateName('ffn') || name === gateName('intermediate');
+      return [name, float32(new Float32Array(sizeOf(shape)).fill(shut ? SHUT : OPEN), shape)];
+    }),
+  );
+  expect(realisedSparsity(mini, hardGatesAt(mini, gates, 0.6))).toBeCloseTo(0.6, 2);
 });

@@ -78,7 +78,7 @@ function shifted(logAlpha: ParameterTree, families: readonly GateFamily[], by: n
 const WIDEST_SHIFT = 20;
 const HALVINGS = 40;
 
-/** The shift of some families at which the decided gates come closest to a sparsity; sparsity falls as gates move up. */
+/** Some families moved to where the decided gates come closest to a sparsity from below; sparsity falls as gates move up. */
 function shiftFor(
   config: EncoderConfig,
   logAlpha: ParameterTree,
@@ -92,13 +92,12 @@ function shiftFor(
     if (at(middle) > target) low = middle;
     else high = middle;
   }
-  const nearest = Math.abs(at(low) - target) < Math.abs(at(high) - target) ? low : high;
-  return shifted(logAlpha, families, nearest);
+  return shifted(logAlpha, families, high);
 }
 
 /**
  * Gates of which a given share of the weights is gone, whatever the expected sparsity came to: all gates are moved together until the
- * decision meets it, then those of units alone, which are the finest. Departs from the paper, whose models miss their target by up to 0.01.
+ * decision is just below it, then those of units alone, which are the finest. Departs from the paper, whose models miss their target by up to 0.01.
  */
 export function hardGatesAt(config: EncoderConfig, logAlpha: ParameterTree, sparsity: number): HardGates {
   const gates = new Map(GATE_FAMILIES.map((family) => [gateName(family), parameterOf(logAlpha, gateName(family))]));

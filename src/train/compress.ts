@@ -4,6 +4,7 @@
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
   ConfigError,
@@ -52,6 +53,11 @@ export interface Compressed extends Delivered {
   readonly teacherParameters: number;
   /** Realised share of the encoder's weights that is gone. */
   readonly sparsity: number;
+}
+
+export interface CompressOptions extends RunOptions {
+  /** The finished model of the same recipe at sparsity 0, where there is one: pruning starts from it. */
+  readonly multiplexed?: string;
 }
 
 /** What the phases of a compression share. */
@@ -197,6 +203,14 @@ function startStudent(teacher: TrainedModel, { instances }: CompressRecipe, seed
   return { config, parameters: initialModel(config, seed, teacher.parameters) };
 }
 
+/** The dense model of as many inputs as are wanted: trained, or found. */
+async function multiplex(teacher: TrainedModel, compression: Compression, found?: string): Promise<Student> {
+  const { recipe, run } = compression;
+  const start = startStudent(teacher, recipe, run.seed);
+  if (recipe.instances === 1) return start;
+  return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
+}
+
 async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: number, run: Run): Promise<FloatTensor> {
   const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
   const logits = await predictLogits(predictor, set.encodings, {
@@ -208,11 +222,13 @@ async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: numbe
   return logits;
 }
 
-/** Tells one teacher from another: names, sizes and the values at both ends. */
+/** SHA-256 over names and values: tells one teacher from another. */
 export function teacherFingerprint(parameters: ParameterTree): string {
-  return fingerprintOf(
-    Array.from(parameters, ([name, { data: values }]) => [name, values.length, values[0], values.at(-1)]),
-  );
+  const hash = createHash('sha256');
+  for (const [name, { data }] of parameters) {
+    hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
 }
 
 /** A dense classifier of one input at a time. */
@@ -235,7 +251,7 @@ async function readTeacher(model: string): Promise<TrainedModel> {
 export async function compressClassifier(
   model: string,
   asked: CompressRecipe,
-  options: RunOptions,
+  options: CompressOptions,
 ): Promise<Compressed> {
   checkCompressRecipe(asked);
   await checkDestination(options.output);
@@ -263,8 +279,7 @@ export async function compressClassifier(
     curves: {},
   };
 
-  const start = startStudent(teacher, recipe, seed);
-  const multiplexed = recipe.instances === 1 ? start : await distil('multiplex', start, compression);
+  const multiplexed = await multiplex(teacher, compression, options.multiplexed);
   const pruned = await prune(multiplexed, compression);
   const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, compression);
 
