@@ -18,7 +18,8 @@ const DARK_RULES = Object.values(PALETTE)
   .join('');
 
 /** Clip paths (all data is within its axes) and what happens under a mouse: their names count up, and would clash on a page of charts. */
-const NUMBERED = / clip-path="[^"]*"|<clipPath[\s\S]*?<\/clipPath>| class="zr[^"]*"|<style ><!\[CDATA\[[\s\S]*?<\/style>/g;
+const NUMBERED =
+  / clip-path="[^"]*"|<clipPath[\s\S]*?<\/clipPath>| class="zr[^"]*"|<style ><!\[CDATA\[[\s\S]*?<\/style>/g;
 
 export function drawChart(options: EChartsCoreOption, { width, height }: ChartSize): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
