@@ -17,7 +17,15 @@ import { median } from '../src/infer/index.ts';
 import { type ModelConfig, presetConfig, tokenInputs, type Wanted } from '../src/model/index.ts';
 import { classifier, initialModel } from '../src/mux/index.ts';
 import { compile, cpu } from '../src/runtime/index.ts';
-import { type CompiledStep, compileStep, Dropout, dropoutPool, startState, weightGroups } from '../src/train/index.ts';
+import {
+  CLIP_NORM,
+  type CompiledStep,
+  compileStep,
+  Dropout,
+  dropoutPool,
+  startState,
+  weightGroups,
+} from '../src/train/index.ts';
 
 const R = 32;
 const T = 64;
@@ -55,6 +63,7 @@ async function stepOf(wanted: Wanted): Promise<BenchStep> {
       trained: parameters,
       frozen: new Map(),
       groups: weightGroups(5e-4, 0.01),
+      clipNorm: CLIP_NORM,
       objective: (p) => {
         const [logits] = attach([classifier(tokenInputs(R, T), config, p, wanted)], [dropout.handler]) as [Node];
         const losses = crossEntropy(logits, input('batch.labels', [R], 'int64'));

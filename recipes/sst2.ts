@@ -9,5 +9,5 @@ export const sst2Compressed: CompressRecipe = {
   ...compressDefaults,
   instances: 4,
   sparsity: 0.6,
-  epochs: { multiplex: 5, prune: 4, recover: 3 },
+  epochs: { multiplex: 4, prune: 3, recover: 2 },
 };

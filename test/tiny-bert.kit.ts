@@ -73,16 +73,19 @@ export function globalFeeds(set: EncodedSet): Feeds {
   };
 }
 
-/** Two groups, one that decays; the norm is small enough that both are clipped. */
+/** Small enough that every step is clipped. */
+export const TINY_CLIP_NORM = 0.1;
+
+/** Two groups, one that decays, clipped together. */
 export const tinyGroups: readonly ParameterGroup[] = [
   {
     name: 'plain',
     has: (name) => /(bias|LayerNorm\.weight)$/.test(name),
     learningRate: 0.01,
     weightDecay: 0,
-    clipNorm: 0.1,
+    isClipped: true,
   },
-  { name: 'weights', has: () => true, learningRate: 0.01, weightDecay: 0.1, clipNorm: 0.1 },
+  { name: 'weights', has: () => true, learningRate: 0.01, weightDecay: 0.1, isClipped: true },
 ];
 
 /** Fine-tuning of the tiny BERT on one batch. */
@@ -97,6 +100,7 @@ export function tinyPlan(parameters: ParameterTree): StepPlan {
     trained: parameters,
     frozen: new Map(),
     groups: tinyGroups,
+    clipNorm: TINY_CLIP_NORM,
     objective: (p) => labelObjective(tinyConfig)(batch, p, () => undefined),
   };
 }

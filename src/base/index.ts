@@ -2,3 +2,4 @@
 export * from './errors.ts';
 export * from './random.ts';
 export * from './tree.ts';
+export * from './version.ts';

@@ -26,6 +26,11 @@ function hash(parts: readonly (string | number)[]): number {
   return state >>> 0;
 }
 
+/** A seed for a part of a run, so that parts that count alike (epochs, steps) draw different numbers. */
+export function seedFor(seed: number, ...purpose: (string | number)[]): number {
+  return hash([seed, ...purpose]);
+}
+
 /** The stream for `(seed, …purpose)`: the same arguments give the same numbers on every machine (mulberry32). */
 export function random(seed: number, ...purpose: (string | number)[]): Random {
   let state = hash([seed, ...purpose]);

@@ -1,7 +1,7 @@
 /** A command is a declaration and one call: options, an example, what it does, and how its result reads. */
-import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import { type ArgsDef, renderUsage } from 'citty';
+import { VERSION } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import { COMMON, type CommonValues, placementOf } from './common-options.ts';
 import type { Options, Values } from './option.ts';
@@ -87,8 +87,6 @@ export function command<O extends Options, Document extends object>(spec: Comman
     },
   };
 }
-
-export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 
 /** As a shell takes it. */
 function quoted(word: string): string {

@@ -1,6 +1,6 @@
 /** The program as a function: arguments and streams in, exit code out. 0 it worked, 1 it failed, 2 it was called wrongly. */
-import { messageOf, PrumuxError } from '../base/index.ts';
-import { type Command, VERSION } from './command.ts';
+import { messageOf, PrumuxError, VERSION } from '../base/index.ts';
+import type { Command } from './command.ts';
 import { Interruption, untilAborted } from './interruption.ts';
 import { nearest } from './parse-options.ts';
 import { oneLine } from './result-lines.ts';

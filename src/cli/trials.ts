@@ -12,11 +12,11 @@ import {
   encodeSet,
   evaluate,
   isFinished,
+  modelFingerprint,
   openData,
   openTexts,
   type RunOptions,
   readEvidence,
-  teacherFingerprint,
 } from '../train/index.ts';
 
 /** What all trials share. */
@@ -38,7 +38,8 @@ export async function openLaboratory(
   { recipe, options, folder }: Pick<Laboratory, 'recipe' | 'options' | 'folder'>,
 ): Promise<Laboratory> {
   const model = await resolveModel(given);
-  const { parameters, config } = await readModelFolder(model);
+  const files = await readModelFolder(model);
+  const { config } = files;
   const { train, evaluation } = await openData(options.source, config.labels);
   return {
     model,
@@ -46,7 +47,7 @@ export async function openLaboratory(
     options,
     folder,
     data: { train: train.checksum, evaluation: evaluation.checksum },
-    teacher: teacherFingerprint(parameters),
+    teacher: modelFingerprint(files),
     maxPositions: config.encoder.maxPositions,
     examples: evaluation.examples.length,
   };

@@ -30,9 +30,9 @@ function fromRuntime(name: string, tensor: RuntimeTensor): Tensor {
 
 /** Opens a model from the bytes of an `.onnx` file, or from its path. Throws BackendError with what to do where a provider is missing. */
 export async function openSession(model: Uint8Array | string, placement: Placement): Promise<Session> {
-  const { InferenceSession: Runtime } = loadRuntime();
   let session: InferenceSession;
   try {
+    const { InferenceSession: Runtime } = loadRuntime();
     const options = sessionOptions(placement);
     session = typeof model === 'string' ? await Runtime.create(model, options) : await Runtime.create(model, options);
   } catch (cause) {
@@ -51,7 +51,13 @@ export async function openSession(model: Uint8Array | string, placement: Placeme
       const fetches = Object.fromEntries(
         session.outputNames.map((name) => [name, into[name] === undefined ? null : toRuntime(into[name])]),
       );
-      const results = await session.run(given, fetches);
+      const results = await session.run(given, fetches).catch((cause: unknown) => {
+        throw new BackendError(`device ${placement.device}`, {
+          expected: 'the model to run',
+          got: messageOf(cause),
+          cause,
+        });
+      });
       return Object.fromEntries(
         session.outputNames.map((name) => [name, into[name] ?? fromRuntime(name, results[name] as RuntimeTensor)]),
       );

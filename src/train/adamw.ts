@@ -15,8 +15,8 @@ export interface ParameterGroup {
   /** Keeps the rate as it is; by default it follows the phase's warm-up and decay. */
   readonly constant?: boolean;
   readonly weightDecay: number;
-  /** Norm to which the group's gradients are clipped together. */
-  readonly clipNorm?: number;
+  /** Whether its gradients count in the norm of all that are clipped, and are scaled with them. */
+  readonly isClipped: boolean;
   /** Decay of the mean of squared gradients; 0.999 unless told. Small for parameters whose gradients change scale during a run. */
   readonly beta2?: number;
   /** Climbs instead of descending. */

@@ -3,9 +3,9 @@
  * the last one and, on the CPU, ends with the same bits.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, type FloatTensor, type ParameterTree } from '../base/index.ts';
+import { CheckpointError, type FloatTensor, messageOf, type ParameterTree } from '../base/index.ts';
 import { floatTensors, readSafetensors, writeSafetensors } from '../model/index.ts';
 import type { TrainState } from './step.ts';
 
@@ -15,12 +15,19 @@ export interface CurvePoint {
   readonly values: Readonly<Record<string, number>>;
 }
 
+/** A learning curve that is being drawn: its points, and what has been summed up for the next one. */
+export interface CurveState {
+  readonly points: readonly CurvePoint[];
+  readonly sums: Readonly<Record<string, number>>;
+  readonly count: number;
+}
+
 /** A phase under way. */
 export interface Checkpoint {
   readonly state: TrainState;
   /** Steps that are done. */
   readonly done: number;
-  readonly curve: readonly CurvePoint[];
+  readonly curve: CurveState;
 }
 
 /** The result of a phase. */
@@ -41,7 +48,7 @@ export class RunFolder {
 
   async finished(phase: string): Promise<Finished | undefined> {
     const found = await this.read(this.fileOf(phase, 'done'));
-    return found && { parameters: found.tensors, curve: found.curve };
+    return found && { parameters: found.tensors, curve: found.curve.points };
   }
 
   async checkpoint(phase: string): Promise<Checkpoint | undefined> {
@@ -55,20 +62,34 @@ export class RunFolder {
 
   /** Keeps the result of a phase; its checkpoint is no longer needed. */
   async saveFinished(phase: string, { parameters, curve }: Finished): Promise<void> {
-    await this.write(this.fileOf(phase, 'done'), parameters, 0, curve);
+    await this.write(this.fileOf(phase, 'done'), parameters, 0, { points: curve, sums: {}, count: 0 });
     await rm(this.fileOf(phase, 'checkpoint'), { force: true });
   }
 
+  /** Removes what runs leave here; the folder too, if nothing else is in it. */
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    if (!existsSync(this.path)) return;
+    const entries = await readdir(this.path);
+    const own = entries.filter((entry) => /\.(done|checkpoint)\.safetensors/.test(entry));
+    for (const entry of own) await rm(join(this.path, entry), { force: true });
+    if (own.length === entries.length) await rmdir(this.path);
+  }
+
+  /** Makes the folder. To be asked before the work: a place that cannot be written is better known early. */
+  async prepare(): Promise<void> {
+    try {
+      await mkdir(this.path, { recursive: true });
+    } catch (cause) {
+      throw new CheckpointError(this.path, { expected: 'a folder for checkpoints', got: messageOf(cause), cause });
+    }
   }
 
   private fileOf(phase: string, kind: 'done' | 'checkpoint'): string {
     return join(this.path, `${phase}.${kind}.safetensors`);
   }
 
-  private async write(file: string, tensors: ParameterTree, done: number, curve: readonly CurvePoint[]): Promise<void> {
-    await mkdir(this.path, { recursive: true });
+  private async write(file: string, tensors: ParameterTree, done: number, curve: CurveState): Promise<void> {
+    await this.prepare();
     await writeSafetensors(file, tensors, {
       fingerprint: this.fingerprint,
       done: String(done),
@@ -76,9 +97,7 @@ export class RunFolder {
     });
   }
 
-  private async read(
-    file: string,
-  ): Promise<{ tensors: ParameterTree; done: number; curve: readonly CurvePoint[] } | undefined> {
+  private async read(file: string): Promise<{ tensors: ParameterTree; done: number; curve: CurveState } | undefined> {
     if (!existsSync(file)) return undefined;
     const { tensors, metadata } = await readSafetensors(file);
     if (metadata.fingerprint !== this.fingerprint) {
@@ -88,7 +107,15 @@ export class RunFolder {
         hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
       });
     }
-    return { tensors: floatTensors(tensors), done: Number(metadata.done), curve: JSON.parse(metadata.curve ?? '[]') };
+    return { tensors: floatTensors(tensors), done: Number(metadata.done), curve: curveIn(metadata.curve, file) };
+  }
+}
+
+function curveIn(text: string | undefined, file: string): CurveState {
+  try {
+    return JSON.parse(text ?? '');
+  } catch (cause) {
+    throw new CheckpointError(file, { expected: 'a learning curve in its header', got: messageOf(cause), cause });
   }
 }
 

@@ -4,7 +4,6 @@
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
   ConfigError,
@@ -14,6 +13,7 @@ import {
   type ParameterTree,
   random,
   type Tensor,
+  VERSION,
 } from '../base/index.ts';
 import { DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
 import {
@@ -34,10 +34,11 @@ import {
   realisedSparsity,
   slicePruned,
   targetSparsity,
+  uniformShape,
 } from '../prune/index.ts';
 import type { CurvePoint } from './checkpoint.ts';
 import { openData } from './data-source.ts';
-import { type Delivered, deliver, fingerprintOf, type TrainedModel } from './deliver.ts';
+import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
@@ -45,7 +46,7 @@ import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import type { TrainState } from './step.ts';
-import { type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
+import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
 
 /** What a compression says about its model, beside what every delivery says. */
 export interface Compressed extends Delivered {
@@ -88,6 +89,7 @@ function phaseBase(
     warmup,
     dropout,
     groups: weightGroups(recipe.learningRate[name], weightDecay),
+    clipNorm: CLIP_NORM,
     teacherLogits,
   };
 }
@@ -152,6 +154,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
         learningRate: rate,
         constant: true,
         weightDecay: 0,
+        isClipped: false,
         beta2: GATE_BETA2,
       },
       {
@@ -160,6 +163,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
         learningRate: rate,
         constant: true,
         weightDecay: 0,
+        isClipped: false,
         maximize: true,
       },
       ...base.groups,
@@ -222,15 +226,6 @@ async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: numbe
   return logits;
 }
 
-/** SHA-256 over names and values: tells one teacher from another. */
-export function teacherFingerprint(parameters: ParameterTree): string {
-  const hash = createHash('sha256');
-  for (const [name, { data }] of parameters) {
-    hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest('hex');
-}
-
 /** A dense classifier of one input at a time. */
 async function readTeacher(model: string): Promise<TrainedModel> {
   const folder = await resolveModel(model);
@@ -243,8 +238,11 @@ async function readTeacher(model: string): Promise<TrainedModel> {
       hint: 'Give the model that it was compressed from.',
     });
   }
-  requireParameters(modelShapes(teacher.config), teacher.parameters, join(folder, 'model.safetensors'));
-  return teacher;
+  const shapes = modelShapes(teacher.config);
+  requireParameters(shapes, teacher.parameters, join(folder, 'model.safetensors'));
+  // Heads of other tasks that a checkpoint brings along are no part of the classifier.
+  const parameters = new Map(Array.from(teacher.parameters).filter(([name]) => shapes.has(name)));
+  return { ...teacher, parameters };
 }
 
 /** Compresses a model folder into another one. */
@@ -258,11 +256,12 @@ export async function compressClassifier(
   const { source, output, seed, placement } = options;
   const teacher = await readTeacher(model);
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, teacher.config.encoder.maxPositions) };
+  if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
   const { maxTokens } = recipe;
   const { train, evaluation } = await openData(source, teacher.config.labels);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const teacherId = teacherFingerprint(teacher.parameters);
-  const folder = runFolderOf(output, fingerprintOf('compress', recipe, data, seed, teacherId));
+  const teacherId = modelFingerprint(teacher);
+  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, teacherId));
   const run: Run = { ...options, folder };
   const set = encodeSet(train, teacher.tokenizer, maxTokens);
   const evaluationSet = encodeSet(evaluation, teacher.tokenizer, maxTokens);

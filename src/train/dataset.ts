@@ -2,6 +2,7 @@
  * A data set: rows whose labels are numbers of classes. The classes are those of the training file, so that every other
  * file is read in its terms.
  */
+import { createHash } from 'node:crypto';
 import { DataError } from '../base/index.ts';
 import type { Row, Rows } from './read-rows.ts';
 
@@ -17,6 +18,7 @@ export interface Dataset {
   /** Names of the classes; a label is a place in this list. */
   readonly labels: readonly string[];
   readonly examples: readonly Example[];
+  /** SHA-256 of labels and rows as they were read: other columns of one file are other data. */
   readonly checksum: string;
 }
 
@@ -43,7 +45,13 @@ export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
     if (label === undefined) throw unseenLabel(rows.file, row, labels);
     return { text: row.text, ...(row.pair === undefined ? {} : { pair: row.pair }), label };
   });
-  return { name: rows.file, labels, examples, checksum: rows.checksum };
+  return { name: rows.file, labels, examples, checksum: checksumOf(labels, examples) };
+}
+
+function checksumOf(labels: readonly string[], examples: readonly Example[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(labels));
+  for (const example of examples) hash.update(JSON.stringify(example));
+  return hash.digest('hex');
 }
 
 function labelOf(file: string, row: Row): string {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { cpus, totalmem } from 'node:os';
-import { BackendError, countParameters, type FloatTensor, type ParameterTree } from '../base/index.ts';
+import { BackendError, countParameters, type FloatTensor, type ParameterTree, VERSION } from '../base/index.ts';
 import { batchFeeds, exportClassifier, planBatches, predictorOf } from '../infer/index.ts';
 import {
   type ModelConfig,
@@ -15,7 +15,7 @@ import {
   writeModelFolder,
 } from '../model/index.ts';
 import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
-import { compile, openSession, type Placement } from '../runtime/index.ts';
+import { compile, loadRuntime, openSession, type Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 
@@ -44,15 +44,28 @@ export function fingerprintOf(...parts: readonly unknown[]): string {
 }
 
 /** The machine and the versions that figures were measured on; no names. */
-export function machineOf(): Record<string, unknown> {
+export function machineOf({ device, threads }: Placement): Record<string, unknown> {
   const cores = cpus();
   return {
+    prumux: VERSION,
     node: process.version,
+    onnxruntime: loadRuntime().env.versions.node ?? 'unknown',
+    device,
+    threads,
     platform: `${process.platform}-${process.arch}`,
     processor: cores[0]?.model.trim(),
     cores: cores.length,
     memoryBytes: totalmem(),
   };
+}
+
+/** SHA-256 over a model's configuration, tokenizer and parameters: tells one start or teacher from another. */
+export function modelFingerprint({ config, tokenizer, parameters }: TrainedModel): string {
+  const hash = createHash('sha256').update(JSON.stringify([config, tokenizer.json]));
+  for (const [name, { shape, data }] of parameters) {
+    hash.update(`${name} ${shape.join(',')}`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
 }
 
 /** Largest absolute difference of the logits of two ways to compute the same rows. */
@@ -109,7 +122,7 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
   const evaluation = await evaluate(predictor, evaluationSet, { maxTokens, seed });
   await predictor.close();
   const parameters = countParameters(model.parameters);
-  const record = { ...evidence, seed, maxTokens, evaluation, parameters, parity, machine: machineOf() };
+  const record = { ...evidence, seed, maxTokens, evaluation, parameters, parity, machine: machineOf(placement) };
   await writeModelFolder(folder, {
     ...model,
     onnx: bytes,

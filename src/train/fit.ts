@@ -2,7 +2,7 @@
  * The training loop. A phase is a value that says what is trained, on what and for how long; `fit` runs one and yields a report per
  * step. Progress bars, checkpoints and learning curves are consumers of the reports and live elsewhere.
  */
-import type { FloatTensor, Tensor } from '../base/index.ts';
+import { BackendError, type FloatTensor, seedFor, type Tensor } from '../base/index.ts';
 import { input, type Node, type SiteHandler } from '../graph/index.ts';
 import type { BatchPlan } from '../infer/index.ts';
 import { type Parameters, type TokenInputs, tokenInputs } from '../model/index.ts';
@@ -35,6 +35,7 @@ export interface Phase {
   readonly warmup: number;
   readonly dropout: number;
   readonly groups: readonly ParameterGroup[];
+  readonly clipNorm: number;
   /** Parameters that are read but not trained. */
   readonly frozen: ReadonlyMap<string, FloatTensor>;
   /** The teacher's logits for every example: [n, C]. */
@@ -95,6 +96,7 @@ async function compileFor(phase: Phase, plan: BatchPlan, state: TrainState, plac
       trained: state.parameters,
       frozen: phase.frozen,
       groups: phase.groups,
+      clipNorm: phase.clipNorm,
       objective: (parameters) => phase.objective(batch, parameters, handler),
     },
     placement,
@@ -107,6 +109,17 @@ export function countSteps(phase: Phase, set: EncodedSet): number {
   return Math.ceil(phase.epochs * planEpoch(set.lengths, phase, 0, 0).length);
 }
 
+/** A loss that is no number has spoilt the weights: better to stop here, with the last checkpoint still good. */
+function requireFinite(loss: number, { name, groups }: Phase, step: number): void {
+  if (Number.isFinite(loss)) return;
+  const rates = groups.map((group) => `${group.name} ${group.learningRate}`).join(', ');
+  throw new BackendError(`phase ${name}, step ${step}`, {
+    expected: 'a finite loss',
+    got: String(loss),
+    hint: `Lower the learning rate (${rates}); the last checkpoint is still good.`,
+  });
+}
+
 /** Runs a phase from `done` to its end, overwriting the state step by step. */
 export async function* fit(
   phase: Phase,
@@ -114,7 +127,8 @@ export async function* fit(
   state: TrainState,
   options: FitOptions,
 ): AsyncGenerator<StepReport> {
-  const { seed, placement, done = 0 } = options;
+  const { placement, done = 0 } = options;
+  const seed = seedFor(options.seed, phase.name);
   const steps = countSteps(phase, set);
   const shapes = new Map<number, ShapedStep>();
   let pool = dropoutPool(phase.dropout, seed, 0);
@@ -144,6 +158,7 @@ export async function* fit(
         schedule(step, steps, phase.warmup),
         step,
       );
+      requireFinite(loss, phase, step);
       phase.constrain?.(state);
       const examples = plan.weights.filter((weight) => weight === 1).length;
       const seconds = (performance.now() - start) / 1000;

@@ -5,16 +5,19 @@ import {
   attach,
   cast,
   crossEntropy,
+  dims,
   equal,
+  fixed,
   input,
   mul,
   type Node,
+  reshape,
   type SiteHandler,
   siteOf,
   sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters, TokenInputs } from '../model/index.ts';
+import type { ModelConfig, Parameters } from '../model/index.ts';
 import { classifier, instancesOf, unionMask } from '../mux/index.ts';
 import {
   expectedSparsity,
@@ -77,10 +80,12 @@ function layerStates(output: Node, { encoder }: ModelConfig): Node[] {
   return encoder.layers.map((_, at) => siteOf(sites, `layer.${at}`));
 }
 
-/** Positions that a model's layers really see: [B, T]. */
-function realPositions({ mask }: TokenInputs, config: ModelConfig): Node {
+/** Positions that a model's layers really see, of rows that count: [B, T]. */
+function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): Node {
   const N = instancesOf(config);
-  return N === 1 ? mask : unionMask(mask, N, (mask.shape[0] as number) / N);
+  const { R } = dims(inputs.mask, 'R T');
+  const mask = mul(cast(inputs.mask, 'float32'), reshape(weights, [R, 1]));
+  return N === 1 ? mask : unionMask(mask, N, fixed('rows', R) / N);
 }
 
 function noiseInputs(config: ModelConfig): GateNodes {
@@ -108,7 +113,7 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const matches = matchSameLayers(config.encoder.layers.length);
     const pairs = statePairs(matches, layerStates(teacher, config), layerStates(logits, config));
-    const layers = layerDistillation(pairs, realPositions(batch.inputs, config), p);
+    const layers = layerDistillation(pairs, realPositions(batch, config), p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

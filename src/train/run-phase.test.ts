@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loudParameters, tinyConfig, tinyGroups, tinySet } from '../../test/tiny-bert.kit.ts';
+import { loudParameters, TINY_CLIP_NORM, tinyConfig, tinyGroups, tinySet } from '../../test/tiny-bert.kit.ts';
 import { CheckpointError } from '../base/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { RunFolder } from './checkpoint.ts';
@@ -22,6 +22,7 @@ const phase: Phase = {
   warmup: 0.25,
   dropout: 0.1,
   groups: tinyGroups,
+  clipNorm: TINY_CLIP_NORM,
   frozen: new Map(),
   objective: labelObjective(tinyConfig),
 };

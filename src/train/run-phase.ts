@@ -1,7 +1,7 @@
 /** Runs a phase to its end with checkpoints on the way, or takes up what an earlier run left of it. */
 import type { ParameterTree } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
-import type { CurvePoint, Finished, RunFolder } from './checkpoint.ts';
+import type { CurvePoint, CurveState, Finished, RunFolder } from './checkpoint.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { fit, type Phase, type StepReport } from './fit.ts';
 import { startState } from './step.ts';
@@ -24,11 +24,17 @@ const CURVE_POINTS = 60;
 /** Averages reports into the points of a learning curve. */
 class Curve {
   readonly points: CurvePoint[];
-  private sums: Record<string, number> = {};
-  private count = 0;
+  private sums: Record<string, number>;
+  private count: number;
 
-  constructor(points: readonly CurvePoint[]) {
+  constructor({ points, sums, count }: CurveState) {
     this.points = [...points];
+    this.sums = { ...sums };
+    this.count = count;
+  }
+
+  get state(): CurveState {
+    return { points: this.points, sums: this.sums, count: this.count };
   }
 
   add({ step, steps, loss, metrics }: StepReport): void {
@@ -50,15 +56,16 @@ export async function runPhase(phase: Phase, set: EncodedSet, initial: Parameter
   const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS, interrupt } = run;
   const known = await folder.finished(phase.name);
   if (known !== undefined) return known;
+  await folder.prepare();
   const resumed = await folder.checkpoint(phase.name);
   const state = resumed?.state ?? startState(initial);
-  const curve = new Curve(resumed?.curve ?? []);
+  const curve = new Curve(resumed?.curve ?? { points: [], sums: {}, count: 0 });
   let saved = performance.now();
   for await (const report of fit(phase, set, state, { seed, placement, done: resumed?.done ?? 0 })) {
     curve.add(report);
     onStep(report);
     if (interrupt?.aborted || performance.now() - saved > checkpointSeconds * 1000) {
-      await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.points });
+      await folder.saveCheckpoint(phase.name, { state, done: report.step, curve: curve.state });
       saved = performance.now();
       interrupt?.throwIfAborted();
     }

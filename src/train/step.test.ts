@@ -8,6 +8,7 @@ import {
   globalFeeds,
   localFeeds,
   loudParameters,
+  TINY_CLIP_NORM,
   tinyConfig,
   tinyGroups,
   tinyPlan,
@@ -45,12 +46,9 @@ function denseStep(): Record<string, Node> {
   const slopes = gradients(loss, [...parameters.values()]);
   const outputs: Record<string, Node> = { loss };
   const groupOf = (name: string) => tinyGroups.find(({ has }) => has(name));
+  const { factor } = clipFactor(slopes, TINY_CLIP_NORM);
   for (const group of tinyGroups) {
     const members = names.flatMap((name, at) => (groupOf(name) === group ? [{ name, slope: slopes[at] as Node }] : []));
-    const { factor } = clipFactor(
-      members.map(({ slope }) => slope),
-      group.clipNorm ?? 0,
-    );
     for (const { name, slope } of members) {
       const before = momentInputs(name, slope.shape);
       const after = adamw(before, slope, scalarInputs(group.name), group, factor);

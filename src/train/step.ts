@@ -48,6 +48,8 @@ export interface StepPlan {
   /** Parameters that are only read: frozen ones, and the teacher's under its prefix. */
   readonly frozen: ReadonlyMap<string, FloatTensor>;
   readonly groups: readonly ParameterGroup[];
+  /** Largest norm of the gradients of all groups that are clipped. */
+  readonly clipNorm: number;
   readonly objective: (parameters: Parameters) => Objective;
 }
 
@@ -108,20 +110,6 @@ function updatesOf({ name, stored, used }: Trained, after: Moments): Update[] {
   ];
 }
 
-/** Gradients, clipping and updates of one group. */
-function updateGroup(
-  group: ParameterGroup,
-  members: readonly Trained[],
-  slopes: readonly Node[],
-): { updates: Update[]; norm?: Node } {
-  const scalars = scalarInputs(group.name);
-  const clip = group.clipNorm === undefined ? undefined : clipFactor(slopes, group.clipNorm);
-  const updates = members.flatMap((member, at) =>
-    updatesOf(member, adamw(member.used, slopes[at] as Node, scalars, group, clip?.factor)),
-  );
-  return { updates, ...(clip && { norm: clip.norm }) };
-}
-
 interface StepGraph {
   readonly updates: readonly Update[];
   readonly reported: Readonly<Record<string, Node>>;
@@ -135,21 +123,14 @@ function buildStep(plan: StepPlan): StepGraph {
     loss,
     trained.map(({ used }) => used.value),
   );
-  const reported: Record<string, Node> = { loss, ...metrics };
-  const updates = plan.groups.flatMap((group) => {
-    const members = trained.flatMap((member, at) =>
-      member.group === group ? [{ member, slope: slopes[at] as Node }] : [],
-    );
-    if (members.length === 0) return [];
-    const update = updateGroup(
-      group,
-      members.map(({ member }) => member),
-      members.map(({ slope }) => slope),
-    );
-    if (update.norm !== undefined) reported[`${group.name}.gradientNorm`] = update.norm;
-    return update.updates;
+  const clipped = slopes.filter((_, at) => trained[at]?.group.isClipped);
+  const clip = clipped.length === 0 ? undefined : clipFactor(clipped, plan.clipNorm);
+  const updates = trained.flatMap((member, at) => {
+    const { group, used } = member;
+    const factor = group.isClipped ? clip?.factor : undefined;
+    return updatesOf(member, adamw(used, slopes[at] as Node, scalarInputs(group.name), group, factor));
   });
-  return { updates, reported };
+  return { updates, reported: { loss, ...metrics, ...(clip && { gradientNorm: clip.norm }) } };
 }
 
 const PREFIX = { parameters: '', first: 'adam.first/', second: 'adam.second/' } as const;

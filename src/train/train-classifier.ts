@@ -1,7 +1,7 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ParameterTree } from '../base/index.ts';
+import { ConfigError, type ParameterTree, VERSION } from '../base/index.ts';
 import {
   checkDestination,
   type EncoderConfig,
@@ -20,7 +20,7 @@ import type { ParameterGroup } from './adamw.ts';
 import { RunFolder } from './checkpoint.ts';
 import { type DataSource, openData } from './data-source.ts';
 import type { Dataset } from './dataset.ts';
-import { type Delivered, deliver, fingerprintOf, type TrainedModel } from './deliver.ts';
+import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
 import type { Phase } from './fit.ts';
 import { labelObjective } from './objectives.ts';
@@ -39,13 +39,16 @@ export function runFolderOf(output: string, fingerprint: string): RunFolder {
 }
 
 /** Biases and norms are not decayed. */
-export function weightGroups(learningRate: number, weightDecay: number, clipNorm = 1): readonly ParameterGroup[] {
-  const plain = (name: string): boolean => /(bias|LayerNorm\.weight|demux\.keys)$/.test(name);
+export function weightGroups(learningRate: number, weightDecay: number): readonly ParameterGroup[] {
+  const isPlain = (name: string): boolean => /(bias|LayerNorm\.weight|demux\.keys)$/.test(name);
   return [
-    { name: 'plain', has: plain, learningRate, weightDecay: 0, clipNorm },
-    { name: 'weights', has: () => true, learningRate, weightDecay, clipNorm },
+    { name: 'plain', has: isPlain, learningRate, weightDecay: 0, isClipped: true },
+    { name: 'weights', has: () => true, learningRate, weightDecay, isClipped: true },
   ];
 }
+
+/** As in the papers' recipes: one norm over all weights. */
+export const CLIP_NORM = 1;
 
 interface Start {
   readonly encoder: EncoderConfig;
@@ -63,6 +66,13 @@ async function startFrom(recipe: TrainRecipe, train: Dataset): Promise<Start> {
     return { encoder: presetConfig(recipe.encoder, tokenizer.vocabularySize), tokenizer, parameters: new Map() };
   }
   const { config, parameters, tokenizer } = await readModelFolder(await resolveModel(recipe.encoder));
+  if (config.mux !== undefined || config.featureSize !== config.encoder.hiddenSize) {
+    throw new ConfigError('encoder', {
+      expected: 'a dense encoder to start from',
+      got: `the compressed model ${recipe.encoder}`,
+      hint: 'Train the dense model, then compress it.',
+    });
+  }
   return { encoder: config.encoder, tokenizer, parameters };
 }
 
@@ -83,6 +93,7 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig): Phase {
     warmup,
     dropout,
     groups: weightGroups(learningRate, weightDecay),
+    clipNorm: CLIP_NORM,
     frozen: new Map(),
     objective: labelObjective(config),
   };
@@ -99,21 +110,27 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   const encoder = { ...start.encoder, dropout: recipe.dropout };
   const config: ModelConfig = { encoder, labels: train.labels, featureSize: encoder.hiddenSize };
   const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const folder = runFolderOf(output, fingerprintOf('train', recipe, data, seed));
+  const initial: TrainedModel = {
+    config,
+    tokenizer: start.tokenizer,
+    parameters: initialModel(config, seed, start.parameters),
+  };
+  const folder = runFolderOf(output, fingerprintOf('train', VERSION, recipe, data, seed, modelFingerprint(initial)));
   const set = encodeSet(train, start.tokenizer, maxTokens);
-  const initial = initialModel(config, seed, start.parameters);
   const phase = phaseOf({ ...recipe, maxTokens }, config);
-  const { parameters, curve } = await runPhase(phase, set, initial, { ...options, folder });
-  const model: TrainedModel = { config, parameters, tokenizer: start.tokenizer };
-  const delivered = await deliver(model, {
-    folder: output,
-    evaluationSet: encodeSet(evaluation, start.tokenizer, maxTokens),
-    maxTokens,
-    seed,
-    placement,
-    evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
-    title: `Text classifier trained on ${train.name}`,
-  });
+  const { parameters, curve } = await runPhase(phase, set, initial.parameters, { ...options, folder });
+  const delivered = await deliver(
+    { ...initial, parameters },
+    {
+      folder: output,
+      evaluationSet: encodeSet(evaluation, start.tokenizer, maxTokens),
+      maxTokens,
+      seed,
+      placement,
+      evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
+      title: `Text classifier trained on ${train.name}`,
+    },
+  );
   await folder.remove();
   return delivered;
 }

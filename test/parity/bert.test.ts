@@ -286,6 +286,7 @@ describe('AdamW after clipping (adamw.json)', () => {
   const groupOf = (name: string, learningRate = 0): ParameterGroup => ({
     name,
     has: () => true,
+    isClipped: true,
     learningRate,
     weightDecay: optimiser.weightDecay[name] ?? 0,
   });
