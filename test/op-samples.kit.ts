@@ -282,11 +282,11 @@ export const SAMPLES: { readonly [O in OpName]: readonly Sample[] } = {
     sample('some rows', [normal(5, 3)], (x) => prefix(x, 2)),
     sample('all rows', [normal(2, 3)], (x) => prefix(x, 2)),
   ],
-  window: flat([sample('from 3', [normal(9), indices([3], 1)], (x, start) => window(x, start, 4))]),
+  window: [sample('from 3', [normal(9), indices([3], 1)], (x, start) => window(x, start, 4))],
 
   reduceSum: reductions(reduceSum),
   reduceMean: reductions(reduceMean),
-  reduceMax: flat(reductions(reduceMax)),
+  reduceMax: reductions(reduceMax),
   sumSquares: [...unary(sumSquares), sample('rank 3', [normal(2, 3, 4)], sumSquares)],
   argMax: flat([
     sample('rows', [normal(4, 5)], argMax),
@@ -304,8 +304,8 @@ export const SAMPLES: { readonly [O in OpName]: readonly Sample[] } = {
   ],
 
   layerNorm: normalised(layerNorm),
-  layerNormMean: flat(normalised(layerNormMean)),
-  layerNormInverseDeviation: flat(normalised(layerNormInverseDeviation)),
+  layerNormMean: normalised(layerNormMean),
+  layerNormInverseDeviation: normalised(layerNormInverseDeviation),
 
   gather: [
     sample('duplicate rows', [normal(4, 3), indices([2, 0, 2, 2, 3], 5)], gather),
@@ -331,14 +331,14 @@ export const SAMPLES: { readonly [O in OpName]: readonly Sample[] } = {
       (at, x) => scatterAdd(at, x, 2),
     ),
   ],
-  scatterRows: flat([
+  scatterRows: [
     sample('some rows', [normal(5, 2), indices([3, 1], 2), normal(2, 2)], scatterRows),
     sample(
       'a symbolic number of rows',
       [normal(5, 2), declared(indices([0, 4, 2], 3), ['U']), declared(normal(3, 2), ['U', 2])],
       scatterRows,
     ),
-  ]),
+  ],
 };
 
 /** Σ w x with random w: a scalar that every element of the result moves by an amount of its own. The weights are an input. */

@@ -16,7 +16,15 @@ async function recordOf(
 ): Promise<AutoRecord> {
   const models: AutoRecord['models'] = {};
   for (const trial of [exploration.dense, ...exploration.trials]) models[trial.name] = await detailsOf(trial);
-  return { exploration, models, examples, seed: options.seed, data, machine: machineOf(laboratory.options.placement), commands: [commandLine] };
+  return {
+    exploration,
+    models,
+    examples,
+    seed: options.seed,
+    data,
+    machine: machineOf(options.placement),
+    commands: [commandLine],
+  };
 }
 
 /** What a folder holds, to be written elsewhere; what a dense model from elsewhere lacks is made. */

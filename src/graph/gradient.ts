@@ -23,13 +23,14 @@ import {
   reshape,
   scalar,
   scatterAdd,
+  scatterRows,
   slice,
   softmax,
   sub,
   transpose,
   where,
 } from './build.ts';
-import { fixed, product, type Shape } from './dims.ts';
+import { type Dim, fixed, product, type Shape } from './dims.ts';
 import type { Node, OpName } from './node.ts';
 
 export type GradientRule<O extends OpName> = (dy: Node, y: Node<O>) => readonly (Node | undefined)[];
@@ -96,6 +97,19 @@ function concatGradient(dy: Node, y: Node<'concat'>): readonly Node[] {
   });
 }
 
+/** Equal shares to the elements that are the largest. */
+function reduceMaxGradient(dy: Node, y: Node<'reduceMax'>): readonly Node[] {
+  const { axes } = y.attributes;
+  const shape = kept(only(y).shape, axes);
+  const largest = cast(equal(only(y), reshape(y, shape)), 'float32');
+  return [mul(reshape(dy, shape), div(largest, reduceSum(largest, axes, true)))];
+}
+
+/** Size of the axis over which a layer norm runs. */
+function widthOf(y: Node): number {
+  return fixed('layerNorm', only(y).shape.at(-1));
+}
+
 /** Tables of at most this many rows get their gradient as a product with one-hot rows, which is faster than a scatter. */
 const FEW_ROWS = 16;
 
@@ -158,7 +172,11 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
     return [slice(dy, axis, before, before + fixed('pad', only(y).shape[axis]))];
   },
   prefix: (dy, y) => [pad(dy, 0, 0, fixed('prefix', only(y).shape[0]) - fixed('prefix', y.attributes.size))],
-  window: NO_GRADIENT,
+  // Back to where the window stood.
+  window: (dy, y) => {
+    const [vector, start] = two(y);
+    return [scatterAdd(add(range(y.attributes.size), start), dy, vector.shape[0] as Dim)];
+  },
 
   reduceSum: (dy, y) => [reshape(dy, kept(only(y).shape, y.attributes.axes))],
   reduceMean: (dy, y) => {
@@ -166,7 +184,7 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
     const count = fixed('reduceMean', product(axes.map((axis) => only(y).shape[axis] as number)));
     return [mul(reshape(dy, kept(only(y).shape, axes)), 1 / count)];
   },
-  reduceMax: NO_GRADIENT,
+  reduceMax: reduceMaxGradient,
   sumSquares: (dy, y) => [mul(dy, mul(only(y), 2))],
   argMax: NO_GRADIENT,
   // dx = y (dy - Σ dy y)
@@ -175,10 +193,19 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
   logSoftmax: (dy, y) => [sub(dy, mul(softmax(only(y)), reduceSum(dy, [last(y)], true)))],
 
   layerNorm: layerNormGradient,
-  layerNormMean: NO_GRADIENT,
-  layerNormInverseDeviation: NO_GRADIENT,
+  // The statistics are of x alone.
+  layerNormMean: (dy, y) => [mul(dy, 1 / widthOf(y)), mul(y.inputs[1] as Node, 0), mul(y.inputs[2] as Node, 0)],
+  // y = 1/σ: dx = -y³ (x - μ) / D
+  layerNormInverseDeviation: (dy, y) => {
+    const [x, scale, bias] = y.inputs as unknown as [Node, Node, Node];
+    const centred = sub(x, layerNormMean(x, scale, bias, y.attributes.epsilon));
+    return [mul(mul(dy, mul(y, mul(y, y))), mul(centred, -1 / widthOf(y))), mul(scale, 0), mul(bias, 0)];
+  },
 
   gather: gatherGradient,
   scatterAdd: (dy, y) => [undefined, gather(dy, two(y)[0])],
-  scatterRows: NO_GRADIENT,
+  scatterRows: (dy, y) => {
+    const replaced = gather(dy, two(y)[1]);
+    return [scatterRows(dy, two(y)[1], mul(replaced, 0)), undefined, replaced];
+  },
 };

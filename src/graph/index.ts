@@ -5,7 +5,7 @@ export * from './differentiate.ts';
 export * from './dims.ts';
 export { GRADIENTS } from './gradient.ts';
 export * from './node.ts';
-export { OPS } from './op-table.ts';
+export { OPS, solid } from './op-table.ts';
 export * from './overwrite.ts';
 export * from './print.ts';
 export * from './sites.ts';

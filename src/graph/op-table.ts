@@ -270,3 +270,10 @@ export const OPS: { readonly [O in OpName]: OpDefinition<O> } = {
   scatterAdd: { onnx: 'ScatterElements', infer: inferScatterAdd },
   scatterRows: { onnx: 'ScatterND', infer: inferScatterRows },
 };
+
+/** Skips sites and other nodes that pass their input through. */
+export function solid(node: Node): Node {
+  let found = node;
+  while (OPS[found.op].transparent === true) found = found.inputs[0] as Node;
+  return found;
+}

@@ -30,8 +30,13 @@ it('allows an elementwise update that nothing else reads', () => {
 });
 
 it('allows readers that the update depends on', () => {
-  expect(mayReplace(add(w, matmul(w, w)))).toBe(true);
-  expect(mayReplace(add(w, matmul(neg(w), softmax(w))))).toBe(true);
+  expect(mayReplace(add(w, neg(matmul(w, w))))).toBe(true);
+  expect(mayReplace(add(w, neg(matmul(neg(w), softmax(w)))))).toBe(true);
+});
+
+it('refuses a sum that may become one operator with a product that reads the input', () => {
+  expect(mayReplace(add(w, matmul(w, w)))).toBe(false);
+  expect(mayReplace(add(site(matmul(w, w), 'product'), w))).toBe(false);
 });
 
 it('refuses a reader that might come after the write', () => {

@@ -3,7 +3,7 @@
  * whole model. That is safe where every read of the old value comes before the write, whatever order the runtime chooses.
  */
 import { is, type Node, topological } from './node.ts';
-import { OPS } from './op-table.ts';
+import { OPS, solid } from './op-table.ts';
 
 /** Results that may share memory with their input: whoever reads them may read the input's memory later. */
 function isView(node: Node): boolean {
@@ -34,7 +34,9 @@ export function overwritable<Pair extends { readonly source: Node; readonly resu
   }
   return pairs.filter(({ source, result }) => {
     const before = new Set(topological([result]));
-    const inPlace = OPS[result.op].elementwise === true || is(result, 'scatterRows');
+    // A sum that absorbs a product of matrices would read its operands again while it writes.
+    const absorbs = result.inputs.some((part) => is(solid(part), 'matmul'));
+    const inPlace = (OPS[result.op].elementwise === true && !absorbs) || is(result, 'scatterRows');
     const isFree = !isOutput(source, users, outputs) && readersOf(source, users).every((reader) => before.has(reader));
     return inPlace && isFree;
   });

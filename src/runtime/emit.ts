@@ -13,11 +13,12 @@ import {
   product,
   quotient,
   type Shape,
+  solid,
   symbolsOf,
   topological,
   verify,
 } from '../graph/index.ts';
-import { type Fusion, fuse, gemmAttributes, solid } from './fuse.ts';
+import { type Fusion, fuse, gemmAttributes } from './fuse.ts';
 import {
   type AttributeValue,
   attributeProto,

@@ -3,7 +3,7 @@
  * nodes that it absorbs; nobody else may read those. The runtime's own `SkipLayerNormalization` and `EmbedLayerNormalization` are left out on
  * purpose: on the CPU they are slower than the plain operators (6x and 1.2x, measured at BERT-base shapes).
  */
-import { type Attributes, is, type Node, OPS, type OpName, sameShape } from '../graph/index.ts';
+import { type Attributes, is, type Node, type OpName, sameShape, solid } from '../graph/index.ts';
 import type { AttributeValue } from './onnx-proto.ts';
 
 /** One operator in place of a node and those that it absorbs. */
@@ -21,13 +21,6 @@ interface Context {
 }
 
 type Rule = (node: Node, context: Context) => Fusion | undefined;
-
-/** Skips sites and other nodes that pass their input through. */
-export function solid(node: Node): Node {
-  let found = node;
-  while (OPS[found.op].transparent === true) found = found.inputs[0] as Node;
-  return found;
-}
 
 /** The input at a place, as a node of that operator that only this node reads. */
 function absorbable<O extends OpName>(node: Node, at: number, op: O, { isSingle }: Context): Node<O> | undefined {

@@ -66,29 +66,50 @@ export const compressDefaults: CompressRecipe = {
   sparsityWarmup: 0.4,
 };
 
-/** Refuses what cannot be trained; field names are those of the recipe. */
-export function checkTrainRecipe(recipe: TrainRecipe): void {
-  checkPositive('epochs', recipe.epochs);
-  checkPositive('learningRate', recipe.learningRate);
-  checkWhole('rows', recipe.rows);
-  checkWhole('maxTokens', recipe.maxTokens, 3);
+/** What a number of a recipe may be. */
+interface Range {
+  readonly what: string;
+  readonly holds: (value: number) => boolean;
 }
 
-export function checkCompressRecipe(recipe: CompressRecipe): void {
-  checkWhole('instances', recipe.instances);
-  if (!(recipe.sparsity >= 0 && recipe.sparsity < 1)) {
-    throw new ConfigError('sparsity', { expected: 'a number from 0 to below 1', got: String(recipe.sparsity) });
+const whole = (least: number): Range => ({
+  what: `a whole number, ${least} or more`,
+  holds: (value) => Number.isInteger(value) && value >= least,
+});
+const above0: Range = { what: 'a number above 0', holds: (value) => value > 0 && value < Number.POSITIVE_INFINITY };
+const from0: Range = { what: 'a number, 0 or more', holds: (value) => value >= 0 && value < Number.POSITIVE_INFINITY };
+const below1: Range = { what: 'a number from 0 to below 1', holds: (value) => value >= 0 && value < 1 };
+const share: Range = { what: 'a number from 0 to 1', holds: (value) => value >= 0 && value <= 1 };
+
+/** The shortest row: a token between [CLS] and [SEP]. */
+const SHORTEST_ROW = 3;
+
+const SHARED = { maxTokens: whole(SHORTEST_ROW), warmup: share, weightDecay: from0, dropout: below1 };
+const TRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
+const COMPRESS = { ...SHARED, instances: whole(1), sparsity: below1, groups: whole(1), sparsityWarmup: share };
+
+function check<Ranges extends Readonly<Record<string, Range>>>(
+  values: { readonly [Field in keyof Ranges]: number },
+  ranges: Ranges,
+  where = '',
+): void {
+  for (const field of Object.keys(ranges) as (keyof Ranges & string)[]) {
+    const { what, holds } = ranges[field] as Range;
+    if (!holds(values[field]))
+      throw new ConfigError(`${where}${field}`, { expected: what, got: String(values[field]) });
   }
-  checkWhole('groups', recipe.groups);
-  checkWhole('maxTokens', recipe.maxTokens, 3);
 }
 
-function checkWhole(name: string, value: number, least = 1): void {
-  if (Number.isInteger(value) && value >= least) return;
-  throw new ConfigError(name, { expected: `a whole number, ${least} or more`, got: String(value) });
+/** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
+export function checkTrainRecipe(recipe: TrainRecipe): void {
+  check(recipe, TRAIN);
 }
 
-function checkPositive(name: string, value: number): void {
-  if (value > 0) return;
-  throw new ConfigError(name, { expected: 'a number above 0', got: String(value) });
+/** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
+export function checkCompressRecipe(recipe: CompressRecipe): void {
+  const { epochs, learningRate, losses } = recipe;
+  check(recipe, COMPRESS);
+  check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
+  check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
+  check(losses, { logits: from0, layers: from0, labels: from0 }, 'losses.');
 }

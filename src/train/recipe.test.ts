@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../base/index.ts';
+import { checkCompressRecipe, checkTrainRecipe, compressDefaults, trainDefaults } from './recipe.ts';
+
+describe('recipes', () => {
+  it('are fine as they come', () => {
+    expect(() => checkTrainRecipe(trainDefaults)).not.toThrow();
+    expect(() => checkCompressRecipe(compressDefaults)).not.toThrow();
+  });
+
+  it.each([
+    ['epochs', { epochs: Number.POSITIVE_INFINITY }],
+    ['dropout', { dropout: 1 }],
+    ['warmup', { warmup: -1 }],
+    ['rows', { rows: 2.5 }],
+    ['maxTokens', { maxTokens: 2 }],
+    ['learningRate', { learningRate: Number.NaN }],
+  ])('of training are refused for %s', (field, change) => {
+    const refused = () => checkTrainRecipe({ ...trainDefaults, ...change });
+    expect(refused).toThrow(ConfigError);
+    expect(refused).toThrow(new RegExp(`^${field}: expected`));
+  });
+
+  it.each([
+    ['instances', { instances: 0 }],
+    ['sparsity', { sparsity: 1 }],
+    ['groups', { groups: 0 }],
+    ['epochs.prune', { epochs: { ...compressDefaults.epochs, prune: -1 } }],
+    ['learningRate.recover', { learningRate: { ...compressDefaults.learningRate, recover: 0 } }],
+    ['losses.labels', { losses: { ...compressDefaults.losses, labels: Number.NaN } }],
+  ])('of compression are refused for %s', (field, change) => {
+    const refused = () => checkCompressRecipe({ ...compressDefaults, ...change });
+    expect(refused).toThrow(ConfigError);
+    expect(refused).toThrow(new RegExp(`^${field.replace('.', '\\.')}: expected`));
+  });
+});
