@@ -16,7 +16,7 @@ export default command({
     baseline: optional('model that ratios refer to [the first one]', text('MODEL')),
     ...ROWS,
     rounds: option('rounds that the median is of', whole(), throughputDefaults.rounds),
-    maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), 128),
+    maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run({ baseline, data, columns, rounds, maxTokens }, models, { placement }) {
     const texts = await openTexts(data, columns);
@@ -31,7 +31,8 @@ export default command({
     const [{ own }] = contestants as [(typeof contestants)[0]];
     const results = await compareThroughput(contestants, own.encodings, {
       ...throughputDefaults,
-      ...{ rounds, maxTokens, padId: own.padId },
+      ...{ rounds, padId: own.padId },
+      maxTokens: Math.max(...classifiers.map((classifier) => classifier.maxTokens)),
     });
     for (const classifier of classifiers) await classifier.close();
     return {

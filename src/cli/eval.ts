@@ -3,7 +3,7 @@ import { openTextClassifier } from '../infer/index.ts';
 import { encodeSet, evaluate, openEvaluation } from '../train/index.ts';
 import { command } from './command.ts';
 import { ROWS } from './common-options.ts';
-import { option, whole } from './option.ts';
+import { option, optional, whole } from './option.ts';
 import { qualityLines } from './result-lines.ts';
 
 export default command({
@@ -14,7 +14,7 @@ export default command({
   options: {
     ...ROWS,
     groupings: option('shuffled groupings to average over', whole(), 5),
-    maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), 128),
+    maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run({ data, columns, groupings, maxTokens }, [model], { placement, seed }) {
     const classifier = await openTextClassifier(model, placement, maxTokens);

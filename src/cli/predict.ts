@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { type Classification, classify, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
-import { option, toggle, whole } from './option.ts';
+import { option, optional, toggle, whole } from './option.ts';
 
 /** Texts that are classified together; a stream of lines is answered after so many. */
 const BATCH = 256;
@@ -18,7 +18,7 @@ export default command({
   },
   options: {
     pairs: option('a tab in a text separates a pair of texts', toggle, false),
-    maxTokens: option('longest text, in tokens; longer ones are cut', whole(3), 128),
+    maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run({ pairs, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
     const classifier = await openTextClassifier(model, placement, maxTokens);

@@ -26,6 +26,9 @@ export interface TextClassifier {
   close(): Promise<void>;
 }
 
+/** Of models that do not say what length they were trained on. */
+const USUAL_LENGTH = 128;
+
 /**
  * Opens a model folder (or Hub id) with its own `onnx/model.onnx`; a folder without one, such as a checkpoint made elsewhere, is exported
  * in memory. Throws CheckpointError for a folder that holds no classifier.
@@ -33,7 +36,7 @@ export interface TextClassifier {
 export async function openTextClassifier(
   model: string,
   placement: Placement,
-  maxTokens = 128,
+  maxTokens?: number,
 ): Promise<TextClassifier> {
   const folder = await resolveModel(model);
   const { config, parameters, tokenizer } = await readModelFolder(folder);
@@ -49,7 +52,7 @@ export async function openTextClassifier(
   const predictor = existsSync(path)
     ? predictorOf(await openSession(path, placement), config)
     : await openPredictor(config, parameters, placement);
-  const longest = Math.min(maxTokens, config.encoder.maxPositions);
+  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, config.encoder.maxPositions);
   return {
     folder,
     tokenizer,

@@ -44,6 +44,8 @@ export interface ModelConfig {
   readonly labels: readonly string[];
   /** Width of what the classifier reads, which pruning leaves alone: the unpruned hidden size. */
   readonly featureSize: number;
+  /** Longest row that it was trained on; unknown of checkpoints made elsewhere. */
+  readonly maxTokens?: number;
   readonly mux?: MuxConfig;
   readonly kept?: KeptStructure;
 }
@@ -112,6 +114,7 @@ export function toHuggingFace(config: ModelConfig): object {
       ...config.mux,
       headSize: encoder.headSize,
       featureSize: config.featureSize,
+      ...(config.maxTokens === undefined ? {} : { maxTokens: config.maxTokens }),
       layers: encoder.layers,
       ...(config.kept === undefined ? {} : { kept: config.kept }),
     },
@@ -128,6 +131,7 @@ const prumuxBlock = z.strictObject({
   demultiplexer: z.string().optional(),
   headSize: positive,
   featureSize: positive,
+  maxTokens: positive.optional(),
   layers: z.array(z.strictObject({ heads: count, intermediateSize: count })),
   kept: z
     .strictObject({ hidden: indices, layers: z.array(z.strictObject({ heads: indices, intermediate: indices })) })
@@ -176,9 +180,9 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   const featureSize = bert.prumux?.featureSize ?? encoder.hiddenSize;
   if (bert.prumux === undefined) return { encoder, labels, featureSize };
   const mux = muxOf(bert.prumux, where);
-  const { kept } = bert.prumux;
+  const { kept, maxTokens } = bert.prumux;
   if (kept !== undefined) checkKept(kept, encoder, where);
-  return { encoder, labels, featureSize, ...(mux && { mux }), ...(kept && { kept }) };
+  return { encoder, labels, featureSize, ...(maxTokens && { maxTokens }), ...(mux && { mux }), ...(kept && { kept }) };
 }
 
 function encoderOf(bert: BertConfig, where: string): EncoderConfig {

@@ -105,7 +105,10 @@ async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
   const { config, parameters, tokenizer, onnx } = delivery;
   await writeJson(join(folder, 'config.json'), toHuggingFace(config));
   await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
-  await writeJson(join(folder, 'tokenizer_config.json'), tokenizerConfig(tokenizer, config.encoder.maxPositions));
+  await writeJson(
+    join(folder, 'tokenizer_config.json'),
+    tokenizerConfig(tokenizer, config.maxTokens ?? config.encoder.maxPositions),
+  );
   await writeSafetensors(join(folder, 'model.safetensors'), parameters, { format: 'pt' });
   if (onnx !== undefined) {
     await mkdir(join(folder, 'onnx'));

@@ -200,8 +200,8 @@ async function prune(student: Student, compression: Compression): Promise<Studen
 }
 
 /** The multiplexed student before training: the teacher's encoder, with a multiplexer where it takes several inputs. */
-function startStudent(teacher: TrainedModel, { instances }: CompressRecipe, seed: number): Student {
-  const { mux: _, ...dense } = teacher.config;
+function startStudent(teacher: TrainedModel, { instances, maxTokens }: CompressRecipe, seed: number): Student {
+  const dense: ModelConfig = { ...teacher.config, maxTokens };
   if (instances === 1) return { config: dense, parameters: teacher.parameters };
   const config: ModelConfig = { ...dense, mux: { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' } };
   return { config, parameters: initialModel(config, seed, teacher.parameters) };

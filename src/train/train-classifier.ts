@@ -108,7 +108,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   const start = await startFrom(recipe, train);
   const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
   const encoder = { ...start.encoder, dropout: recipe.dropout };
-  const config: ModelConfig = { encoder, labels: train.labels, featureSize: encoder.hiddenSize };
+  const config: ModelConfig = { encoder, labels: train.labels, featureSize: encoder.hiddenSize, maxTokens };
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const initial: TrainedModel = {
     config,
