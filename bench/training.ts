@@ -62,7 +62,7 @@ async function stepOf(wanted: Wanted): Promise<BenchStep> {
     {
       trained: parameters,
       frozen: new Map(),
-      groups: weightGroups(5e-4, 0.01),
+      parameterGroups: weightGroups(5e-4, 0.01),
       clipNorm: CLIP_NORM,
       objective: (p) => {
         const [logits] = attach([classifier(tokenInputs(R, T), config, p, wanted)], [dropout.handler]) as [Node];

@@ -2,9 +2,8 @@
  * `npm run quickstart`: the main job on the built-in data set, from nothing to a fast classifier with its report. The settings are those of
  * `recipes/quickstart-*.json`, made for a few minutes on two cores.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, install, root, step } from './setup.mjs';
+import { build, install, step } from './setup.mjs';
 
 const [dense, fast] = [join('quickstart', 'dense'), join('quickstart', 'fast')];
 
@@ -38,7 +37,6 @@ function nameOf({ name, point }) {
 const start = performance.now();
 install();
 build();
-rmSync(join(root, 'quickstart'), { recursive: true, force: true });
 const data = ['--data', 'builtin', '--eval', 'builtin'];
 prumux(
   'train a dense classifier',

@@ -99,7 +99,7 @@ export function tinyPlan(parameters: ParameterTree): StepPlan {
   return {
     trained: parameters,
     frozen: new Map(),
-    groups: tinyGroups,
+    parameterGroups: tinyGroups,
     clipNorm: TINY_CLIP_NORM,
     objective: (p) => labelObjective(tinyConfig)(batch, p, () => undefined),
   };

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type Exploration, explore, gridOf } from '../auto/index.ts';
 import { checkDestination } from '../model/index.ts';
+import { refuseOverwriting } from '../train/index.ts';
 import { type Context, command } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
@@ -47,6 +48,7 @@ export default command({
   async run(values, [model], context) {
     const { output } = values;
     await checkDestination(output);
+    await refuseOverwriting(model, output);
     const { placement, seed, progress, terminal } = context;
     const laboratory = await openLaboratory(model, {
       recipe: compressRecipeOf(values, { instances: 1, sparsity: 0 }),

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { DEVICES, type Placement } from '../runtime/index.ts';
 import { builtinName, type DataSource, parseColumns } from '../train/index.ts';
-import { choice, option, optional, parsed, text, toggle, type Values, whole } from './option.ts';
+import { choice, option, optional, parsed, required, text, toggle, type Values, whole } from './option.ts';
 import { UsageError } from './usage-error.ts';
 
 export const COMMON = {
@@ -17,7 +17,14 @@ export const COMMON = {
 
 export type CommonValues = Values<typeof COMMON>;
 
+const THREADS_PER_CORE = 4;
+
+/** Far more threads than cores would only wait for each other. */
 export function placementOf({ device, threads }: CommonValues): Placement {
+  const most = THREADS_PER_CORE * availableParallelism();
+  if (threads !== undefined && threads > most) {
+    throw new UsageError('--threads', { expected: `at most ${most} on this machine`, got: String(threads) });
+  }
   return { device, threads: threads ?? availableParallelism() };
 }
 
@@ -39,9 +46,12 @@ export const DATA = {
 
 /** Rows to measure on, for commands that do not train. */
 export const ROWS = {
-  data: option(`rows with labels: ${FORMATS}`, text('FILE'), builtinName),
+  data: option(`rows: ${FORMATS}`, text('FILE'), builtinName),
   columns: columnsOption,
 };
+
+/** Rows with labels, which must be those of the model at hand: there is no default. */
+export const LABELLED_ROWS = { ...ROWS, data: required(`rows with labels: ${FORMATS}`, text('FILE')) };
 
 /** The built-in rows serve where neither file is given; one file alone is a mistake. */
 export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof DATA>): DataSource {

@@ -2,7 +2,7 @@
 import { openTextClassifier } from '../infer/index.ts';
 import { encodeSet, evaluate, openEvaluation } from '../train/index.ts';
 import { command } from './command.ts';
-import { ROWS } from './common-options.ts';
+import { LABELLED_ROWS } from './common-options.ts';
 import { option, optional, whole } from './option.ts';
 import { qualityLines } from './result-lines.ts';
 
@@ -12,7 +12,7 @@ export default command({
   example: 'models/fast --data dev.tsv',
   operands: { name: 'model', description: 'model folder or Hub id' },
   options: {
-    ...ROWS,
+    ...LABELLED_ROWS,
     groupings: option('shuffled groupings to average over', whole(), 5),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },

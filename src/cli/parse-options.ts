@@ -63,13 +63,17 @@ function checkFlags(argv: readonly string[], options: Options): void {
     if (option === undefined) throw unknownFlag(flag, flags);
     if (option.reader === toggle || value !== undefined) continue;
     at++;
-    if (argv[at] === undefined) throw new UsageError(flag, { expected: option.reader.hint, got: 'nothing' });
+    const next = argv[at];
+    if (next === undefined || known.has(next)) {
+      throw new UsageError(flag, { expected: `${option.reader.hint} after it`, got: next ?? 'nothing' });
+    }
   }
 }
 
 function unknownFlag(flag: string, flags: readonly string[]): UsageError {
   const expected = `a known flag, as ${nearest(flag, flags).join(' or ')}`;
-  return new UsageError(flag, { expected, got: 'an unknown flag', hint: 'See --help.' });
+  const hint = 'See --help; what follows -- is taken as it is, also where it begins with a dash.';
+  return new UsageError(flag, { expected, got: 'an unknown flag', hint });
 }
 
 /** The names that take the fewest changes to become this one, best first. */

@@ -1,5 +1,6 @@
 /** `prumux predict`: labels for texts, as JSON lines in the order of the texts. */
 import { createInterface } from 'node:readline';
+import { DataError } from '../base/index.ts';
 import { type Classification, classify, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
 import { option, optional, toggle, whole } from './option.ts';
@@ -41,8 +42,19 @@ function inputOf(line: string, isPair: boolean): TextInput {
   return tab < 0 ? { text: line } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
 }
 
-function linesOf(stdin: NodeJS.ReadableStream): AsyncIterable<string> {
-  return createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
+/** Lines of UTF-8. Anything else is an error, as it is in a data file: a text that was repaired would get an answer that nobody asked for. */
+async function* linesOf(stdin: NodeJS.ReadableStream): AsyncGenerator<string> {
+  const lines = createInterface({ input: stdin.setEncoding('latin1'), crlfDelay: Number.POSITIVE_INFINITY });
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let line = 0;
+  for await (const bytes of lines) {
+    line++;
+    try {
+      yield decoder.decode(Buffer.from(bytes, 'latin1'));
+    } catch (cause) {
+      throw new DataError({ file: 'standard input', line }, { expected: 'UTF-8', got: 'other bytes', cause });
+    }
+  }
 }
 
 async function* batchesOf(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {

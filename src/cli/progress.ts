@@ -45,6 +45,7 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       }
       rate?.add(report);
       bar?.update(report.step, { facts: factsOf(report), left: rate?.left(report) ?? '' });
+      if (report.step === report.steps) stop(); // what follows is not this phase's any more
     },
   };
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
 import { compareThroughput, openTextClassifier, type TextClassifier, throughputDefaults } from '../infer/index.ts';
-import { fromHuggingFace, type ModelConfig, readModelFolder, resolveModel } from '../model/index.ts';
+import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
 import {
   type CompressionIdentity,
   type CompressRecipe,
@@ -17,6 +17,7 @@ import {
   openTexts,
   type RunOptions,
   readEvidence,
+  readTeacher,
 } from '../train/index.ts';
 
 /** What all trials share. */
@@ -38,7 +39,7 @@ export async function openLaboratory(
   { recipe, options, folder }: Pick<Laboratory, 'recipe' | 'options' | 'folder'>,
 ): Promise<Laboratory> {
   const model = await resolveModel(given);
-  const files = await readModelFolder(model);
+  const files = await readTeacher(model);
   const { config } = files;
   const { train, evaluation } = await openData(options.source, config.labels);
   return {

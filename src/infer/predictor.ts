@@ -23,6 +23,18 @@ export function predictorOf(session: Session, config: ModelConfig): Predictor {
   };
 }
 
+/** Works with something that is open and closes it, also when the work fails. */
+export async function closing<T extends { close(): Promise<void> }, Result>(
+  opened: T,
+  work: (opened: T) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
 /** Exports a model in memory and opens it. */
 export async function openPredictor(
   config: ModelConfig,

@@ -3,7 +3,7 @@
  * in place; outputs may be written in place too, into tensors that the caller hands over.
  */
 import type { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
-import { assert, BackendError, type DType, messageOf, type Tensor } from '../base/index.ts';
+import { assert, BackendError, CheckpointError, type DType, messageOf, type Tensor } from '../base/index.ts';
 import { type EmitOptions, emit } from './emit.ts';
 import { loadRuntime, type Placement, PROVIDER_HINTS, sessionOptions } from './provider.ts';
 
@@ -36,6 +36,9 @@ export async function openSession(model: Uint8Array | string, placement: Placeme
     const options = sessionOptions(placement);
     session = typeof model === 'string' ? await Runtime.create(model, options) : await Runtime.create(model, options);
   } catch (cause) {
+    if (typeof model === 'string' && /protobuf|parse|INVALID_GRAPH|ModelProto/i.test(messageOf(cause))) {
+      throw new CheckpointError(model, { expected: 'an ONNX model', got: messageOf(cause), cause });
+    }
     throw new BackendError(`device ${placement.device}`, {
       expected: 'a provider that opens this model',
       got: messageOf(cause),

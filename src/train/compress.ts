@@ -4,6 +4,8 @@
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
+import { existsSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   ConfigError,
@@ -15,7 +17,7 @@ import {
   type Tensor,
   VERSION,
 } from '../base/index.ts';
-import { DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
+import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
 import {
   checkDestination,
   type ModelConfig,
@@ -88,7 +90,7 @@ function phaseBase(
     maxTokens,
     warmup,
     dropout,
-    groups: weightGroups(recipe.learningRate[name], weightDecay),
+    parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
     clipNorm: CLIP_NORM,
     teacherLogits,
   };
@@ -147,7 +149,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
   return {
     ...base,
     frozen,
-    groups: [
+    parameterGroups: [
       {
         name: 'gates',
         has: (name) => name.startsWith('gates.'),
@@ -166,7 +168,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
         isClipped: false,
         maximize: true,
       },
-      ...base.groups,
+      ...base.parameterGroups,
     ],
     feeds,
     constrain: clampGates,
@@ -217,17 +219,12 @@ async function multiplex(teacher: TrainedModel, compression: Compression, found?
 
 async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: number, run: Run): Promise<FloatTensor> {
   const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
-  const logits = await predictLogits(predictor, set.encodings, {
-    padId: set.padId,
-    maxTokens,
-    groups: 4 * DEFAULT_GROUPS,
-  });
-  await predictor.close();
-  return logits;
+  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+  return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
 
 /** A dense classifier of one input at a time. */
-async function readTeacher(model: string): Promise<TrainedModel> {
+export async function readTeacher(model: string): Promise<TrainedModel> {
   const folder = await resolveModel(model);
   const teacher = await readModelFolder(folder);
   if (teacher.config.mux !== undefined) {
@@ -245,6 +242,13 @@ async function readTeacher(model: string): Promise<TrainedModel> {
   return { ...teacher, parameters };
 }
 
+/** The teacher is needed as long as its student is: it must not be replaced by it. */
+export async function refuseOverwriting(model: string, output: string): Promise<void> {
+  if (!existsSync(model) || !existsSync(output)) return;
+  if ((await realpath(model)) !== (await realpath(output))) return;
+  throw new ConfigError('output', { expected: 'another folder than the model that is compressed', got: output });
+}
+
 /** Compresses a model folder into another one. */
 export async function compressClassifier(
   model: string,
@@ -253,6 +257,7 @@ export async function compressClassifier(
 ): Promise<Compressed> {
   checkCompressRecipe(asked);
   await checkDestination(options.output);
+  await refuseOverwriting(model, options.output);
   const { source, output, seed, placement } = options;
   const teacher = await readTeacher(model);
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, teacher.config.encoder.maxPositions) };
@@ -298,7 +303,7 @@ export async function compressClassifier(
         sparsity: pruned.sparsity,
         curves: compression.curves,
       },
-      title: `Text classifier of ${recipe.instances} inputs per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
+      title: `Text classifier, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
     },
   );
   await folder.remove();

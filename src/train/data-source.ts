@@ -27,7 +27,8 @@ export async function openData(
 ): Promise<{ train: Dataset; evaluation: Dataset }> {
   const train = await rowsOf(source.data, 'train', source.columns);
   const evaluation = await rowsOf(source.evaluation, 'eval', source.columns);
-  const known = labels ?? labelsOf(train);
+  const present = labelsOf(train);
+  const known = labels ?? present;
   return { train: datasetOf(train, known), evaluation: datasetOf(evaluation, known) };
 }
 

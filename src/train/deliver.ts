@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { cpus, totalmem } from 'node:os';
 import { BackendError, countParameters, type FloatTensor, type ParameterTree, VERSION } from '../base/index.ts';
-import { batchFeeds, exportClassifier, planBatches, predictorOf } from '../infer/index.ts';
+import { batchFeeds, closing, exportClassifier, planBatches, predictorOf } from '../infer/index.ts';
 import {
   type ModelConfig,
   parameterInputs,
@@ -119,8 +119,7 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
     });
   }
   const predictor = predictorOf(await openSession(bytes, placement), model.config);
-  const evaluation = await evaluate(predictor, evaluationSet, { maxTokens, seed });
-  await predictor.close();
+  const evaluation = await closing(predictor, (open) => evaluate(open, evaluationSet, { maxTokens, seed }));
   const parameters = countParameters(model.parameters);
   const record = { ...evidence, seed, maxTokens, evaluation, parameters, parity, machine: machineOf(placement) };
   await writeModelFolder(folder, {
@@ -132,13 +131,19 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
   return { folder, evaluation, parameters, parity };
 }
 
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function accuracyIn({ accuracy, accuracyStd, groupings, examples }: Evaluation): string {
+  if (groupings === 1) return `${percent(accuracy)} of ${examples} rows`;
+  return `${percent(accuracy)} of ${examples} rows, mean of ${groupings} groupings ± ${percent(accuracyStd)}`;
+}
+
 function modelCard(
   title: string,
   config: ModelConfig,
   record: { evaluation: Evaluation; parameters: number; seed: number },
 ): string {
   const { evaluation, parameters, seed } = record;
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   const layers = config.encoder.layers
     .map((layer) => `${layer.heads} heads, ${layer.intermediateSize} units`)
     .join(' · ');
@@ -155,7 +160,7 @@ library_name: prumux
 | Hidden size | ${config.encoder.hiddenSize} |
 | Layers | ${layers} |
 | Parameters | ${parameters.toLocaleString('en')} |
-| Accuracy | ${percent(evaluation.accuracy)} ± ${percent(evaluation.accuracyStd)} over ${evaluation.groupings} grouping(s) of ${evaluation.examples} rows |
+| Accuracy | ${accuracyIn(evaluation)} |
 | Macro F1 | ${percent(evaluation.macroF1)} |
 | Seed | ${seed} |
 

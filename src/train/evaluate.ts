@@ -1,6 +1,6 @@
 /** The quality of a classifier on a data set; of a multiplexed one as mean and spread over groupings, as neighbours change answers. */
 import type { ParameterTree } from '../base/index.ts';
-import { DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits } from '../infer/index.ts';
+import { closing, DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits } from '../infer/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Placement } from '../runtime/index.ts';
@@ -64,9 +64,5 @@ export async function evaluateParameters(
   options: EvaluateOptions & { readonly placement: Placement },
 ): Promise<Evaluation> {
   const predictor = await openPredictor(config, parameters, options.placement);
-  try {
-    return await evaluate(predictor, set, options);
-  } finally {
-    await predictor.close();
-  }
+  return closing(predictor, (open) => evaluate(open, set, options));
 }

@@ -20,7 +20,7 @@ const phase: Phase = {
   maxTokens: 16,
   warmup: 0.25,
   dropout: 0.1,
-  groups: tinyGroups,
+  parameterGroups: tinyGroups,
   clipNorm: TINY_CLIP_NORM,
   frozen: new Map(),
   objective: labelObjective(tinyConfig),

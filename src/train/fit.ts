@@ -34,7 +34,7 @@ export interface Phase {
   /** Share of the steps over which the rate climbs to its full height; it then falls linearly to 0. */
   readonly warmup: number;
   readonly dropout: number;
-  readonly groups: readonly ParameterGroup[];
+  readonly parameterGroups: readonly ParameterGroup[];
   readonly clipNorm: number;
   /** Parameters that are read but not trained. */
   readonly frozen: ReadonlyMap<string, FloatTensor>;
@@ -95,7 +95,7 @@ async function compileFor(phase: Phase, plan: BatchPlan, state: TrainState, plac
     {
       trained: state.parameters,
       frozen: phase.frozen,
-      groups: phase.groups,
+      parameterGroups: phase.parameterGroups,
       clipNorm: phase.clipNorm,
       objective: (parameters) => phase.objective(batch, parameters, handler),
     },
@@ -110,9 +110,9 @@ export function countSteps(phase: Phase, set: EncodedSet): number {
 }
 
 /** A loss that is no number has spoilt the weights: better to stop here, with the last checkpoint still good. */
-function requireFinite(loss: number, { name, groups }: Phase, step: number): void {
+function requireFinite(loss: number, { name, parameterGroups }: Phase, step: number): void {
   if (Number.isFinite(loss)) return;
-  const rates = groups.map((group) => `${group.name} ${group.learningRate}`).join(', ');
+  const rates = parameterGroups.map((group) => `${group.name} ${group.learningRate}`).join(', ');
   throw new BackendError(`phase ${name}, step ${step}`, {
     expected: 'a finite loss',
     got: String(loss),

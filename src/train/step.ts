@@ -47,7 +47,7 @@ export interface StepPlan {
   readonly trained: ReadonlyMap<string, FloatTensor>;
   /** Parameters that are only read: frozen ones, and the teacher's under its prefix. */
   readonly frozen: ReadonlyMap<string, FloatTensor>;
-  readonly groups: readonly ParameterGroup[];
+  readonly parameterGroups: readonly ParameterGroup[];
   /** Largest norm of the gradients of all groups that are clipped. */
   readonly clipNorm: number;
   readonly objective: (parameters: Parameters) => Objective;
@@ -79,7 +79,7 @@ function rowsOf(table: Moments): Moments {
 
 function trainedOf(plan: StepPlan): Trained[] {
   return Array.from(plan.trained, ([name, tensor]) => {
-    const group = plan.groups.find(({ has }) => has(name));
+    const group = plan.parameterGroups.find(({ has }) => has(name));
     assert(group !== undefined, `a parameter group for ${name}`);
     const stored = momentInputs(name, tensor.shape);
     return { name, group, stored, used: ROW_TABLES.test(name) ? rowsOf(stored) : stored };
@@ -174,7 +174,7 @@ function stateFeeds(plan: StepPlan, state: TrainState): Record<string, Tensor> {
 
 function scalarFeeds(plan: StepPlan, scheduled: number, step: number): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
-  for (const group of plan.groups) {
+  for (const group of plan.parameterGroups) {
     for (const [name, value] of Object.entries(stepScalars(group, scheduled, step))) {
       feeds[`${group.name}.${name}`] = { dtype: 'float32', shape: [], data: Float32Array.of(value) };
     }

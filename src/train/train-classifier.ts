@@ -92,7 +92,7 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig): Phase {
     maxTokens,
     warmup,
     dropout,
-    groups: weightGroups(learningRate, weightDecay),
+    parameterGroups: weightGroups(learningRate, weightDecay),
     clipNorm: CLIP_NORM,
     frozen: new Map(),
     objective: labelObjective(config),
