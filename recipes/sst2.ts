@@ -9,5 +9,5 @@ export const sst2Compressed: CompressRecipe = {
   ...compressDefaults,
   instances: 4,
   sparsity: 0.6,
-  epochs: { multiplex: 4, prune: 3, recover: 2 },
+  epochs: { multiplex: 3, prune: 3, recover: 2 },
 };

@@ -16,6 +16,7 @@ export function exportClassifier(
 ): EmittedModel {
   const rows: Dim = product([instancesOf(config), 'B']);
   const p = parametersFrom(parameterInputs(modelShapes(config)));
-  const logits = classifier(tokenInputs(rows, 'T'), config, p, wanted);
-  return emit({ outputs: { logits }, weights: parameters });
+  const inputs = tokenInputs(rows, 'T');
+  const logits = classifier(inputs, config, p, wanted);
+  return emit({ outputs: { logits }, weights: parameters, inputs: Object.values(inputs) });
 }

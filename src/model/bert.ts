@@ -20,6 +20,7 @@ import {
   type Node,
   prefix,
   product,
+  quotient,
   reshape,
   site,
   slice,
@@ -114,29 +115,32 @@ export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Par
   return situate(x, config, p);
 }
 
-/** softmax(Q Kᵀ / √K + bias) V for every head; Q from x, K and V from all: [B, Q, D], [B, T, D] -> [B, Q, D]. */
+/** softmax(Q Kᵀ / √K + bias) V for every head; Q from x, K and V from all: [B·Q, D], [B·T, D], [B, 1, 1, T] -> [B·Q, D]. */
 function attend(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
-  const { B, Q } = dims(x, 'B Q D');
+  const { B } = dims(bias, 'B X Y T');
   const K = config.headSize;
   const H = layer.heads;
   const attention = `bert.encoder.layer.${layer.at}.attention`;
-  const project = (from: Node, name: string): Node =>
-    transpose(reshape(dense(from, `${attention}.self.${name}`, p), [B, from.shape[1] as Dim, H, K]), [0, 2, 1, 3]);
+  const project = (from: Node, name: string): Node => {
+    const positions = quotient(from.shape[0] as Dim, B) as Dim;
+    const heads = reshape(dense(from, `${attention}.self.${name}`, p), [B, positions, H, K]);
+    return transpose(heads, [0, 2, 1, 3]);
+  };
   const scores = matmul(mul(project(x, 'query'), 1 / Math.sqrt(K)), project(all, 'key'), { transposeB: true });
   const weights = site(softmax(add(scores, bias)), `layer.${layer.at}.attention.weights.dropout`);
   const context = site(matmul(weights, project(all, 'value')), `layer.${layer.at}.heads`); // [B, H, Q, K]
-  const joined = reshape(transpose(context, [0, 2, 1, 3]), [B, Q, product([H, K])]);
+  const joined = reshape(transpose(context, [0, 2, 1, 3]), [x.shape[0] as Dim, product([H, K])]);
   return dense(joined, `${attention}.output.dense`, p);
 }
 
-/** W₂ gelu(W₁ x): [B, T, D] -> [B, T, D]. */
+/** W₂ gelu(W₁ x): [B·T, D] -> [B·T, D]. */
 function feedForward(x: Node, p: Parameters, at: number): Node {
   const layer = `bert.encoder.layer.${at}`;
   const units = site(gelu(dense(x, `${layer}.intermediate.dense`, p)), `layer.${at}.ffn.units`);
   return dense(units, `${layer}.output.dense`, p);
 }
 
-/** LN(x + y), with sites on the sub-layer's result and on the norm. A sub-layer that is gone is skipped with its norm. */
+/** LN(x + y), with sites on the sub-layer's result and on the norm. */
 function residual(x: Node, y: Node, norm: string, name: string, config: EncoderConfig, p: Parameters): Node {
   const output = site(site(y, `${name}.output`), `${name}.output.dropout`);
   return site(normalise(add(x, output), norm, p, config), `${name}.norm`);
@@ -146,7 +150,7 @@ interface LayerAt extends LayerShape {
   readonly at: number;
 }
 
-/** One layer over the states x out of all: the same ones, or only the first of each row. */
+/** One layer over the states x out of all: the same ones, or only the first of each row. A sub-layer that is gone is skipped with its norm. */
 function encodeLayer(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
   const { at } = layer;
   const name = `bert.encoder.layer.${at}`;
@@ -164,21 +168,28 @@ function encodeLayer(x: Node, all: Node, bias: Node, layer: LayerAt, config: Enc
 /** Which states of the last layer are wanted: classification reads the first token's only, and the rest need not be computed. */
 export type Wanted = 'all' | 'first';
 
-/** The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D], or [B, 1, D] if only the first is wanted. */
+/**
+ * The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D], or [B, 1, D] if only the first is wanted. Within,
+ * states are matrices [B·T, D]: only attention needs to know which positions belong together.
+ */
 export function encode(embeddings: Node, bias: Node, config: EncoderConfig, p: Parameters, wanted: Wanted): Node {
-  // Layers that have nothing left come after no attention: the last one with heads is where the other positions stop to matter.
-  const last = config.layers.findLastIndex(({ heads }) => heads > 0);
-  let x = embeddings;
+  const { B, T, D } = dims(embeddings, 'B T D');
+  // Where only the first position is wanted, the others matter up to the last attention.
+  const last = Math.max(
+    config.layers.findLastIndex(({ heads }) => heads > 0),
+    0,
+  );
+  let x = reshape(embeddings, [product([B, T]), D]);
   config.layers.forEach((shape, at) => {
     const all = x;
-    if (wanted === 'first' && at === Math.max(last, 0)) x = slice(x, 1, 0, 1);
+    if (wanted === 'first' && at === last) x = firstToken(reshape(x, [B, T, D]));
     x = encodeLayer(x, all, bias, { ...shape, at }, config, p);
   });
-  return x;
+  return reshape(x, [B, wanted === 'first' && config.layers.length > 0 ? 1 : T, D]);
 }
 
 /** The state of the first token, [CLS]: [B, T, D] -> [B, D]. */
 export function firstToken(states: Node): Node {
-  const { B, D } = dims(states, 'B T D');
-  return reshape(slice(states, 1, 0, 1), [B, D]);
+  const { B, T, D } = dims(states, 'B T D');
+  return reshape(T === 1 ? states : slice(states, 1, 0, 1), [B, D]);
 }

@@ -37,6 +37,8 @@ export interface EmitOptions {
   readonly outputs: Readonly<Record<string, Node>>;
   /** Inputs of these names become initializers of the model instead of inputs. */
   readonly weights?: ParameterTree;
+  /** Inputs that the model takes even where no output depends on them. */
+  readonly inputs?: readonly Node[];
 }
 
 /** An ONNX model and what it takes and gives, by name. */
@@ -340,12 +342,12 @@ class Emission implements Scope {
 }
 
 /** Writes the graph that some named outputs reach as an ONNX model. */
-export function emit({ outputs, weights = new Map<string, FloatTensor>() }: EmitOptions): EmittedModel {
+export function emit({ outputs, weights = new Map<string, FloatTensor>(), inputs = [] }: EmitOptions): EmittedModel {
   const roots = Object.values(outputs);
   verify(roots);
   const order = topological(roots);
   const emission = new Emission(weights, fuse(order, roots));
-  for (const node of order) emission.visit(node);
+  for (const node of [...inputs, ...order]) emission.visit(node);
   const published = emission.publish(outputs);
   const bytes = encodeModel({
     irVersion: IR_VERSION,

@@ -13,13 +13,16 @@ import {
   type FloatTensor,
   float32,
   type ParameterTree,
+  parameterOf,
   random,
+  sizeOf,
   type Tensor,
   VERSION,
 } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
 import {
   checkDestination,
+  type EncoderConfig,
   type ModelConfig,
   readModelFolder,
   requireParameters,
@@ -27,12 +30,14 @@ import {
 } from '../model/index.ts';
 import { frozenNames, initialModel, modelShapes } from '../mux/index.ts';
 import {
+  gateName,
   gateNoise,
   hardGatesAt,
   initialLogAlpha,
   initialMultipliers,
   initialProjection,
   LOG_ALPHA_LIMIT,
+  prunableSize,
   realisedSparsity,
   slicePruned,
   targetSparsity,
@@ -127,13 +132,24 @@ function gateLearningRate(steps: number): number {
 /** With 0.999 the strong pull towards the target would be remembered for a thousand steps, and gates could not return from beyond it. */
 const GATE_BETA2 = 0.98;
 
-function clampGates({ parameters }: TrainState): void {
-  for (const [name, { data }] of parameters) {
-    if (!name.startsWith('gates.')) continue;
-    for (let at = 0; at < data.length; at++) {
-      data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
+/**
+ * Holds gates within their limits, and the last feed-forward open where the budget allows: classification computes it for one position per
+ * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
+ */
+function constrainGates(encoder: EncoderConfig, sparsity: number): (state: TrainState) => void {
+  const { D, F, L } = uniformShape(encoder);
+  const isAffordable = (2 * D * F) / prunableSize(encoder) <= (1 - sparsity) / 2;
+  return ({ parameters }) => {
+    for (const [name, { data }] of parameters) {
+      if (!name.startsWith('gates.')) continue;
+      for (let at = 0; at < data.length; at++) {
+        data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
+      }
     }
-  }
+    if (!isAffordable) return;
+    parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
+    parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
+  };
 }
 
 function prunePhase(student: Student, frozen: ParameterTree, compression: Compression): Phase {
@@ -171,7 +187,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
       ...base.parameterGroups,
     ],
     feeds,
-    constrain: clampGates,
+    constrain: constrainGates(student.config.encoder, recipe.sparsity),
     objective: pruneObjective(student.config, recipe.losses),
   };
 }
@@ -201,8 +217,24 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };
 }
 
+/**
+ * Without the segments that no row of the data has: their vectors were never trained, and adding them is a pass over every embedded row.
+ */
+function withoutUnusedSegments({ config, parameters }: Student, { encodings }: EncodedSet): Student {
+  const table = parameterOf(parameters, SEGMENTS);
+  const used = 1 + encodings.reduce((most, { types }) => types.reduce((a, b) => Math.max(a, b), most), 0);
+  const shape = [used, config.encoder.hiddenSize];
+  const cut = float32(table.data.slice(0, sizeOf(shape)), shape);
+  return {
+    config: { ...config, encoder: { ...config.encoder, typeVocabularySize: used } },
+    parameters: new Map([...parameters, [SEGMENTS, cut]]),
+  };
+}
+
+const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
+
 /** The multiplexed student before training: the teacher's encoder, with a multiplexer where it takes several inputs. */
-function startStudent(teacher: TrainedModel, { instances, maxTokens }: CompressRecipe, seed: number): Student {
+function startStudent(teacher: Student, { instances, maxTokens }: CompressRecipe, seed: number): Student {
   const dense: ModelConfig = { ...teacher.config, maxTokens };
   if (instances === 1) return { config: dense, parameters: teacher.parameters };
   const config: ModelConfig = { ...dense, mux: { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' } };
@@ -212,7 +244,7 @@ function startStudent(teacher: TrainedModel, { instances, maxTokens }: CompressR
 /** The dense model of as many inputs as are wanted: trained, or found. */
 async function multiplex(teacher: TrainedModel, compression: Compression, found?: string): Promise<Student> {
   const { recipe, run } = compression;
-  const start = startStudent(teacher, recipe, run.seed);
+  const start = startStudent(withoutUnusedSegments(teacher, compression.set), recipe, run.seed);
   if (recipe.instances === 1) return start;
   return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
 }

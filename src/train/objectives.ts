@@ -74,10 +74,11 @@ export function distilObjective(config: ModelConfig, weights: CompressRecipe['lo
   };
 }
 
-/** The state of each layer of a graph. */
-function layerStates(output: Node, { encoder }: ModelConfig): Node[] {
+/** The states of each layer of a graph: [B, T, D]; `mask` is [B, T]. */
+function layerStates(output: Node, { encoder }: ModelConfig, mask: Node): Node[] {
   const sites = sitesOf([output]);
-  return encoder.layers.map((_, at) => siteOf(sites, `layer.${at}`));
+  const shape = [...mask.shape, encoder.hiddenSize];
+  return encoder.layers.map((_, at) => reshape(siteOf(sites, `layer.${at}`), shape));
 }
 
 /** Positions that a model's layers really see, of rows that count: [B, T]. */
@@ -112,8 +113,9 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const matches = matchSameLayers(config.encoder.layers.length);
-    const pairs = statePairs(matches, layerStates(teacher, config), layerStates(logits, config));
-    const layers = layerDistillation(pairs, realPositions(batch, config), p);
+    const mask = realPositions(batch, config);
+    const pairs = statePairs(matches, layerStates(teacher, config, mask), layerStates(logits, config, mask));
+    const layers = layerDistillation(pairs, mask, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

@@ -171,7 +171,8 @@ describe('a whole classifier (bert-classifier.json)', () => {
       const parameters = inputsFor(reference.parameters);
       const logits = sequenceClassifier(tokenInputs(B, T), config, parametersFrom(parameters), wanted);
       const loss = reduceMean(crossEntropy(logits, input('labels', [B], 'int64')), [0]);
-      const lastHidden = siteOf(sitesOf([logits]), 'layer.1');
+      const states = siteOf(sitesOf([logits]), 'layer.1'); // [B·T, D]
+      const lastHidden = wanted === 'all' ? reshape(states, [B, T, config.encoder.hiddenSize]) : states;
       const results = await run(
         { logits, loss, lastHidden, ...slopesOf(loss, parameters) },
         {
