@@ -65,7 +65,7 @@ function checkFlags(argv: readonly string[], options: Options): void {
     at++;
     const next = argv[at];
     if (next === undefined || known.has(next)) {
-      throw new UsageError(flag, { expected: `${option.reader.hint} after it`, got: next ?? 'nothing' });
+      throw new UsageError(flag, { expected: option.reader.hint, got: next ?? 'nothing' });
     }
   }
 }

@@ -103,7 +103,7 @@ describe('bad data ends with 1, and names file and line', () => {
 
 describe('bad models end with 1, and leave an earlier output alone', () => {
   it('a folder that is not there', async () => {
-    const { code, err } = await program(['eval', at('nowhere')]);
+    const { code, err } = await program(['eval', at('nowhere'), '--data', 'builtin']);
     expect(err).toContain(`prumux: ${at('nowhere')}: expected a model folder`);
     expect(code).toBe(1);
   });
@@ -172,7 +172,7 @@ describe('an interruption', () => {
   it('stops at once what has nothing to lose', async () => {
     const controller = new AbortController();
     controller.abort(new Interruption('SIGTERM'));
-    const { code } = await program(['eval', at('model')], { interrupt: controller.signal });
+    const { code } = await program(['eval', at('model'), '--data', 'builtin'], { interrupt: controller.signal });
     expect(code).toBe(143);
   });
 });
