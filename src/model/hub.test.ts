@@ -95,9 +95,12 @@ describe('resolveModel', () => {
     });
   });
 
-  it.each(['./missing', '/missing/folder', 'a/b/c', '../x', ''])('does not ask the Hub for %j', async (path) => {
-    await expect(resolveModel(path, { hubUrl: NOWHERE })).rejects.toThrow('got no such folder.');
-  });
+  it.each(['./missing', '/missing/folder', 'a/b/c', '../no-such-folder', ''])(
+    'does not ask the Hub for %j',
+    async (path) => {
+      await expect(resolveModel(path, { hubUrl: NOWHERE })).rejects.toThrow('got no such folder.');
+    },
+  );
 
   it('refuses a file', async () => {
     await expect(resolveModel(import.meta.filename)).rejects.toThrow('expected a model folder, got a file');

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BackendError, ConfigError, type FloatTensor, float32, int64 } from '../base/index.ts';
+import { BackendError, CheckpointError, ConfigError, type FloatTensor, float32, int64 } from '../base/index.ts';
 import { add, argMax, greater, input, mul, neg } from '../graph/index.ts';
 import { emit } from './emit.ts';
 import { compile, cpu, DEVICES, openSession, parseDevice, type Session } from './index.ts';
@@ -81,11 +81,12 @@ describe('a model that cannot be opened', () => {
     ['garbage', new TextEncoder().encode('this is no model')],
     ['cut short', bytes.subarray(0, bytes.length - 9)],
     ['empty', new Uint8Array()],
-  ])('is a BackendError: %s', async (name, broken) => {
+  ])('is an error of the file, or of the bytes: %s', async (name, broken) => {
     await expect(openSession(broken, cpu(1))).rejects.toThrow(BackendError);
     const path = join(folder, `${name}.onnx`);
     await writeFile(path, broken);
-    await expect(openSession(path, cpu(1))).rejects.toThrow(BackendError);
+    await expect(openSession(path, cpu(1))).rejects.toThrow(CheckpointError);
+    await expect(openSession(path, cpu(1))).rejects.toThrow(path);
   });
 
   it('is a BackendError: no such file', async () => {
