@@ -74,9 +74,12 @@ export interface Moments {
   readonly second: Node;
 }
 
+/** What stands before a parameter's name in the names of its moments, in graphs and in checkpoints. */
+export const MOMENT_PREFIX = { first: 'adam.first/', second: 'adam.second/' } as const;
+
 export function momentInputs(name: string, shape: Shape): Moments {
   const named = (prefix: string): Node => input(`${prefix}${name}`, shape, 'float32');
-  return { value: named(''), first: named('adam.first/'), second: named('adam.second/') };
+  return { value: named(''), first: named(MOMENT_PREFIX.first), second: named(MOMENT_PREFIX.second) };
 }
 
 /** Multiplies by the factor of clipping, where there is one: the factor is folded into the constant beside it. */

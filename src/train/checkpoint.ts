@@ -7,6 +7,7 @@ import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type FloatTensor, messageOf, type ParameterTree } from '../base/index.ts';
 import { floatTensors, readSafetensors, writeSafetensors } from '../model/index.ts';
+import { MOMENT_PREFIX } from './adamw.ts';
 import type { TrainState } from './step.ts';
 
 /** A point of a learning curve. */
@@ -119,8 +120,7 @@ function curveIn(text: string | undefined, file: string): CurveState {
   }
 }
 
-const FIRST = 'adam.first/';
-const SECOND = 'adam.second/';
+const { first: FIRST, second: SECOND } = MOMENT_PREFIX;
 
 function joined({ parameters, first, second }: TrainState): ParameterTree {
   const named = (prefix: string, tree: ParameterTree): [string, FloatTensor][] =>

@@ -10,6 +10,7 @@ import { compile, type Feeds, type Placement } from '../runtime/index.ts';
 import {
   adamw,
   clipFactor,
+  MOMENT_PREFIX,
   type Moments,
   momentInputs,
   type ParameterGroup,
@@ -133,7 +134,7 @@ function buildStep(plan: StepPlan): StepGraph {
   return { updates, reported: { loss, ...metrics, ...(clip && { gradientNorm: clip.norm }) } };
 }
 
-const PREFIX = { parameters: '', first: 'adam.first/', second: 'adam.second/' } as const;
+const PREFIX = { parameters: '', ...MOMENT_PREFIX } as const;
 
 /** Compiles the step of a plan. */
 export async function compileStep(plan: StepPlan, placement: Placement): Promise<CompiledStep> {
