@@ -1,6 +1,7 @@
 /** Training: data sets, batches, the step, phases, evaluation, checkpoints, and the two pipelines that deliver models. */
 export * from './adamw.ts';
 export * from './batch-source.ts';
+export * from './block-order.ts';
 export * from './checkpoint.ts';
 export * from './compress.ts';
 export * from './data-source.ts';
@@ -14,10 +15,16 @@ export * from './finished-run.ts';
 export * from './fit.ts';
 export * from './grammar.ts';
 export * from './labelled-batches.ts';
+export * from './masked-batches.ts';
+export * from './masked-language.ts';
+export * from './masking.ts';
 export * from './metrics.ts';
 export * from './objectives.ts';
 export * from './read-rows.ts';
 export * from './recipe.ts';
 export * from './run-phase.ts';
+export * from './sampled-softmax.ts';
 export * from './step.ts';
+export * from './text-corpus.ts';
+export * from './text-file.ts';
 export * from './train-classifier.ts';
