@@ -93,7 +93,7 @@ export function toHuggingFace(config: ModelConfig): object {
   const { encoder, labels } = config;
   return {
     model_type: 'bert',
-    architectures: ['BertForSequenceClassification'],
+    architectures: [labels.length === 0 ? 'BertForMaskedLM' : 'BertForSequenceClassification'],
     vocab_size: encoder.vocabularySize,
     hidden_size: encoder.hiddenSize,
     num_hidden_layers: encoder.layers.length,
