@@ -12,6 +12,7 @@ export * from './evaluate.ts';
 export * from './finished-run.ts';
 export * from './fit.ts';
 export * from './grammar.ts';
+export * from './isolation.ts';
 export * from './metrics.ts';
 export * from './objectives.ts';
 export * from './read-rows.ts';
