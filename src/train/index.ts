@@ -2,6 +2,7 @@
 export * from './adamw.ts';
 export * from './checkpoint.ts';
 export * from './compress.ts';
+export * from './consistency.ts';
 export * from './data-source.ts';
 export * from './dataset.ts';
 export * from './deliver.ts';
