@@ -2,6 +2,7 @@
 export * from './batches.ts';
 export * from './export.ts';
 export * from './predictor.ts';
+export * from './regrouping.ts';
 export { openStreams, streamChoices } from './streams.ts';
 export * from './text-classifier.ts';
 export * from './throughput.ts';

@@ -5,6 +5,7 @@ import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
 import { type BatchPlan, planBatches } from './batches.ts';
 import { exportClassifier } from './export.ts';
+import { slotCopies } from './regrouping.ts';
 
 /** A classifier that is open. */
 export interface Predictor {
@@ -69,6 +70,8 @@ export interface PredictOptions {
   readonly groups: number;
   /** Which rows share a group: another seed, other neighbours. Without one, rows keep their order. */
   readonly grouping?: number;
+  /** Every row goes through every slot, with other neighbours where there are other groups, and its N answers are averaged. */
+  readonly ensemble?: boolean;
 }
 
 export const DEFAULT_GROUPS = 16;
@@ -77,19 +80,24 @@ export const DEFAULT_GROUPS = 16;
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
-  { padId, maxTokens, groups, grouping }: PredictOptions,
+  { padId, maxTokens, groups, grouping, ensemble = false }: PredictOptions,
 ): Promise<FloatTensor> {
   const classes = predictor.config.labels.length;
   const logits = new Float32Array(encodings.length * classes);
   const indices = encodings.map((_, index) => index);
   const order = grouping === undefined ? indices : random(grouping, 'grouping').shuffle(indices);
   const lengths = encodings.map(({ ids }) => ids.length);
-  const rows = groups * instancesOf(predictor.config);
-  for (const plan of planBatches(order, lengths, { rows, maxTokens })) {
-    const fitted = trimmed(plan, instancesOf(predictor.config));
-    const { data } = await predictor.run(batchFeeds(encodings, fitted, padId));
-    fitted.examples.forEach((example, row) => {
-      if (fitted.weights[row] === 1) logits.set(data.subarray(row * classes, (row + 1) * classes), example * classes);
+  const instances = instancesOf(predictor.config);
+  const passes = planBatches(order, lengths, { rows: groups * instances, maxTokens })
+    .map((plan) => trimmed(plan, instances))
+    .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
+  const share = ensemble ? 1 / instances : 1;
+  for (const plan of passes) {
+    const { data } = await predictor.run(batchFeeds(encodings, plan, padId));
+    plan.examples.forEach((example, row) => {
+      if (plan.weights[row] === 0) return;
+      const sums = logits.subarray(example * classes, (example + 1) * classes);
+      for (const [label, sum] of sums.entries()) sums[label] = sum + share * (data[row * classes + label] as number);
     });
   }
   return float32(logits, [encodings.length, classes]);

@@ -5,9 +5,19 @@ import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
-import { predictions, qualityOf, spreadOf } from './metrics.ts';
+import { predictions, type Quality, qualityOf, spreadOf } from './metrics.ts';
 
-export interface Evaluation {
+/** What averaging every text over all slots brings. */
+export interface EnsembleQuality {
+  /** Mean over groupings. */
+  readonly ensembleAccuracy: number;
+  readonly ensembleAccuracyStd: number;
+  /** Points that it is above the accuracy under the same grouping, as mean and sample standard deviation. */
+  readonly ensembleGain: number;
+  readonly ensembleGainStd: number;
+}
+
+export interface Evaluation extends Partial<EnsembleQuality> {
   /** Mean over groupings. */
   readonly accuracy: number;
   /** Sample standard deviation over groupings; 0 where one input goes alone. */
@@ -23,36 +33,56 @@ export interface EvaluateOptions {
   readonly seed: number;
   /** Shuffled groupings to average over; one is enough where rows go alone. */
   readonly groupings?: number;
+  /** Whether answers averaged over all slots are evaluated, too. */
+  readonly ensemble?: boolean;
 }
 
-const DEFAULT_GROUPINGS = 5;
+export const DEFAULT_GROUPINGS = 5;
 
-/** Evaluates an open classifier. */
-export async function evaluate(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Evaluation> {
-  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS } = options;
+/** The quality under each grouping. */
+async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Quality[]> {
+  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false } = options;
   const { config } = predictor;
   const rounds = instancesOf(config) === 1 ? 1 : groupings;
-  const start = performance.now();
   const qualities = [];
   for (let round = 0; round < rounds; round++) {
     const grouping = seed * rounds + round;
     const logits = await predictLogits(predictor, set.encodings, {
       padId: set.padId,
-      maxTokens,
       groups: DEFAULT_GROUPS,
-      grouping,
+      ...{ maxTokens, grouping, ensemble },
     });
     qualities.push(qualityOf(predictions(logits), set.labels, config.labels.length));
   }
+  return qualities;
+}
+
+/** Qualities under the same groupings, with and without averaging. */
+function ensembleQuality(averaged: readonly Quality[], single: readonly Quality[]): EnsembleQuality {
+  const accuracy = spreadOf(averaged.map((quality) => quality.accuracy));
+  const gain = spreadOf(averaged.map((quality, at) => 100 * (quality.accuracy - (single[at] as Quality).accuracy)));
+  return {
+    ensembleAccuracy: accuracy.mean,
+    ensembleAccuracyStd: accuracy.std,
+    ensembleGain: gain.mean,
+    ensembleGainStd: gain.std,
+  };
+}
+
+/** Evaluates an open classifier. */
+export async function evaluate(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Evaluation> {
+  const start = performance.now();
+  const qualities = await qualitiesOf(predictor, set, { ...options, ensemble: false });
   const seconds = (performance.now() - start) / 1000;
   const { mean, std } = spreadOf(qualities.map(({ accuracy }) => accuracy));
   return {
     accuracy: mean,
     accuracyStd: std,
     macroF1: spreadOf(qualities.map(({ macroF1 }) => macroF1)).mean,
-    groupings: rounds,
+    groupings: qualities.length,
     examples: set.labels.length,
-    examplesPerSecond: (rounds * set.labels.length) / seconds,
+    examplesPerSecond: (qualities.length * set.labels.length) / seconds,
+    ...(options.ensemble && ensembleQuality(await qualitiesOf(predictor, set, options), qualities)),
   };
 }
 
