@@ -197,7 +197,7 @@ describe('sizes', () => {
     const wide = concat([before, reshape(table, ['B', 3, 'T'])], 2); // [B, 3, T + 2]
     const flat = reshape(transpose(wide, [0, 2, 1]), [dimProduct(['B', plus('T', 2)]), 3]);
     const outputs = {
-      table: neg(table), // first, so that the input is known by the time its sizes are asked for
+      negative: neg(table), // first, so that the input is known by the time its sizes are asked for
       flat,
       text: slice(wide, 2, 2, plus('T', 2)),
       start: slice(wide, 2, 0, 3), // the axis has at least 3
