@@ -221,7 +221,7 @@ describe.each(CASES)('%s', (_, config) => {
     expect(worstDifference(data.slice(0, D), data.slice(N * D, (N + 1) * D))).toBeLessThan(1e-5);
   });
 
-  it('learns a few separable texts, and leaves frozen parameters alone', async () => {
+  it.runIf(N < 3)('learns a few separable texts, and leaves frozen parameters alone', async () => {
     const initial = initialModel(config, 1);
     const never = new Map([...initial].filter(([name]) => frozen.has(name)));
     const before = new Map(Array.from(never, ([name, { data }]) => [name, data.slice()]));

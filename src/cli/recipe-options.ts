@@ -1,6 +1,8 @@
 /** Options that make up recipes, with the recipes' own defaults. */
+
+import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
 import { type CompressRecipe, compressDefaults, type TrainRecipe, trainDefaults } from '../train/index.ts';
-import { number, option, type Reader, type Values, whole } from './option.ts';
+import { choice, number, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
@@ -18,8 +20,18 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: TrainR
 export const SPARSITY: Reader<number> = share;
 export const INSTANCES: Reader<number> = whole();
 
+/** The names of a table's rows. */
+const namedIn = (table: Readonly<Record<string, unknown>>): Reader<string> => choice(Object.keys(table));
+
 /** Compression, but for how many instances and how much sparsity. */
 export const COMPRESSION = {
+  multiplexer: option('how inputs are mixed', namedIn(MULTIPLEXERS), compressDefaults.mux.multiplexer),
+  demultiplexer: option('how answers are told apart', namedIn(DEMULTIPLEXERS), compressDefaults.mux.demultiplexer),
+  prefillLayers: option(
+    'layers that inputs pass one by one before they are mixed',
+    whole(0),
+    compressDefaults.mux.prefillLayers,
+  ),
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
   pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
   recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),
@@ -47,9 +59,11 @@ export function compressRecipeOf(
   point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
 ): CompressRecipe {
   const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
+  const { multiplexer, demultiplexer, prefillLayers } = values;
   return {
     ...compressDefaults,
     ...point,
+    mux: { multiplexer, demultiplexer, prefillLayers },
     epochs: { multiplex: values.multiplexEpochs, prune: values.pruneEpochs, recover: values.recoverEpochs },
     learningRate: {
       multiplex: values.multiplexLearningRate,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, countParameters } from '../base/index.ts';
 import { type Encoding, readModelFolder, requireParameters, resolveModel, type Tokenizer } from '../model/index.ts';
-import { modelShapes } from '../mux/index.ts';
+import { longestRow, modelShapes } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
 import { DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits, predictorOf } from './predictor.ts';
 
@@ -52,7 +52,7 @@ export async function openTextClassifier(
   const predictor = existsSync(path)
     ? predictorOf(await openSession(path, placement), config)
     : await openPredictor(config, parameters, placement);
-  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, config.encoder.maxPositions);
+  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, longestRow(config));
   return {
     folder,
     tokenizer,
