@@ -1,8 +1,7 @@
 /** Options that make up recipes, with the recipes' own defaults. */
-
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
 import { type CompressRecipe, compressDefaults, type TrainRecipe, trainDefaults } from '../train/index.ts';
-import { choice, number, option, type Reader, type Values, whole } from './option.ts';
+import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
@@ -20,13 +19,16 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: TrainR
 export const SPARSITY: Reader<number> = share;
 export const INSTANCES: Reader<number> = whole();
 
-/** The names of a table's rows. */
-const namedIn = (table: Readonly<Record<string, unknown>>): Reader<string> => choice(Object.keys(table));
+/** An option that takes the name of a table's row. */
+function rowOf(table: Readonly<Record<string, unknown>>, description: string, fallback: string): Option<string> {
+  const names = Object.keys(table);
+  return option(`${description}: ${names.join(', ')}`, choice(names, 'NAME'), fallback);
+}
 
 /** Compression, but for how many instances and how much sparsity. */
 export const COMPRESSION = {
-  multiplexer: option('how inputs are mixed', namedIn(MULTIPLEXERS), compressDefaults.mux.multiplexer),
-  demultiplexer: option('how answers are told apart', namedIn(DEMULTIPLEXERS), compressDefaults.mux.demultiplexer),
+  multiplexer: rowOf(MULTIPLEXERS, 'how inputs are mixed', compressDefaults.mux.multiplexer),
+  demultiplexer: rowOf(DEMULTIPLEXERS, 'how answers are told apart', compressDefaults.mux.demultiplexer),
   prefillLayers: option(
     'layers that inputs pass one by one before they are mixed',
     whole(0),
