@@ -2,5 +2,6 @@
 export * from './batches.ts';
 export * from './export.ts';
 export * from './predictor.ts';
+export * from './spans.ts';
 export * from './text-classifier.ts';
 export * from './throughput.ts';
