@@ -9,3 +9,4 @@ export * from './hub.ts';
 export * from './safetensors.ts';
 export * from './tokenizer.ts';
 export { learnVocabulary } from './vocabulary.ts';
+export * from './words.ts';
