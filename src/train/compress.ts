@@ -49,6 +49,7 @@ import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedM
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
+import { labelledBatches } from './labelled-batches.ts';
 import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
@@ -85,19 +86,21 @@ interface Student {
 
 function phaseBase(
   name: 'multiplex' | 'prune' | 'recover',
-  { recipe, teacherLogits }: Compression,
+  { recipe, set, teacherLogits }: Compression,
 ): Omit<Phase, 'objective' | 'frozen'> {
   const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
   return {
     name,
-    epochs: recipe.epochs[name],
-    rows: groups * instances,
-    maxTokens,
+    batches: labelledBatches(set, {
+      epochs: recipe.epochs[name],
+      rows: groups * instances,
+      maxTokens,
+      teacherLogits,
+    }),
     warmup,
     dropout,
     parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
     clipNorm: CLIP_NORM,
-    teacherLogits,
   };
 }
 
@@ -119,7 +122,7 @@ async function distil(name: 'multiplex' | 'recover', student: Student, compressi
     frozen,
     objective: distilObjective(student.config, compression.recipe.losses),
   };
-  const { parameters, curve } = await runPhase(phase, compression.set, trained, compression.run);
+  const { parameters, curve } = await runPhase(phase, trained, compression.run);
   compression.curves[name] = curve;
   return { config: student.config, parameters: new Map([...frozen, ...parameters]) };
 }
@@ -153,9 +156,9 @@ function constrainGates(encoder: EncoderConfig, sparsity: number): (state: Train
 }
 
 function prunePhase(student: Student, frozen: ParameterTree, compression: Compression): Phase {
-  const { recipe, set, run } = compression;
+  const { recipe, run } = compression;
   const base = phaseBase('prune', compression);
-  const steps = countSteps({ ...base, frozen, objective: pruneObjective(student.config, recipe.losses) }, set);
+  const steps = countSteps(base);
   const rate = gateLearningRate(steps);
   const schedule = { sparsity: recipe.sparsity, warmupSteps: Math.round(recipe.sparsityWarmup * steps) };
   const feeds = (step: number): Record<string, Tensor> => ({
@@ -194,7 +197,7 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
 
 /** Learns the gates, decides them, and cuts the model to what they keep. */
 async function prune(student: Student, compression: Compression): Promise<Student & { readonly sparsity: number }> {
-  const { recipe, run, set } = compression;
+  const { recipe, run } = compression;
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
   const { trained, frozen } = divide(student);
@@ -209,7 +212,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
     ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
   ]);
   const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
-  const { parameters, curve } = await runPhase(phase, set, initial, run);
+  const { parameters, curve } = await runPhase(phase, initial, run);
   compression.curves.prune = curve;
   const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
   const names = [...modelShapes(student.config).keys()];

@@ -6,6 +6,7 @@ import { add, input } from '../graph/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { planEpoch } from './epoch.ts';
 import { countSteps, type FitOptions, fit, type Phase, type StepReport, schedule } from './fit.ts';
+import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { startState, type TrainState } from './step.ts';
 
@@ -13,11 +14,11 @@ const set = tinySet(22);
 const initial = loudParameters(tinyConfig, 1);
 const options: FitOptions = { seed: 3, placement: cpu(2) };
 
+const shape = { rows: 4, maxTokens: 16 };
+const epochs = (count: number) => labelledBatches(set, { ...shape, epochs: count });
 const phase: Phase = {
   name: 'fine-tune',
-  epochs: 2,
-  rows: 4,
-  maxTokens: 16,
+  batches: epochs(2),
   warmup: 0.25,
   dropout: 0.1,
   parameterGroups: tinyGroups,
@@ -36,7 +37,7 @@ async function trained(
   }: Partial<FitOptions> & { state?: TrainState; limit?: number } = {},
 ): Promise<{ state: TrainState; reports: StepReport[] }> {
   const reports: StepReport[] = [];
-  for await (const report of fit(what, set, state, { ...options, ...more })) {
+  for await (const report of fit(what, state, { ...options, ...more })) {
     reports.push(report);
     if (report.step === limit) break;
   }
@@ -58,7 +59,7 @@ describe('schedule', () => {
 });
 
 describe('planEpoch', () => {
-  const plan = (seed: number, epoch: number) => planEpoch(set.lengths, phase, seed, epoch);
+  const plan = (seed: number, epoch: number) => planEpoch(set.lengths, shape, seed, epoch);
 
   it('is the same for a seed and an epoch, and another for others', () => {
     expect(plan(1, 0)).toEqual(plan(1, 0));
@@ -71,22 +72,22 @@ describe('planEpoch', () => {
     const counted = batches.flatMap(({ examples, weights }) => examples.filter((_, row) => weights[row] === 1));
     expect(counted.toSorted((a, b) => a - b)).toEqual(set.lengths.map((_, at) => at));
     for (const { examples, tokens } of batches) {
-      expect(examples).toHaveLength(phase.rows);
+      expect(examples).toHaveLength(shape.rows);
       for (const example of examples) expect(set.lengths[example]).toBeLessThanOrEqual(tokens);
     }
   });
 
   it('has as many batches in every epoch, so that steps can be counted beforehand', () => {
     expect(new Set(Array.from({ length: 20 }, (_, epoch) => plan(1, epoch).length)).size).toBe(1);
-    expect(countSteps(phase, set)).toBe(2 * plan(9, 9).length);
-    expect(countSteps({ ...phase, epochs: 0.5 }, set)).toBe(Math.ceil(plan(9, 9).length / 2));
+    expect(countSteps(phase)).toBe(2 * plan(9, 9).length);
+    expect(countSteps({ batches: epochs(0.5) })).toBe(Math.ceil(plan(9, 9).length / 2));
   });
 });
 
 describe('fit', () => {
   it('reports every step; examples add up to the epochs', async () => {
     const { reports } = await trained();
-    const steps = countSteps(phase, set);
+    const steps = countSteps(phase);
     expect(reports.map(({ step }) => step)).toEqual(Array.from({ length: steps }, (_, at) => at + 1));
     expect(reports.reduce((sum, { examples }) => sum + examples, 0)).toBe(2 * set.labels.length);
     for (const report of reports) {
@@ -95,14 +96,14 @@ describe('fit', () => {
       expect(report.metrics.accuracy).toBeGreaterThanOrEqual(0);
       expect(report.metrics.accuracy).toBeLessThanOrEqual(1);
       expect(report.metrics.gradientNorm).toBeGreaterThan(0);
-      expect(report.tokens % phase.rows).toBe(0);
+      expect(report.tokens % shape.rows).toBe(0);
       expect(report.seconds).toBeGreaterThan(0);
     }
   });
 
   it('taken up in the middle ends with the bits of an undisturbed run, dropout and all', async () => {
     const whole = await trained();
-    for (const done of [1, countSteps(phase, set) / 2, countSteps(phase, set) - 1]) {
+    for (const done of [1, countSteps(phase) / 2, countSteps(phase) - 1]) {
       const { state } = await trained(phase, { limit: done });
       const rest = await trained(phase, { state, done });
       expect(rest.state).toEqual(whole.state);
@@ -127,7 +128,7 @@ describe('fit', () => {
     const constrained: number[] = [];
     const fed: Phase = {
       ...phase,
-      epochs: 0.5,
+      batches: epochs(0.5),
       objective: (batch, p, dropout) => {
         const { loss, metrics } = labelObjective(tinyConfig)(batch, p, dropout);
         const extra = input('extra', []);
@@ -143,7 +144,7 @@ describe('fit', () => {
       },
     };
     const { state, reports } = await trained(fed);
-    const steps = countSteps(fed, set);
+    const steps = countSteps(fed);
     expect(asked).toEqual(Array.from({ length: steps }, (_, at) => [at + 1, steps]));
     expect(reports.map(({ metrics }) => metrics.seen)).toEqual(asked.map(([step = 0]) => 10 * step));
     expect(constrained).toHaveLength(steps);

@@ -4,16 +4,17 @@
  */
 import { BackendError, type FloatTensor, seedFor, type Tensor } from '../base/index.ts';
 import { input, type Node, type SiteHandler } from '../graph/index.ts';
-import type { BatchPlan } from '../infer/index.ts';
 import { type Parameters, type TokenInputs, tokenInputs } from '../model/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { ParameterGroup } from './adamw.ts';
+import type { Batch, Batches } from './batch-source.ts';
 import { Dropout, dropoutPool } from './dropout.ts';
-import { type EncodedSet, trainingFeeds } from './encoded-set.ts';
-import { planEpoch } from './epoch.ts';
 import { type CompiledStep, compileStep, type Objective, type TrainState } from './step.ts';
 
-/** The nodes of one training batch of R rows and T tokens. */
+/**
+ * The nodes of one training batch of R rows and T tokens. An objective that learns from something else makes its own inputs, which the
+ * phase's batches feed by name; inputs that it does not use are no part of the step.
+ */
 export interface BatchNodes {
   readonly inputs: TokenInputs;
   /** [R] int64 */
@@ -27,10 +28,7 @@ export interface BatchNodes {
 /** A stretch of training with one objective. */
 export interface Phase {
   readonly name: string;
-  readonly epochs: number;
-  /** Rows per batch: groups times instances. */
-  readonly rows: number;
-  readonly maxTokens: number;
+  readonly batches: Batches;
   /** Share of the steps over which the rate climbs to its full height; it then falls linearly to 0. */
   readonly warmup: number;
   readonly dropout: number;
@@ -38,8 +36,6 @@ export interface Phase {
   readonly clipNorm: number;
   /** Parameters that are read but not trained. */
   readonly frozen: ReadonlyMap<string, FloatTensor>;
-  /** The teacher's logits for every example: [n, C]. */
-  readonly teacherLogits?: FloatTensor;
   /** `dropout` is to be attached to what trains, after everything else. */
   readonly objective: (batch: BatchNodes, parameters: Parameters, dropout: SiteHandler) => Objective;
   /** More inputs of the graph that change with the step. */
@@ -81,11 +77,11 @@ interface ShapedStep {
   readonly dropout: Dropout;
 }
 
-async function compileFor(phase: Phase, plan: BatchPlan, state: TrainState, placement: Placement): Promise<ShapedStep> {
-  const R = plan.examples.length;
+async function compileFor(phase: Phase, shape: Batch, state: TrainState, placement: Placement): Promise<ShapedStep> {
+  const { rows: R, tokens: T } = shape;
   const dropout = new Dropout();
   const batch: BatchNodes = {
-    inputs: tokenInputs(R, plan.tokens),
+    inputs: tokenInputs(R, T),
     labels: input('batch.labels', [R], 'int64'),
     weights: input('batch.weights', [R]),
     teacherLogits: (classes) => input('batch.teacherLogits', [R, classes]),
@@ -105,8 +101,8 @@ async function compileFor(phase: Phase, plan: BatchPlan, state: TrainState, plac
 }
 
 /** How many steps a phase takes. */
-export function countSteps(phase: Phase, set: EncodedSet): number {
-  return Math.ceil(phase.epochs * planEpoch(set.lengths, phase, 0, 0).length);
+export function countSteps({ batches }: Pick<Phase, 'batches'>): number {
+  return batches(0).steps;
 }
 
 /** A loss that is no number has spoilt the weights: better to stop here, with the last checkpoint still good. */
@@ -121,33 +117,23 @@ function requireFinite(loss: number, { name, parameterGroups }: Phase, step: num
 }
 
 /** Runs a phase from `done` to its end, overwriting the state step by step. */
-export async function* fit(
-  phase: Phase,
-  set: EncodedSet,
-  state: TrainState,
-  options: FitOptions,
-): AsyncGenerator<StepReport> {
+export async function* fit(phase: Phase, state: TrainState, options: FitOptions): AsyncGenerator<StepReport> {
   const { placement, done = 0 } = options;
   const seed = seedFor(options.seed, phase.name);
-  const steps = countSteps(phase, set);
-  const shapes = new Map<number, ShapedStep>();
+  const source = phase.batches(seed);
+  const { steps } = source;
+  const shapes = new Map<string, ShapedStep>();
   let pool = dropoutPool(phase.dropout, seed, 0);
-  let epoch = -1;
-  let plans: readonly BatchPlan[] = [];
   try {
     for (let step = done + 1; step <= steps; step++) {
       const start = performance.now();
-      const perEpoch = plans.length > 0 ? plans.length : planEpoch(set.lengths, phase, seed, 0).length;
-      if (Math.floor((step - 1) / perEpoch) !== epoch) {
-        epoch = Math.floor((step - 1) / perEpoch);
-        plans = planEpoch(set.lengths, phase, seed, epoch);
-      }
-      const plan = plans[(step - 1) % perEpoch] as BatchPlan;
-      const shaped = shapes.get(plan.tokens) ?? (await compileFor(phase, plan, state, placement));
-      shapes.set(plan.tokens, shaped);
+      const batch = await source.batch(step);
+      const shape = `${batch.rows}x${batch.tokens}`;
+      const shaped = shapes.get(shape) ?? (await compileFor(phase, batch, state, placement));
+      shapes.set(shape, shaped);
       if (shaped.dropout.poolSize > pool.data.length) pool = dropoutPool(phase.dropout, seed, shaped.dropout.poolSize);
       const feeds = {
-        ...trainingFeeds(set, plan, phase.teacherLogits),
+        ...batch.feeds,
         ...shaped.dropout.offsets(seed, step),
         'dropout.pool': pool,
         ...phase.feeds?.(step, steps),
@@ -160,17 +146,15 @@ export async function* fit(
       );
       requireFinite(loss, phase, step);
       phase.constrain?.(state);
-      const examples = plan.weights.filter((weight) => weight === 1).length;
-      const seconds = (performance.now() - start) / 1000;
       yield {
         phase: phase.name,
         step,
         steps,
         loss,
         metrics,
-        examples,
-        tokens: plan.examples.length * plan.tokens,
-        seconds,
+        examples: batch.examples,
+        tokens: batch.rows * batch.tokens,
+        seconds: (performance.now() - start) / 1000,
       };
     }
   } finally {

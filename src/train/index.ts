@@ -1,5 +1,6 @@
 /** Training: data sets, batches, the step, phases, evaluation, checkpoints, and the two pipelines that deliver models. */
 export * from './adamw.ts';
+export * from './batch-source.ts';
 export * from './checkpoint.ts';
 export * from './compress.ts';
 export * from './data-source.ts';
@@ -12,6 +13,7 @@ export * from './evaluate.ts';
 export * from './finished-run.ts';
 export * from './fit.ts';
 export * from './grammar.ts';
+export * from './labelled-batches.ts';
 export * from './metrics.ts';
 export * from './objectives.ts';
 export * from './read-rows.ts';

@@ -9,16 +9,14 @@ import { CheckpointError } from '../base/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { RunFolder } from './checkpoint.ts';
 import type { Phase } from './fit.ts';
+import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { type Run, runPhase } from './run-phase.ts';
 
-const set = tinySet(22);
 const initial = loudParameters(tinyConfig, 1);
 const phase: Phase = {
   name: 'tiny',
-  epochs: 2,
-  rows: 4,
-  maxTokens: 16,
+  batches: labelledBatches(tinySet(22), { epochs: 2, rows: 4, maxTokens: 16 }),
   warmup: 0.25,
   dropout: 0.1,
   parameterGroups: tinyGroups,
@@ -45,38 +43,38 @@ function runIn(name: string, more: Partial<Run> = {}): { run: Run; steps: number
 
 it('keeps the result of a phase, and reads it the next time', async () => {
   const first = runIn('finished');
-  const result = await runPhase(phase, set, initial, first.run);
+  const result = await runPhase(phase, initial, first.run);
   expect(first.steps.length).toBeGreaterThan(8);
   const again = runIn('finished');
-  expect(await runPhase(phase, set, initial, again.run)).toEqual(result);
+  expect(await runPhase(phase, initial, again.run)).toEqual(result);
   expect(again.steps).toEqual([]);
 });
 
 it('saves where it is interrupted, and goes on from there to the same bits', async () => {
-  const whole = await runPhase(phase, set, initial, runIn('whole').run);
+  const whole = await runPhase(phase, initial, runIn('whole').run);
   const stopping = new AbortController();
   const onStep: Run['onStep'] = ({ step }) => {
     if (step === 5) stopping.abort(new CheckpointError('test', { expected: 'time', got: 'an interrupt' }));
   };
   const interrupted = runIn('interrupted', { interrupt: stopping.signal, onStep });
-  await expect(runPhase(phase, set, initial, interrupted.run)).rejects.toThrow('an interrupt');
+  await expect(runPhase(phase, initial, interrupted.run)).rejects.toThrow('an interrupt');
   expect(existsSync(join(interrupted.path, 'tiny.checkpoint.safetensors'))).toBe(true);
   const rest = runIn('interrupted');
-  expect((await runPhase(phase, set, initial, rest.run)).parameters).toEqual(whole.parameters);
+  expect((await runPhase(phase, initial, rest.run)).parameters).toEqual(whole.parameters);
   expect(rest.steps[0]).toBe(6);
   expect(existsSync(join(interrupted.path, 'tiny.checkpoint.safetensors'))).toBe(false);
 });
 
 it('refuses a checkpoint of another recipe, and says how to get rid of it', async () => {
   const { run, path } = runIn('foreign');
-  await runPhase(phase, set, initial, run);
+  await runPhase(phase, initial, run);
   const other = { ...run, folder: new RunFolder(path, 'another fingerprint') };
-  await expect(runPhase(phase, set, initial, other)).rejects.toThrow(`Remove ${path} to start afresh`);
+  await expect(runPhase(phase, initial, other)).rejects.toThrow(`Remove ${path} to start afresh`);
 });
 
 it('refuses a checkpoint that is damaged', async () => {
   const { run, path } = runIn('damaged');
-  await runPhase(phase, set, initial, run);
+  await runPhase(phase, initial, run);
   await writeFile(join(path, 'tiny.done.safetensors'), 'no safetensors');
-  await expect(runPhase(phase, set, initial, run)).rejects.toThrow(CheckpointError);
+  await expect(runPhase(phase, initial, run)).rejects.toThrow(CheckpointError);
 });

@@ -2,7 +2,6 @@
 import type { ParameterTree } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { CurvePoint, CurveState, Finished, RunFolder } from './checkpoint.ts';
-import type { EncodedSet } from './encoded-set.ts';
 import { fit, type Phase, type StepReport } from './fit.ts';
 import { startState } from './step.ts';
 
@@ -52,7 +51,7 @@ class Curve {
  * The trained parameters of a phase that starts from `initial`. Where the run's folder has the result, it is read; where it has a
  * checkpoint, training goes on there.
  */
-export async function runPhase(phase: Phase, set: EncodedSet, initial: ParameterTree, run: Run): Promise<Finished> {
+export async function runPhase(phase: Phase, initial: ParameterTree, run: Run): Promise<Finished> {
   const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS, interrupt } = run;
   const known = await folder.finished(phase.name);
   if (known !== undefined) return known;
@@ -61,7 +60,7 @@ export async function runPhase(phase: Phase, set: EncodedSet, initial: Parameter
   const state = resumed?.state ?? startState(initial);
   const curve = new Curve(resumed?.curve ?? { points: [], sums: {}, count: 0 });
   let saved = performance.now();
-  for await (const report of fit(phase, set, state, { seed, placement, done: resumed?.done ?? 0 })) {
+  for await (const report of fit(phase, state, { seed, placement, done: resumed?.done ?? 0 })) {
     curve.add(report);
     onStep(report);
     if (interrupt?.aborted || performance.now() - saved > checkpointSeconds * 1000) {

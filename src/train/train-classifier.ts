@@ -21,8 +21,9 @@ import { RunFolder } from './checkpoint.ts';
 import { type DataSource, openData } from './data-source.ts';
 import type { Dataset } from './dataset.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
-import { encodeSet } from './encoded-set.ts';
+import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import type { Phase } from './fit.ts';
+import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
@@ -83,13 +84,11 @@ function* textsOf({ examples }: Dataset): Generator<string> {
   }
 }
 
-function phaseOf(recipe: TrainRecipe, config: ModelConfig): Phase {
-  const { epochs, rows, maxTokens, warmup, dropout, learningRate, weightDecay } = recipe;
+function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Phase {
+  const { warmup, dropout, learningRate, weightDecay } = recipe;
   return {
     name: 'fine-tune',
-    epochs,
-    rows,
-    maxTokens,
+    batches: labelledBatches(set, recipe),
     warmup,
     dropout,
     parameterGroups: weightGroups(learningRate, weightDecay),
@@ -117,8 +116,8 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   };
   const folder = runFolderOf(output, fingerprintOf('train', VERSION, recipe, data, seed, modelFingerprint(initial)));
   const set = encodeSet(train, start.tokenizer, maxTokens);
-  const phase = phaseOf({ ...recipe, maxTokens }, config);
-  const { parameters, curve } = await runPhase(phase, set, initial.parameters, { ...options, folder });
+  const phase = phaseOf({ ...recipe, maxTokens }, config, set);
+  const { parameters, curve } = await runPhase(phase, initial.parameters, { ...options, folder });
   const delivered = await deliver(
     { ...initial, parameters },
     {
