@@ -12,7 +12,7 @@ import { compareThroughput, openTextClassifier, throughputDefaults } from '../sr
 import { cpu } from '../src/runtime/index.ts';
 import {
   compressClassifier,
-  openEvaluation,
+  openTexts,
   type RunOptions,
   type StepReport,
   trainClassifier,
@@ -59,8 +59,7 @@ if (!existsSync(compressedFolder)) {
 }
 const dense = await openTextClassifier(teacherFolder, cpu());
 const compressed = await openTextClassifier(compressedFolder, cpu());
-const dev = await openEvaluation(join(data, 'sst2', 'dev.tsv'), dense.predictor.config.labels);
-const encodings = dev.examples.map((example) => dense.encode(example));
+const encodings = (await openTexts(join(data, 'sst2', 'dev.tsv'))).map(dense.encode);
 const contestants = [
   { name: 'dense N=1', predictor: dense.predictor },
   { name: 'N=4, sparsity 0.6', predictor: compressed.predictor },

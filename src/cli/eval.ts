@@ -18,7 +18,7 @@ export default command({
   },
   async run({ data, columns, groupings, maxTokens }, [model], { placement, seed }) {
     const classifier = await openTextClassifier(model, placement, maxTokens);
-    const rows = await openEvaluation(data, classifier.predictor.config.labels, columns);
+    const rows = await openEvaluation(data, classifier.predictor.config, columns);
     const set = encodeSet(rows, classifier.tokenizer, classifier.maxTokens);
     const evaluation = await evaluate(classifier.predictor, set, { maxTokens: classifier.maxTokens, seed, groupings });
     await classifier.close();

@@ -16,10 +16,10 @@ export function oneHot(labels: Node, classes: number): Node {
   return cast(equal(reshape(labels, [...labels.shape, 1]), range(classes)), 'float32');
 }
 
-/** -log softmax(logits)[label] per row: [r, c], [r] -> [r] */
+/** -log softmax(logits)[label]: [..., c], [...] -> [...] */
 export function crossEntropy(logits: Node, labels: Node): Node {
-  const classes = fixed('crossEntropy', logits.shape[1]);
-  return neg(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [1]));
+  const classes = fixed('crossEntropy', logits.shape.at(-1));
+  return neg(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [labels.shape.length]));
 }
 
 /** Mean over the elements that have a weight: Σ w x / Σ w; both of one shape, the weights not all zero. */

@@ -1,5 +1,7 @@
 /** Texts in, logits out: exporting a classifier, opening it, running many rows through it in batches of similar length. */
+export * from './answers.ts';
 export * from './batches.ts';
+export * from './entities.ts';
 export * from './export.ts';
 export * from './predictor.ts';
 export * from './spans.ts';

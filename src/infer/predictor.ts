@@ -1,5 +1,5 @@
 /** From tokenised texts to logits: one opened classifier, whatever it was pruned to and however many inputs share its passes. */
-import { type FloatTensor, float32, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import { type FloatTensor, float32, type ParameterTree, random, sizeOf, type Tensor } from '../base/index.ts';
 import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
@@ -9,7 +9,7 @@ import { exportClassifier } from './export.ts';
 /** A classifier that is open. */
 export interface Predictor {
   readonly config: ModelConfig;
-  /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C]. */
+  /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C], or [R, T, C] of a model that classifies tokens. */
   run(feeds: Feeds): Promise<FloatTensor>;
   close(): Promise<void>;
 }
@@ -70,26 +70,35 @@ export interface PredictOptions {
 
 export const DEFAULT_GROUPS = 16;
 
-/** Logits of many texts, in their order: [n, C]. Rows of similar length go together; the last group is filled with repeats. */
+/**
+ * Logits of many texts, in their order: [C] each, or [t, C] of its own t tokens. Rows of similar length go together; the last group is filled with
+ * repeats.
+ */
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
   { padId, maxTokens, groups, grouping }: PredictOptions,
-): Promise<FloatTensor> {
-  const classes = predictor.config.labels.length;
-  const logits = new Float32Array(encodings.length * classes);
+): Promise<readonly FloatTensor[]> {
+  const logits: FloatTensor[] = [];
   const indices = encodings.map((_, index) => index);
   const order = grouping === undefined ? indices : random(grouping, 'grouping').shuffle(indices);
   const lengths = encodings.map(({ ids }) => ids.length);
   const rows = groups * instancesOf(predictor.config);
   for (const plan of planBatches(order, lengths, { rows, maxTokens })) {
     const fitted = trimmed(plan, instancesOf(predictor.config));
-    const { data } = await predictor.run(batchFeeds(encodings, fitted, padId));
+    const batch = await predictor.run(batchFeeds(encodings, fitted, padId));
     fitted.examples.forEach((example, row) => {
-      if (fitted.weights[row] === 1) logits.set(data.subarray(row * classes, (row + 1) * classes), example * classes);
+      if (fitted.weights[row] === 1) logits[example] = logitsOfRow(batch, row, lengths[example] as number);
     });
   }
-  return float32(logits, [encodings.length, classes]);
+  return logits;
+}
+
+/** One row of a batch, without the padding: [R, C] -> [C], or [R, T, C] -> [length, C] */
+function logitsOfRow({ shape: [rows = 0, ...rest], data }: FloatTensor, row: number, length: number): FloatTensor {
+  const start = (row * data.length) / rows;
+  const shape = rest.length === 1 ? rest : [length, ...rest.slice(1)];
+  return float32(data.slice(start, start + sizeOf(shape)), shape);
 }
 
 /** Without the groups that are fillers only. */

@@ -79,8 +79,8 @@ export async function classify(classifier: TextClassifier, inputs: readonly Text
   const { labels } = predictor.config;
   const { padId } = tokenizer;
   const logits = await predictLogits(predictor, inputs.map(encode), { padId, maxTokens, groups: DEFAULT_GROUPS });
-  return inputs.map((_, row) => {
-    const scores = softmax(logits.data.subarray(row * labels.length, (row + 1) * labels.length));
+  return logits.map(({ data }) => {
+    const scores = softmax(data);
     const best = scores.indexOf(Math.max(...scores));
     return {
       label: labels[best] as string,
@@ -91,7 +91,7 @@ export async function classify(classifier: TextClassifier, inputs: readonly Text
 }
 
 /** exp(x - max x) / Σ exp(x - max x) */
-function softmax(logits: Float32Array): number[] {
+export function softmax(logits: Float32Array): number[] {
   const largest = Math.max(...logits);
   const weights = Array.from(logits, (value) => Math.exp(value - largest));
   const sum = weights.reduce((total, weight) => total + weight, 0);

@@ -22,4 +22,5 @@ export * from './recipe.ts';
 export * from './run-phase.ts';
 export * from './span-quality.ts';
 export * from './step.ts';
+export * from './task-table.ts';
 export * from './train-classifier.ts';

@@ -1,8 +1,10 @@
 /** Recipes: everything that decides what a run computes, as typed values with the defaults that the commands start from. */
 import { ConfigError } from '../base/index.ts';
+import type { Task } from '../model/index.ts';
 
-/** Fine-tuning of a dense classifier. */
+/** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
+  readonly task: Task;
   /** Preset, model folder or Hub id that the encoder starts from. */
   readonly encoder: string;
   /** Folder or Hub id of the tokenizer for a preset; by default a vocabulary is learned from the training texts. */
@@ -19,6 +21,7 @@ export interface TrainRecipe {
 }
 
 export const trainDefaults: TrainRecipe = {
+  task: 'sequence',
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
