@@ -239,10 +239,13 @@ const REFERENCES: { readonly [O in OpName]: Reference<O> } = {
       return Number.NaN;
     });
   },
-  slice: (inputs, { attributes: { axis, start, end } }) =>
-    tabulate(put(first(inputs).shape, axis, end - start), (index) =>
+  slice: (inputs, { attributes: { axis, start, end } }) => {
+    const { shape } = first(inputs);
+    const stop = typeof end === 'number' ? end : (shape[axis] as number);
+    return tabulate(put(shape, axis, stop - start), (index) =>
       at(first(inputs), put(index, axis, start + (index[axis] as number))),
-    ),
+    );
+  },
   pad: (inputs, { attributes: { axis, before, after } }) => {
     const size = first(inputs).shape[axis] as number;
     return tabulate(put(first(inputs).shape, axis, before + size + after), (index) => {

@@ -4,7 +4,7 @@
  */
 import { type DType, float32, int64, type Tensor } from '../base/index.ts';
 import { type Dim, type Shape, sameShape } from './dims.ts';
-import type { Attributes, Node, OpName } from './node.ts';
+import { type Attributes, is, type Node, type OpName } from './node.ts';
 import { OPS } from './op-table.ts';
 
 let nextId = 0;
@@ -68,14 +68,16 @@ export function matmul(a: Node, b: Node, { transposeA = false, transposeB = fals
 
 // Movement.
 
-export const reshape = (x: Node, shape: Shape): Node =>
-  sameShape(x.shape, shape) ? x : make('reshape', [x], { shape });
+/** The same elements in another shape: one reshape after another is one. */
+export function reshape(x: Node, shape: Shape): Node {
+  const source = is(x, 'reshape') ? (x.inputs[0] as Node) : x;
+  return sameShape(source.shape, shape) ? source : make('reshape', [source], { shape });
+}
 export const transpose = (x: Node, permutation: readonly number[]): Node => make('transpose', [x], { permutation });
 export const expand = (x: Node, shape: Shape): Node => (sameShape(x.shape, shape) ? x : make('expand', [x], { shape }));
 export const concat = (parts: readonly Node[], axis: number): Node => make('concat', parts, { axis });
-/** [..., a, ...] -> [..., end - start, ...] */
-export const slice = (x: Node, axis: number, start: number, end: number): Node =>
-  make('slice', [x], { axis, start, end });
+/** [..., a, ...] -> [..., end - start, ...]; of a symbolic axis, a range that it surely has, or from `start` to its own size. */
+export const slice = (x: Node, axis: number, start: number, end: Dim): Node => make('slice', [x], { axis, start, end });
 /** Zeros before and after along one axis. */
 export const pad = (x: Node, axis: number, before: number, after: number): Node =>
   make('pad', [x], { axis, before, after });

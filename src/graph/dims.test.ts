@@ -8,6 +8,8 @@ import {
   dims,
   fixed,
   formatShape,
+  least,
+  plus,
   product,
   quotient,
   type Shape,
@@ -56,6 +58,35 @@ describe('product and quotient', () => {
   it('name the symbols of a size', () => {
     expect(symbolsOf('5*B*T')).toEqual(['B', 'T']);
     expect(symbolsOf(7)).toEqual([]);
+  });
+});
+
+describe('plus', () => {
+  const count = fc.integer({ min: 0, max: 20 });
+
+  it('undoes itself, and adds up', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.nat(9), fc.constant('T')), count, count, (dim, a, b) => {
+        expect(plus(plus(dim, a), -a)).toBe(dim);
+        expect(plus(plus(dim, a), b)).toBe(plus(dim, a + b));
+      }),
+    );
+  });
+
+  it('is a symbol of its own in products', () => {
+    expect(plus('T', 3)).toBe('(T+3)');
+    expect(product(['T', 2, plus('T', 3)])).toBe('2*(T+3)*T');
+    expect(quotient('2*(T+3)*B', 'B')).toBe('2*(T+3)');
+    expect(quotient('2*(T+3)*B', 'T')).toBeUndefined();
+  });
+
+  it('says what is the least', () => {
+    expect([4, 'T', '(T+3)', '2*(T+3)*B'].map(least)).toEqual([4, 1, 4, 8]);
+  });
+
+  it('refuses products, and less than the symbol', () => {
+    expect(() => plus('2*T', 1)).toThrow(ShapeError);
+    expect(() => plus('(T+3)', -4)).toThrow('plus: expected a symbol, or a sum that is not below it, got (T+3) and -4');
   });
 });
 

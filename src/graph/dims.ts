@@ -9,7 +9,7 @@
  */
 import { ShapeError } from '../base/index.ts';
 
-/** A size: a number, a symbol (`B`), or a product in canonical form (`5*B*T`: factor first, symbols sorted). */
+/** A size: a number, a symbol (`B`), a sum of a symbol and a number (`(T+3)`), or a product of these in canonical form (`5*B*T`: factor first, symbols sorted). */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 
@@ -60,6 +60,32 @@ export function quotient(total: Dim, part: Dim): Dim | undefined {
   }
   const factor = whole.factor / divisor.factor;
   return Number.isInteger(factor) ? format({ factor, symbols }) : undefined;
+}
+
+const SUM = /^\((.+)\+(\d+)\)$/;
+
+/** The parts of a sum; undefined for a symbol that is none. */
+export function sumOf(symbol: Dim): { readonly base: string; readonly count: number } | undefined {
+  const [, base, count] = SUM.exec(String(symbol)) ?? [];
+  return base === undefined ? undefined : { base, count: Number(count) };
+}
+
+/** A size and a number; the number may be negative as long as the sum of a symbol is not less than the symbol: `T`, 3 -> `(T+3)`. */
+export function plus(dim: Dim, count: number): Dim {
+  if (typeof dim === 'number') return dim + count;
+  if (count === 0) return dim;
+  const { base, count: before } = sumOf(dim) ?? { base: dim, count: 0 };
+  const total = before + count;
+  if (base.includes('*') || total < 0) {
+    throw new ShapeError('plus', { expected: 'a symbol, or a sum that is not below it', got: `${dim} and ${count}` });
+  }
+  return total === 0 ? base : `(${base}+${total})`;
+}
+
+/** The least that a size can be: a batch has a row, a row has a token. */
+export function least(dim: Dim): number {
+  const { factor, symbols } = parse(dim);
+  return symbols.reduce((smallest, symbol) => smallest * (1 + (sumOf(symbol)?.count ?? 0)), factor);
 }
 
 export function sameShape(left: Shape, right: Shape): boolean {

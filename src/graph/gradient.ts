@@ -165,7 +165,7 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
   concat: concatGradient,
   slice: (dy, y) => {
     const { axis, start, end } = y.attributes;
-    return [pad(dy, axis, start, fixed('slice', only(y).shape[axis]) - end)];
+    return [pad(dy, axis, start, fixed('slice', only(y).shape[axis]) - fixed('slice', end))];
   },
   pad: (dy, y) => {
     const { axis, before } = y.attributes;

@@ -39,7 +39,8 @@ export interface Attributes {
   transpose: { readonly permutation: readonly number[] };
   expand: { readonly shape: Shape };
   concat: { readonly axis: number };
-  slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** A symbolic end is the axis's own size. */
+  slice: { readonly axis: number; readonly start: number; readonly end: Dim };
   pad: { readonly axis: number; readonly before: number; readonly after: number };
   /** The first rows. Unlike `slice`, up to a symbolic size. */
   prefix: { readonly size: Dim };

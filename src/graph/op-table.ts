@@ -3,7 +3,7 @@
  * passes read instead of asking which operator they see.
  */
 import { type DType, ShapeError } from '../base/index.ts';
-import { broadcast, type Dim, fixed, formatShape, product, type Shape, sameShape } from './dims.ts';
+import { broadcast, type Dim, fixed, formatShape, least, plus, product, type Shape, sameShape } from './dims.ts';
 import type { Attributes, Node, OpName } from './node.ts';
 
 export interface Result {
@@ -97,26 +97,30 @@ function inferConcat(inputs: readonly Node[], { axis }: Attributes['concat']): R
     }
   }
   const sizes = inputs.map((input) => input.shape[axis] as Dim);
-  const total = inputs.length === 1 ? (sizes[0] as Dim) : sizes.reduce<number>((sum, d) => sum + fixed('concat', d), 0);
+  const [symbol = 0, ...others] = sizes.filter((size) => typeof size === 'string');
+  const numbers = sizes.filter((size) => typeof size === 'number');
+  const total = plus(
+    symbol,
+    [...numbers, ...others].reduce<number>((sum, size) => sum + fixed('concat', size), 0),
+  );
   return { shape: first.shape.map((dim, i) => (i === axis ? total : dim)), dtype: first.dtype };
 }
 
-function resized(x: Node, axis: number, size: number): Result {
+function resized(x: Node, axis: number, size: Dim): Result {
   return { shape: x.shape.map((dim, i) => (i === axis ? size : dim)), dtype: x.dtype };
 }
 
 function inferSlice(inputs: readonly Node[], { axis, start, end }: Attributes['slice']): Result {
   const x = operand(inputs, 0);
   const size = x.shape[axis];
-  // A symbolic axis is at least 1 long (a batch has a row, a row has a token), which is all that a slice of it may assume.
-  const limit = typeof size === 'number' ? size : 1;
-  if (size === undefined || start < 0 || end < start || end > limit) {
+  const isWithin = size !== undefined && (end === size || (typeof end === 'number' && end <= least(size)));
+  if (!isWithin || start < 0 || least(end) < start) {
     throw new ShapeError('slice', {
       expected: `a range within axis ${axis} of ${formatShape(x.shape)}`,
       got: `${start}:${end}`,
     });
   }
-  return resized(x, axis, end - start);
+  return resized(x, axis, plus(end, -start));
 }
 
 function reduced(onnx: string): OpDefinition<'reduceSum' | 'reduceMean' | 'reduceMax'> {

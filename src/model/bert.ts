@@ -74,12 +74,13 @@ export function attentionBias(mask: Node): Node {
   return reshape(mul(sub(cast(mask, 'float32'), 1), BIG), [B, 1, 1, T]);
 }
 
-function normalise(x: Node, name: string, p: Parameters, config: EncoderConfig): Node {
-  return layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), config.layerNormEpsilon);
-}
-
-function dense(x: Node, name: string, p: Parameters): Node {
-  return linear(x, p(`${name}.weight`), p(`${name}.bias`));
+function normalise(
+  x: Node,
+  name: string,
+  p: Parameters,
+  { layerNormEpsilon }: Pick<EncoderConfig, 'layerNormEpsilon'>,
+): Node {
+  return layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), layerNormEpsilon);
 }
 
 /** Adds positions and the first segment, normalises: [R, T, D] -> [R, T, D]. `name` prefixes the sites. */
@@ -115,81 +116,140 @@ export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Par
   return situate(x, config, p);
 }
 
-/** softmax(Q Kᵀ / √K + bias) V for every head; Q from x, K and V from all: [B·Q, D], [B·T, D], [B, 1, 1, T] -> [B·Q, D]. */
-function attend(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
-  const { B } = dims(bias, 'B X Y T');
-  const K = config.headSize;
-  const H = layer.heads;
-  const attention = `bert.encoder.layer.${layer.at}.attention`;
+/** A transformer layer: its shape, and its parameters and sites under the names that they have within it. */
+export interface TransformerLayer extends LayerShape, Pick<EncoderConfig, 'headSize' | 'layerNormEpsilon'> {
+  readonly p: Parameters;
+  readonly mark: (x: Node, name: string) => Node;
+}
+
+/** Places of a layer in a model: what the names of its parameters and of its sites begin with. */
+export interface LayerPlaces {
+  readonly parameters: string;
+  readonly sites: string;
+}
+
+/** The layer of that shape whose parameters and sites stand at those places. */
+export function layerAt(
+  { parameters, sites }: LayerPlaces,
+  { heads, intermediateSize }: LayerShape,
+  { headSize, layerNormEpsilon }: EncoderConfig,
+  p: Parameters,
+): TransformerLayer {
+  return {
+    heads,
+    intermediateSize,
+    headSize,
+    layerNormEpsilon,
+    p: (name) => p(`${parameters}.${name}`),
+    mark: (x, name) => site(x, `${sites}.${name}`),
+  };
+}
+
+/** What states attend to: all states of B sequences, [B·T, D], and what is added to the scores, [B, 1, 1, T]. */
+export interface Attended {
+  readonly states: Node;
+  readonly B: Dim;
+  readonly bias?: Node;
+}
+
+function dense(x: Node, name: string, { p }: TransformerLayer): Node {
+  return linear(x, p(`${name}.weight`), p(`${name}.bias`));
+}
+
+/** softmax(Q Kᵀ / √K + bias) V for every head; Q from x, K and V from what is attended: [B·Q, D] -> [B·Q, D]. */
+function attend(x: Node, { states, B, bias }: Attended, layer: TransformerLayer): Node {
+  const { heads: H, headSize: K, mark } = layer;
   const project = (from: Node, name: string): Node => {
     const positions = quotient(from.shape[0] as Dim, B) as Dim;
-    const heads = reshape(dense(from, `${attention}.self.${name}`, p), [B, positions, H, K]);
+    const heads = reshape(dense(from, `attention.self.${name}`, layer), [B, positions, H, K]);
     return transpose(heads, [0, 2, 1, 3]);
   };
-  const scores = matmul(mul(project(x, 'query'), 1 / Math.sqrt(K)), project(all, 'key'), { transposeB: true });
-  const weights = site(softmax(add(scores, bias)), `layer.${layer.at}.attention.weights.dropout`);
-  const context = site(matmul(weights, project(all, 'value')), `layer.${layer.at}.heads`); // [B, H, Q, K]
+  const scores = matmul(mul(project(x, 'query'), 1 / Math.sqrt(K)), project(states, 'key'), { transposeB: true });
+  const weights = mark(softmax(bias === undefined ? scores : add(scores, bias)), 'attention.weights.dropout');
+  const context = mark(matmul(weights, project(states, 'value')), 'heads'); // [B, H, Q, K]
   const joined = reshape(transpose(context, [0, 2, 1, 3]), [x.shape[0] as Dim, product([H, K])]);
-  return dense(joined, `${attention}.output.dense`, p);
+  return dense(joined, 'attention.output.dense', layer);
 }
 
 /** W₂ gelu(W₁ x): [B·T, D] -> [B·T, D]. */
-function feedForward(x: Node, p: Parameters, at: number): Node {
-  const layer = `bert.encoder.layer.${at}`;
-  const units = site(gelu(dense(x, `${layer}.intermediate.dense`, p)), `layer.${at}.ffn.units`);
-  return dense(units, `${layer}.output.dense`, p);
+function feedForward(x: Node, layer: TransformerLayer): Node {
+  const units = layer.mark(gelu(dense(x, 'intermediate.dense', layer)), 'ffn.units');
+  return dense(units, 'output.dense', layer);
 }
 
 /** LN(x + y), with sites on the sub-layer's result and on the norm. */
-function residual(x: Node, y: Node, norm: string, name: string, config: EncoderConfig, p: Parameters): Node {
-  const output = site(site(y, `${name}.output`), `${name}.output.dropout`);
-  return site(normalise(add(x, output), norm, p, config), `${name}.norm`);
+function residual(x: Node, y: Node, norm: string, name: string, layer: TransformerLayer): Node {
+  const { mark, p } = layer;
+  const output = mark(mark(y, `${name}.output`), `${name}.output.dropout`);
+  return mark(normalise(add(x, output), norm, p, layer), `${name}.norm`);
 }
 
-interface LayerAt extends LayerShape {
-  readonly at: number;
-}
-
-/** One layer over the states x out of all: the same ones, or only the first of each row. A sub-layer that is gone is skipped with its norm. */
-function encodeLayer(x: Node, all: Node, bias: Node, layer: LayerAt, config: EncoderConfig, p: Parameters): Node {
-  const { at } = layer;
-  const name = `bert.encoder.layer.${at}`;
+/** One layer over states: all that are attended to, or the first ones of each sequence. A sub-layer that is gone is skipped with its norm. */
+export function transform(x: Node, attended: Attended, layer: TransformerLayer): Node {
   let y = x;
   if (layer.heads > 0) {
-    const attended = attend(x, all, bias, layer, config, p);
-    y = residual(y, attended, `${name}.attention.output.LayerNorm`, `layer.${at}.attention`, config, p);
+    y = residual(y, attend(x, attended, layer), 'attention.output.LayerNorm', 'attention', layer);
   }
-  if (layer.intermediateSize > 0) {
-    y = residual(y, feedForward(y, p, at), `${name}.output.LayerNorm`, `layer.${at}.ffn`, config, p);
-  }
-  return site(y, `layer.${at}`);
+  if (layer.intermediateSize > 0) y = residual(y, feedForward(y, layer), 'output.LayerNorm', 'ffn', layer);
+  return y;
 }
 
-/** Which states of the last layer are wanted: classification reads the first token's only, and the rest need not be computed. */
+/** Which states are read: classification reads the first token's only, and of the rest the last layer need not compute any. */
 export type Wanted = 'all' | 'first';
 
+/** How many states of the last layer are computed, from the first on. */
+export type Leading = 'all' | number;
+
+/** Layers `from` up to and without `to`. */
+export interface LayerRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D], or [B, 1, D] if only the first is wanted. Within,
+ * The layers, over embeddings and an attention bias: [B, T, D], [B, 1, 1, T] -> [B, T, D], or [B, n, D] if only the first n are wanted. Within,
  * states are matrices [B·T, D]: only attention needs to know which positions belong together.
  */
-export function encode(embeddings: Node, bias: Node, config: EncoderConfig, p: Parameters, wanted: Wanted): Node {
+export function encode(
+  embeddings: Node,
+  bias: Node,
+  config: EncoderConfig,
+  p: Parameters,
+  leading: Leading,
+  { from, to }: LayerRange = { from: 0, to: config.layers.length },
+): Node {
   const { B, T, D } = dims(embeddings, 'B T D');
-  // Where only the first position is wanted, the others matter up to the last attention.
+  if (from === to) return leading === 'all' ? embeddings : firstStates(embeddings, leading);
+  const range = config.layers.slice(from, to);
+  // Where only the first positions are wanted, the others matter up to the last attention.
   const last = Math.max(
-    config.layers.findLastIndex(({ heads }) => heads > 0),
+    range.findLastIndex(({ heads }) => heads > 0),
     0,
   );
-  let x = reshape(embeddings, [product([B, T]), D]);
-  config.layers.forEach((shape, at) => {
-    const all = x;
-    if (wanted === 'first' && at === last) x = firstToken(reshape(x, [B, T, D]));
-    x = encodeLayer(x, all, bias, { ...shape, at }, config, p);
+  let x = flat(embeddings);
+  range.forEach((shape, place) => {
+    const at = from + place;
+    const layer = layerAt({ parameters: `bert.encoder.layer.${at}`, sites: `layer.${at}` }, shape, config, p);
+    const attended: Attended = { states: x, B, bias };
+    if (leading !== 'all' && place === last) x = flat(firstStates(reshape(x, [B, T, D]), leading));
+    x = site(transform(x, attended, layer), `layer.${at}`);
   });
-  return reshape(x, [B, wanted === 'first' && config.layers.length > 0 ? 1 : T, D]);
+  return reshape(x, [B, leading === 'all' ? T : leading, D]);
+}
+
+/** [B, T, D] -> [B·T, D] */
+function flat(states: Node): Node {
+  const { B, T, D } = dims(states, 'B T D');
+  return reshape(states, [product([B, T]), D]);
+}
+
+/** The states of the first positions: [B, T, D] -> [B, count, D]. */
+export function firstStates(states: Node, count: number): Node {
+  const { T } = dims(states, 'B T D');
+  return T === count ? states : slice(states, 1, 0, count);
 }
 
 /** The state of the first token, [CLS]: [B, T, D] -> [B, D]. */
 export function firstToken(states: Node): Node {
-  const { B, T, D } = dims(states, 'B T D');
-  return reshape(T === 1 ? states : slice(states, 1, 0, 1), [B, D]);
+  return flat(firstStates(states, 1));
 }

@@ -43,13 +43,26 @@ export function parameterShapes(config: EncoderConfig): ParameterShapes {
     ...layerNorm('bert.embeddings.LayerNorm', D),
   ];
   const layers = config.layers.flatMap(({ heads, intermediateSize }, index) => {
-    const layer = `bert.encoder.layer.${index}`;
-    return [
-      ...(heads === 0 ? [] : attentionShapes(`${layer}.attention`, heads * config.headSize, D)),
-      ...(intermediateSize === 0 ? [] : feedForwardShapes(layer, intermediateSize, D)),
-    ];
+    const name = `bert.encoder.layer.${index}`;
+    return [...layerShapes(name, { headsWidth: heads * config.headSize, intermediateSize, hiddenSize: D })];
   });
   return new Map([...embeddings, ...layers]);
+}
+
+/** The parameters of one transformer layer; a sub-layer without heads or units has none. */
+export function layerShapes(name: string, sizes: LayerSizes): ParameterShapes {
+  const { headsWidth, intermediateSize, hiddenSize } = sizes;
+  return new Map([
+    ...(headsWidth === 0 ? [] : attentionShapes(`${name}.attention`, headsWidth, hiddenSize)),
+    ...(intermediateSize === 0 ? [] : feedForwardShapes(name, intermediateSize, hiddenSize)),
+  ]);
+}
+
+/** Sizes of one layer; the width of its heads is that of all together, H·K. */
+export interface LayerSizes {
+  readonly headsWidth: number;
+  readonly intermediateSize: number;
+  readonly hiddenSize: number;
 }
 
 function attentionShapes(attention: string, headsWidth: number, D: number): NamedShape[] {

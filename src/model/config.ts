@@ -29,7 +29,12 @@ export interface MuxConfig {
   readonly instances: number;
   readonly multiplexer: string;
   readonly demultiplexer: string;
+  /** How many layers texts pass one by one before they are mixed (RevMUX's prefilling); 0 if left out. */
+  readonly prefillLayers?: number;
 }
+
+/** What is classified: a text as a whole, or each of its tokens. */
+export type Task = 'sequence' | 'tokens';
 
 /** Indices, in the unpruned model, of what pruning kept; for the record. */
 export interface KeptStructure {
@@ -40,6 +45,8 @@ export interface KeptStructure {
 /** A whole model. */
 export interface ModelConfig {
   readonly encoder: EncoderConfig;
+  /** `sequence` if left out. */
+  readonly task?: Task;
   /** Class names by class index; empty for a bare encoder. */
   readonly labels: readonly string[];
   /** Width of what the classifier reads, which pruning leaves alone: the unpruned hidden size. */
@@ -86,6 +93,10 @@ export function presetConfig(name: string, vocabularySize: number = BERT_VOCABUL
   };
 }
 
+/** Names of Hugging Face's heads, by which a `config.json` tells its task. */
+const SEQUENCE_CLASSIFIER = 'BertForSequenceClassification';
+const TOKEN_CLASSIFIER = 'BertForTokenClassification';
+
 /**
  * The `config.json` of a model. Where layers differ, the standard fields carry the largest; `prumux.layers` is what holds.
  */
@@ -93,7 +104,7 @@ export function toHuggingFace(config: ModelConfig): object {
   const { encoder, labels } = config;
   return {
     model_type: 'bert',
-    architectures: ['BertForSequenceClassification'],
+    architectures: [config.task === 'tokens' ? TOKEN_CLASSIFIER : SEQUENCE_CLASSIFIER],
     vocab_size: encoder.vocabularySize,
     hidden_size: encoder.hiddenSize,
     num_hidden_layers: encoder.layers.length,
@@ -129,6 +140,7 @@ const prumuxBlock = z.strictObject({
   instances: positive.default(1),
   multiplexer: z.string().optional(),
   demultiplexer: z.string().optional(),
+  prefillLayers: count.optional(),
   headSize: positive,
   featureSize: positive,
   maxTokens: positive.optional(),
@@ -141,6 +153,7 @@ const prumuxBlock = z.strictObject({
 /** Fields of other libraries are let through; absent optional ones get the defaults of Hugging Face's `BertConfig`. */
 const bertConfig = z.looseObject({
   model_type: z.literal('bert', 'the only supported model_type, "bert"'),
+  architectures: z.array(z.string()).nullish(),
   vocab_size: positive,
   hidden_size: positive,
   num_hidden_layers: count,
@@ -178,11 +191,13 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   const encoder = encoderOf(bert, where);
   const labels = labelsOf(bert, where);
   const featureSize = bert.prumux?.featureSize ?? encoder.hiddenSize;
-  if (bert.prumux === undefined) return { encoder, labels, featureSize };
+  const isTokens = bert.architectures?.includes(TOKEN_CLASSIFIER) ?? false;
+  const plain: ModelConfig = { encoder, labels, featureSize, ...(isTokens && { task: 'tokens' }) };
+  if (bert.prumux === undefined) return plain;
   const mux = muxOf(bert.prumux, where);
   const { kept, maxTokens } = bert.prumux;
   if (kept !== undefined) checkKept(kept, encoder, where);
-  return { encoder, labels, featureSize, ...(maxTokens && { maxTokens }), ...(mux && { mux }), ...(kept && { kept }) };
+  return { ...plain, ...(maxTokens && { maxTokens }), ...(mux && { mux }), ...(kept && { kept }) };
 }
 
 function encoderOf(bert: BertConfig, where: string): EncoderConfig {
@@ -220,8 +235,10 @@ function labelsOf(bert: BertConfig, where: string): readonly string[] {
 }
 
 function muxOf(block: PrumuxBlock, where: string): MuxConfig | undefined {
-  const { instances, multiplexer, demultiplexer } = block;
-  if (multiplexer !== undefined && demultiplexer !== undefined) return { instances, multiplexer, demultiplexer };
+  const { instances, multiplexer, demultiplexer, prefillLayers } = block;
+  if (multiplexer !== undefined && demultiplexer !== undefined) {
+    return { instances, multiplexer, demultiplexer, ...(prefillLayers !== undefined && { prefillLayers }) };
+  }
   if (instances === 1 && multiplexer === demultiplexer) return undefined;
   const missing = multiplexer === undefined ? 'multiplexer' : 'demultiplexer';
   throw fieldError(where, `prumux.${missing}`, `a name, as prumux.instances is ${instances}`, undefined);

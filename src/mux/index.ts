@@ -1,5 +1,18 @@
 /** Data multiplexing: N inputs in one forward pass. */
-export { classifier, frozenNames, initialModel, instancesOf, modelShapes } from './classifier.ts';
+export {
+  checkMux,
+  classifier,
+  features,
+  frozenNames,
+  initialModel,
+  instancesOf,
+  layerMasks,
+  longestRow,
+  modelShapes,
+} from './classifier.ts';
 export * from './demultiplexer.ts';
+export * from './keys.ts';
 export * from './multiplexer.ts';
+export * from './projections.ts';
 export * from './strategies.ts';
+export * from './strategy.ts';

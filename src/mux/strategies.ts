@@ -2,58 +2,40 @@
  * Strategies as rows of two tables: how N inputs are mixed, and how N answers are told apart. A model's configuration names one of each;
  * nothing else in the project asks which one it is. A new strategy is one object and one row.
  */
-import { ConfigError, type ParameterTree } from '../base/index.ts';
-import type { Dim, Node } from '../graph/index.ts';
-import type { MuxConfig, ParameterShapes, Parameters } from '../model/index.ts';
-import { initialDemuxKeys, rsaDemultiplex, rsaShapes } from './demultiplexer.ts';
-import { gaussianKeys, hadamardMean } from './multiplexer.ts';
+import { ConfigError } from '../base/index.ts';
+import type { MuxConfig } from '../model/index.ts';
+import { contextual } from './contextual.ts';
+import { indexEmbeddings, perceptrons, rsa } from './demultiplexer.ts';
+import { chunkKeys, gaussianKeys, orthogonalSignKeys } from './keys.ts';
+import { hadamard, learned } from './multiplexer.ts';
+import { randomRotations, subspaces } from './projections.ts';
+import type { Demultiplexer, Multiplexer } from './strategy.ts';
 
-/** Sizes that a strategy's parameters follow from. */
-export interface MuxSizes {
-  /** N */
-  readonly instances: number;
-  /** D, what is left of it after pruning. */
-  readonly hiddenSize: number;
-  /** Width of the features that the classifier reads, which pruning leaves alone. */
-  readonly featureSize: number;
-}
+const gaussianHadamard = hadamard(gaussianKeys);
+const binaryHadamard = hadamard(chunkKeys);
+const orthogonalKeys = hadamard(orthogonalSignKeys);
 
-/** What both kinds of strategies say of their parameters; names begin with `mux.` or `demux.`. */
-interface Strategy {
-  readonly shapes: (sizes: MuxSizes) => ParameterShapes;
-  /** Parameters that do not start as an encoder's weights do. */
-  readonly initial: (sizes: MuxSizes, seed: number) => ParameterTree;
-  /** Names of those that are never trained. */
-  readonly frozen: readonly string[];
-}
+export const MULTIPLEXERS = {
+  'gaussian-hadamard': gaussianHadamard,
+  'gaussian-hadamard-learned': learned(gaussianHadamard),
+  'binary-hadamard': binaryHadamard,
+  'binary-hadamard-learned': learned(binaryHadamard),
+  'orthogonal-keys': orthogonalKeys,
+  'orthogonal-keys-learned': learned(orthogonalKeys),
+  'random-orthogonal': randomRotations,
+  'random-orthogonal-learned': learned(randomRotations),
+  subspace: subspaces,
+  contextual,
+} satisfies Record<string, Multiplexer>;
 
-export interface Multiplexer extends Strategy {
-  /** Embedded rows, N consecutive ones a group, to one row a group: [N*B, T, D] -> [B, T, D]. */
-  readonly multiplex: (rows: Node, B: Dim, p: Parameters) => Node;
-}
+export const DEMULTIPLEXERS = {
+  rsa,
+  index: indexEmbeddings,
+  mlp: perceptrons,
+} satisfies Record<string, Demultiplexer>;
 
-export interface Demultiplexer extends Strategy {
-  /** A state of each group to features of each of its rows: [B, D] -> [N*B, D']. */
-  readonly demultiplex: (state: Node, N: number, epsilon: number, p: Parameters) => Node;
-}
-
-const gaussianHadamard: Multiplexer = {
-  shapes: ({ instances, hiddenSize }) => new Map([['mux.keys', [instances, hiddenSize]]]),
-  initial: ({ instances, hiddenSize }, seed) => new Map([['mux.keys', gaussianKeys(instances, hiddenSize, seed)]]),
-  frozen: ['mux.keys'],
-  multiplex: (rows, B, p) => hadamardMean(rows, p('mux.keys'), B),
-};
-
-const rsa: Demultiplexer = {
-  shapes: ({ instances, hiddenSize, featureSize }) => rsaShapes(instances, hiddenSize, featureSize),
-  initial: ({ instances, hiddenSize }, seed) =>
-    new Map([['demux.keys', initialDemuxKeys(instances, hiddenSize, seed)]]),
-  frozen: [],
-  demultiplex: rsaDemultiplex,
-};
-
-export const MULTIPLEXERS = { 'gaussian-hadamard': gaussianHadamard } satisfies Record<string, Multiplexer>;
-export const DEMULTIPLEXERS = { rsa } satisfies Record<string, Demultiplexer>;
+export type MultiplexerName = keyof typeof MULTIPLEXERS;
+export type DemultiplexerName = keyof typeof DEMULTIPLEXERS;
 
 function rowOf<T>(table: Readonly<Record<string, T>>, kind: string, name: string): T {
   const row = Object.hasOwn(table, name) ? table[name] : undefined;
@@ -62,7 +44,7 @@ function rowOf<T>(table: Readonly<Record<string, T>>, kind: string, name: string
 }
 
 /** The two strategies that a configuration names. Throws ConfigError for a name that no table has. */
-export function strategiesOf(mux: MuxConfig): {
+export function strategiesOf(mux: Pick<MuxConfig, 'multiplexer' | 'demultiplexer'>): {
   readonly multiplexer: Multiplexer;
   readonly demultiplexer: Demultiplexer;
 } {

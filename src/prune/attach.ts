@@ -120,13 +120,18 @@ function gateLayer(gates: GateNodes, at: number): [string, Rewrite][] {
   ];
 }
 
-/** Multiplies gates in at their sites; see `GATE_FAMILIES` for their shapes. For `attach`, of a classifier of any multiplexing. */
+/**
+ * Multiplies gates in at their sites; see `GATE_FAMILIES` for their shapes. For `attach`, of a classifier of any multiplexing: every norm
+ * outside the encoder's layers (of embeddings, a mixture, a multiplexer's own layers) is over hidden dimensions.
+ */
 export function gateSites({ layers }: EncoderConfig, gates: GateNodes): SiteHandler {
   const rewrites = new Map<string, Rewrite>([
-    ['embeddings.norm', gateNorm(gates.hidden)],
-    ['mux.embeddings.norm', gateNorm(gates.hidden)],
     ['demux.keys', (keys) => mul(keys, gates.hidden)], // [N, D]
     ...layers.flatMap((_, at) => gateLayer(gates, at)),
   ]);
-  return (name, x) => rewrites.get(name)?.(x);
+  const gateOtherNorm = gateNorm(gates.hidden);
+  return (name, x) => {
+    const rewrite = rewrites.get(name) ?? (name.endsWith('.norm') ? gateOtherNorm : undefined);
+    return rewrite?.(x);
+  };
 }

@@ -1,7 +1,8 @@
 /** Slices worked out by hand; that a sliced model computes what the gated one did is `test/exactness.test.ts`. */
 import { expect, it } from 'vitest';
 import { type FloatTensor, float32, parameterOf, sizeOf } from '../base/index.ts';
-import { type ModelConfig, presetConfig, sequenceClassifierShapes } from '../model/index.ts';
+import { type ModelConfig, presetConfig } from '../model/index.ts';
+import { modelShapes } from '../mux/index.ts';
 import type { HardGates } from './hard-gates.ts';
 import { slicePruned } from './slice.ts';
 
@@ -30,7 +31,7 @@ const gates: HardGates = {
 
 /** Every element tells where it stood: 0, 1, 2, …, row by row. */
 const parameters = new Map<string, FloatTensor>(
-  Array.from([...sequenceClassifierShapes(config), ['demux.dense_1.weight', [1, 8]] as const], ([name, shape]) => [
+  Array.from([...modelShapes(config), ['demux.dense_1.weight', [1, 8]] as const], ([name, shape]) => [
     name,
     float32(
       Float32Array.from({ length: sizeOf(shape) }, (_, at) => at),
@@ -44,9 +45,7 @@ const valuesOf = (name: string): number[] => [...parameterOf(sliced.parameters, 
 
 it('has exactly the parameters that its configuration asks for', () => {
   const shapes = Array.from(sliced.parameters, ([name, { shape }]) => [name, shape] as const);
-  expect(new Map(shapes)).toEqual(
-    new Map([...sequenceClassifierShapes(sliced.config), ['demux.dense_1.weight', [1, 4]]]),
-  );
+  expect(new Map(shapes)).toEqual(new Map([...modelShapes(sliced.config), ['demux.dense_1.weight', [1, 4]]]));
 });
 
 it('keeps rows of heads and units, and columns of hidden dimensions', () => {

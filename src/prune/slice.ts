@@ -21,21 +21,32 @@ export interface SliceRule {
  */
 export const SLICE_RULES: readonly SliceRule[] = [
   { name: /^bert\.embeddings\.\w+_embeddings\.weight$/, axes: ['whole', 'hidden'] },
-  { name: /^bert\..*LayerNorm\.(weight|bias)$/, axes: ['hidden'] },
+  { name: /^(bert|mux)\..*LayerNorm\.(weight|bias)$/, axes: ['hidden'] },
   { name: /\.attention\.self\.\w+\.weight$/, axes: ['heads', 'hidden'] },
   { name: /\.attention\.self\.\w+\.bias$/, axes: ['heads'] },
   { name: /\.attention\.output\.dense\.weight$/, axes: ['hidden', 'heads'] },
-  { name: /\.layer\.\d+\.intermediate\.dense\.weight$/, axes: ['units', 'hidden'] },
-  { name: /\.layer\.\d+\.intermediate\.dense\.bias$/, axes: ['units'] },
-  { name: /\.layer\.\d+\.output\.dense\.weight$/, axes: ['hidden', 'units'] },
+  { name: /\.intermediate\.dense\.weight$/, axes: ['units', 'hidden'] },
+  { name: /\.intermediate\.dense\.bias$/, axes: ['units'] },
+  { name: /\.output\.dense\.weight$/, axes: ['hidden', 'units'] },
   { name: /\.output\.dense\.bias$/, axes: ['hidden'] },
   { name: /^bert\.pooler\.dense\.weight$/, axes: ['whole', 'hidden'] },
   { name: /^distill\.projection\.weight$/, axes: ['whole', 'hidden'] },
-  { name: /^(mux|demux)\.keys$/, axes: ['whole', 'hidden'] },
-  { name: /^demux\.dense_1\.weight$/, axes: ['whole', 'hiddenTwice'] },
+  { name: /^(mux\.keys|demux\.keys|demux\.prefix)$/, axes: ['whole', 'hidden'] },
+  { name: /^mux\.rotations$/, axes: ['whole', 'hidden', 'hidden'] },
+  { name: /^mux\.projections$/, axes: ['hidden', 'hidden'] },
+  { name: /^demux\.dense(_1)?\.weight$/, axes: ['whole', 'hiddenTwice'] },
+  { name: /^demux\.instances\.weight$/, axes: ['whole', 'whole', 'hidden'] },
 ];
 
-/** The kept elements of an axis; undefined for all of them. `layer` is empty outside the layers. */
+/** A classifier that reads the encoder's own states has hidden dimensions for features. */
+const TOKEN_CLASSIFIER_RULE: SliceRule = { name: /^classifier\.weight$/, axes: ['whole', 'hidden'] };
+
+function rulesFor(config: ModelConfig): readonly SliceRule[] {
+  const readsStates = config.task === 'tokens' && config.mux === undefined;
+  return readsStates ? [...SLICE_RULES, TOKEN_CLASSIFIER_RULE] : SLICE_RULES;
+}
+
+/** The kept elements of an axis; undefined for all of them, as of heads and units of layers that are not the encoder's. */
 type Kept = (axis: CutAxis) => readonly number[] | undefined;
 
 function keptElements(encoder: EncoderConfig, { hidden, layers }: HardGates, at: number): Kept {
@@ -119,7 +130,7 @@ export function slicePruned(
   config: ModelConfig,
   parameters: ParameterTree,
   gates: HardGates,
-  rules: readonly SliceRule[] = SLICE_RULES,
+  rules: readonly SliceRule[] = rulesFor(config),
 ): SlicedModel {
   const sliced = new Map<string, FloatTensor>();
   for (const [name, tensor] of parameters) {

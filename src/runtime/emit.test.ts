@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { type FloatTensor, float32, int64, type Tensor } from '../base/index.ts';
 import {
   add,
+  concat,
+  product as dimProduct,
   exp,
+  expand,
   gather,
   gradients,
   input,
@@ -14,12 +17,15 @@ import {
   mul,
   type Node,
   neg,
+  plus,
   prefix,
   reduceMean,
   reduceSum,
   reshape,
   site,
+  slice,
   tanh,
+  transpose,
 } from '../graph/index.ts';
 import { emit } from './emit.ts';
 import { compile, cpu, type Feeds } from './index.ts';
@@ -181,6 +187,26 @@ describe('symbolic sizes', () => {
 
   it('that no input has are refused', () => {
     expect(() => emit({ outputs: { y: prefix(input('table', [5, 2]), 'U') } })).toThrow('an axis of size U');
+  });
+});
+
+describe('sizes', () => {
+  it('that are sums, or of which an input has only a multiple, are worked out when the model runs', async () => {
+    const table = input('table', ['3*B', 'T']);
+    const before = expand(input('before', [2]), ['B', 3, 2]);
+    const wide = concat([before, reshape(table, ['B', 3, 'T'])], 2); // [B, 3, T + 2]
+    const flat = reshape(transpose(wide, [0, 2, 1]), [dimProduct(['B', plus('T', 2)]), 3]);
+    const outputs = {
+      negative: neg(table), // first, so that the input is known by the time its sizes are asked for
+      flat,
+      text: slice(wide, 2, 2, plus('T', 2)),
+      start: slice(wide, 2, 0, 3), // the axis has at least 3
+    };
+    const feeds = { table: float32([1, 2, 3, 4, 5, 6], [3, 2]), before: float32([8, 9], [2]) };
+    const results = await run(outputs, feeds);
+    expect(results.flat).toEqual(float32([8, 8, 8, 9, 9, 9, 1, 3, 5, 2, 4, 6], [4, 3]));
+    expect(results.text).toEqual(float32([1, 2, 3, 4, 5, 6], [1, 3, 2]));
+    expect(results.start).toEqual(float32([8, 9, 1, 8, 9, 3, 8, 9, 5], [1, 3, 3]));
   });
 });
 

@@ -14,6 +14,7 @@ import {
   quotient,
   type Shape,
   solid,
+  sumOf,
   symbolsOf,
   topological,
   verify,
@@ -149,7 +150,7 @@ const EMITTERS: { readonly [O in OpName]?: Emitter<O> } = {
   concat: (node, inputs) => ({ type: 'Concat', inputs, attributes: { axis: { int: node.attributes.axis } } }),
   slice: (node, [x = ''], scope) => {
     const { axis, start, end } = node.attributes;
-    return { type: 'Slice', inputs: [x, scope.ints([start]), scope.ints([end]), scope.ints([axis])] };
+    return { type: 'Slice', inputs: [x, scope.ints([start]), scope.shape([end]), scope.ints([axis])] };
   },
   pad: (node, [x = ''], scope) => {
     const { axis, before, after } = node.attributes;
@@ -202,6 +203,8 @@ class Emission implements Scope {
   /** One ONNX node per operator, operands and attributes; the primitives that are its results find it here. */
   private readonly shared = new Map<string, { outputs: string[]; index: number }>();
   private readonly symbols = new Map<string, string>();
+  /** Where a symbol can be read off a multiple of it (`5*B`), which is done only if it is asked for. */
+  private readonly multiples = new Map<string, { readonly size: () => string; readonly factor: number }>();
   private readonly weights: ParameterTree;
   private readonly fusions: ReadonlyMap<Node, Fusion>;
   private readonly absorbed: ReadonlySet<Node>;
@@ -274,9 +277,12 @@ class Emission implements Scope {
     }
     this.inputs.set(name, valueInfo(name, dtype, shape));
     shape.forEach((dim, axis) => {
-      // Only a bare symbol can be read off; of a product (`5*B`) it follows from the element count.
-      if (typeof dim === 'string' && !dim.includes('*') && !this.symbols.has(dim))
-        this.symbols.set(dim, this.readSize(name, axis));
+      const [symbol, ...others] = symbolsOf(dim);
+      if (symbol === undefined || others.length > 0) return;
+      // Mostly a multiple need not be read, as it follows from the element count.
+      if (symbol !== dim) {
+        this.multiples.set(symbol, { size: () => this.readSize(name, axis), factor: Number(quotient(dim, symbol)) });
+      } else if (!this.symbols.has(symbol)) this.symbols.set(symbol, this.readSize(name, axis));
     });
     return name;
   }
@@ -287,21 +293,30 @@ class Emission implements Scope {
 
   /** The one axis whose size ONNX may work out from the element count: one that cannot be read off an input, else any symbolic one. */
   private openAxis(shape: Shape): number {
-    const unbound = shape.findIndex((dim) => symbolsOf(dim).some((symbol) => !this.symbols.has(symbol)));
+    const isBound = (symbol: string): boolean => this.symbols.has(sumOf(symbol)?.base ?? symbol);
+    const unbound = shape.findIndex((dim) => !symbolsOf(dim).every(isBound));
     return unbound >= 0 ? unbound : shape.findIndex((dim) => typeof dim === 'string');
   }
 
   /** A size as a vector of one. */
   private size(dim: Dim): string {
     if (typeof dim === 'number') return this.ints([dim]);
-    const factors = symbolsOf(dim).map((symbol) => {
-      const vector = this.symbols.get(symbol);
-      assert(vector !== undefined, `an input of the model that has an axis of size ${symbol}`);
-      return vector;
-    });
+    const factors = symbolsOf(dim).map((symbol) => this.symbolSize(symbol));
     const constant = quotient(dim, product(symbolsOf(dim)));
     if (constant !== 1) factors.push(this.ints([Number(constant)]));
     return factors.reduce((left, right) => this.add({ type: 'Mul', inputs: [left, right] }));
+  }
+
+  private symbolSize(symbol: string): string {
+    const read = this.symbols.get(symbol);
+    if (read !== undefined) return read;
+    const sum = sumOf(symbol);
+    if (sum !== undefined) {
+      return this.add({ type: 'Add', inputs: [this.symbolSize(sum.base), this.ints([sum.count])] });
+    }
+    const multiple = this.multiples.get(symbol);
+    assert(multiple !== undefined, `an input of the model that has an axis of size ${symbol}`);
+    return this.add({ type: 'Div', inputs: [multiple.size(), this.ints([multiple.factor])] });
   }
 
   private initialize(key: string, tensor: Tensor): string {

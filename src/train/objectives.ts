@@ -7,7 +7,6 @@ import {
   crossEntropy,
   dims,
   equal,
-  fixed,
   input,
   mul,
   type Node,
@@ -19,7 +18,7 @@ import {
   weightedMean,
 } from '../graph/index.ts';
 import type { ModelConfig, Parameters } from '../model/index.ts';
-import { classifier, instancesOf, unionMask } from '../mux/index.ts';
+import { classifier, layerMasks } from '../mux/index.ts';
 import {
   expectedSparsity,
   type GateNodes,
@@ -75,20 +74,27 @@ export function distilObjective(config: ModelConfig, weights: CompressRecipe['lo
   };
 }
 
-/** The states of each layer of a graph: [B, T, D]; `mask` is [B, T]. */
-function layerStates(output: Node, { encoder }: ModelConfig, mask: Node): Node[] {
+/** The states of each layer of a graph, [B, T, D], of rows before the mixture and of groups after it; their masks are [B, T]. */
+function layerStates(output: Node, { encoder }: ModelConfig, masks: readonly Node[]): Node[] {
   const sites = sitesOf([output]);
-  const shape = [...mask.shape, encoder.hiddenSize];
-  return encoder.layers.map((_, at) => reshape(siteOf(sites, `layer.${at}`), shape));
+  return masks.map(({ shape }, at) => reshape(siteOf(sites, `layer.${at}`), [...shape, encoder.hiddenSize]));
 }
 
-/** Positions that a model's layers really see, of rows that count: [B, T]. */
-function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): Node {
-  const N = instancesOf(config);
+/** Positions that each of a model's layers really sees, of rows that count: [B, T] each. */
+function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): Node[] {
   const { R } = dims(inputs.mask, 'R T');
+  // A row of a sentence counts where one of its tokens does.
   const rowWeights = weights.shape.length === 1 ? weights : reduceMax(weights, [1]);
-  const mask = mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1]));
-  return N === 1 ? mask : unionMask(mask, N, fixed('rows', R) / N);
+  return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
+}
+
+/** Σ over matched layers of their distance to the teacher's: each over the positions that the layer sees. */
+function layersLoss(teacher: Node, student: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
+  const masks = realPositions(batch, config);
+  const [taught, learnt] = [layerStates(teacher, config, masks), layerStates(student, config, masks)];
+  return matchSameLayers(masks.length)
+    .map((match) => layerDistillation(statePairs([match], taught, learnt), masks[match.student] as Node, p))
+    .reduce((sum, distance) => add(sum, distance));
 }
 
 function noiseInputs(config: ModelConfig): GateNodes {
@@ -114,10 +120,7 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const metrics = { accuracy: accuracyOf(logits, batch), sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
-    const matches = matchSameLayers(config.encoder.layers.length);
-    const mask = realPositions(batch, config);
-    const pairs = statePairs(matches, layerStates(teacher, config, mask), layerStates(logits, config, mask));
-    const layers = layerDistillation(pairs, mask, p);
+    const layers = layersLoss(teacher, logits, batch, config, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

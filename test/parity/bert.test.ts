@@ -23,15 +23,14 @@ import {
   classify,
   type EncoderConfig,
   encode,
-  firstToken,
+  firstStates,
   type ModelConfig,
   type Parameters,
   parametersFrom,
-  sequenceClassifier,
   situate,
   tokenInputs,
 } from '../../src/model/index.ts';
-import { hadamardMean, rsaDemultiplex } from '../../src/mux/index.ts';
+import { classifier, DEMULTIPLEXERS, hadamardMean, type MuxContext } from '../../src/mux/index.ts';
 import { compile, cpu, type Feeds } from '../../src/runtime/index.ts';
 import {
   adamw,
@@ -169,7 +168,7 @@ describe('a whole classifier (bert-classifier.json)', () => {
       const { B = 0, T = 0, D = 0 } = reference.dims;
       const config: ModelConfig = { encoder: encoderOf(reference.dims), labels: ['a', 'b', 'c'], featureSize: D };
       const parameters = inputsFor(reference.parameters);
-      const logits = sequenceClassifier(tokenInputs(B, T), config, parametersFrom(parameters), wanted);
+      const logits = classifier(tokenInputs(B, T), config, parametersFrom(parameters), wanted);
       const loss = reduceMean(crossEntropy(logits, input('labels', [B], 'int64')), [0]);
       const states = siteOf(sitesOf([logits]), 'layer.1'); // [B·T, D]
       const lastHidden = wanted === 'all' ? reshape(states, [B, T, config.encoder.hiddenSize]) : states;
@@ -236,7 +235,11 @@ describe('multiplexing (mux.json)', () => {
     const hidden = input('hidden', mux.hidden.shape);
     const multiplexed = hadamardMean(x, input('keys', [N, D]), B);
     const embedded = situate(multiplexed, encoder, p);
-    const demultiplexed = rsaDemultiplex(firstToken(hidden), N, encoder.layerNormEpsilon, p);
+    const dimensions = Array.from({ length: D }, (_, at) => at);
+    const mask = input('mask', [N * B, 1], 'int64');
+    const context: MuxContext = { instances: N, hiddenSize: D, featureSize: D, dimensions, B, mask, encoder, p };
+    const features = DEMULTIPLEXERS.rsa.demultiplex(firstStates(hidden, 1), context);
+    const demultiplexed = reshape(features, [N * B, D]);
     const logits = classify(demultiplexed, p);
     const loss = add(weighed(embedded, 'embeddedUpstream'), weighed(logits, 'logitsUpstream'));
     const results = await run(
