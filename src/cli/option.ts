@@ -9,6 +9,8 @@ import { UsageError } from './usage-error.ts';
 export interface Reader<T> {
   /** How the value looks in the help, as FILE or N. */
   readonly hint: string;
+  /** Whether a flag takes all words up to the next flag, and may be repeated; the reader is given a list. */
+  readonly isList?: boolean;
   read(given: unknown, where: string): T;
 }
 
@@ -56,6 +58,20 @@ export function text(hint: string): Reader<string> {
     read(given, where) {
       if (typeof given === 'string' && given !== '') return given;
       throw new UsageError(where, { expected: hint, got: given === '' ? 'nothing' : JSON.stringify(given) });
+    },
+  };
+}
+
+/** Texts, one word each after the flag; in a config file a JSON array, too. */
+export function texts(hint: string): Reader<readonly string[]> {
+  const each = text(hint);
+  return {
+    hint,
+    isList: true,
+    read(given, where) {
+      const items: readonly unknown[] = Array.isArray(given) ? given : [given];
+      if (items.length > 0) return items.map((item) => each.read(item, where));
+      throw new UsageError(where, { expected: hint, got: 'nothing' });
     },
   };
 }

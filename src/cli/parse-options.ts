@@ -32,13 +32,14 @@ function cittyArg({ description, reader, alias, shownDefault }: Option<unknown>)
 /** Throws a UsageError for whatever cannot be. */
 export function parseOptions<O extends Options>(argv: readonly string[], options: O): ParsedLine<O> {
   const args = cittyArgs(options);
-  checkFlags(argv, options);
-  const line = parseArgs([...argv], args);
+  const { words, lists } = takeLists(argv, options);
+  checkFlags(words, options);
+  const line = parseArgs([...words], args);
   const given: Given = new Map();
   const configFile = line.config;
   if (typeof configFile === 'string') readConfig(configFile, options, given);
   for (const name of Object.keys(options)) {
-    const value: unknown = line[flagOf(name)];
+    const value: unknown = lists.get(name) ?? line[flagOf(name)];
     if (value !== undefined) given.set(name, { value, where: `--${flagOf(name)}` });
   }
   const values = Object.entries(options).map(([name, option]) => {
@@ -46,6 +47,28 @@ export function parseOptions<O extends Options>(argv: readonly string[], options
     return [name, found ? option.reader.read(found.value, found.where) : option.absent(`--${flagOf(name)}`)];
   });
   return { values: Object.fromEntries(values), operands: line._ };
+}
+
+/** What options that take several words are given, by name, and the words that are left. */
+function takeLists(argv: readonly string[], options: Options): { words: string[]; lists: Map<string, string[]> } {
+  const named = Object.keys(options).filter((name) => options[name]?.reader.isList === true);
+  const words: string[] = [];
+  const lists = new Map<string, string[]>();
+  let open: string[] | undefined;
+  for (const [at, word] of argv.entries()) {
+    if (word === '--') return { words: [...words, ...argv.slice(at)], lists };
+    const [flag, ...value] = word.split('=');
+    const name = named.find((each) => `--${flagOf(each)}` === flag);
+    if (name !== undefined) {
+      open = lists.get(name) ?? [];
+      lists.set(name, open);
+      if (value.length > 0) open.push(value.join('='));
+    } else if (/^-./.test(word)) {
+      open = undefined;
+      words.push(word);
+    } else (open ?? words).push(word);
+  }
+  return { words, lists };
 }
 
 /** Refuses flags that are not there; citty lets them through. */

@@ -9,6 +9,7 @@ import { UsageError } from './usage-error.ts';
 
 /** Loaded when called, so that a command starts without the others' libraries. */
 export const COMMANDS = {
+  pretrain: () => import('./pretrain.ts'),
   train: () => import('./train.ts'),
   compress: () => import('./compress.ts'),
   auto: () => import('./auto.ts'),

@@ -1,5 +1,22 @@
 /** Functions over primitives: their gradients follow from those of their parts. */
-import { add, cast, div, equal, logSoftmax, matmul, mul, neg, range, reduceSum, reshape } from './build.ts';
+import {
+  add,
+  cast,
+  div,
+  equal,
+  exp,
+  log,
+  logSoftmax,
+  matmul,
+  mul,
+  neg,
+  range,
+  reduceMax,
+  reduceSum,
+  reshape,
+  stopGradient,
+  sub,
+} from './build.ts';
 import { type Dim, fixed, product } from './dims.ts';
 import type { Node } from './node.ts';
 
@@ -14,6 +31,12 @@ export function linear(x: Node, weight: Node, bias: Node): Node {
 /** One-hot rows as float32: [...] int64 -> [..., classes]. */
 export function oneHot(labels: Node, classes: number): Node {
   return cast(equal(reshape(labels, [...labels.shape, 1]), range(classes)), 'float32');
+}
+
+/** log Σ exp x along the last axis: [r, c] -> [r]. The largest is taken out first, and is a constant to the gradient. */
+export function logSumExp(x: Node): Node {
+  const largest = stopGradient(reduceMax(x, [1], true));
+  return reshape(add(log(reduceSum(exp(sub(x, largest)), [1], true)), largest), [x.shape[0] as Dim]);
 }
 
 /** -log softmax(logits)[label]: [..., c], [...] -> [...] */

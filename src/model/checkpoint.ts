@@ -118,6 +118,16 @@ function fillNormal(values: Float32Array, deviation: number, draws: Random): voi
   for (let index = 0; index < values.length; index++) values[index] = deviation * draws.normal();
 }
 
+/** Fresh parameters, but those that a checkpoint has in the same shape are taken from there. */
+export function takenFrom(checkpoint: ParameterTree, fresh: ParameterTree): ParameterTree {
+  return new Map(
+    Array.from(fresh, ([name, tensor]) => {
+      const known = checkpoint.get(name);
+      return [name, known !== undefined && String(known.shape) === String(tensor.shape) ? known : tensor];
+    }),
+  );
+}
+
 /**
  * The encoder's parameters (and the pooler's, where there is one) out of a checkpoint's, under their `bert.` names. The
  * checkpoint may lack the prefix and may use the old `gamma` and `beta`; heads of other tasks are passed over. One

@@ -96,6 +96,12 @@ export function presetConfig(name: string, vocabularySize: number = BERT_VOCABUL
 /** Names of Hugging Face's heads, by which a `config.json` tells its task. */
 const SEQUENCE_CLASSIFIER = 'BertForSequenceClassification';
 const TOKEN_CLASSIFIER = 'BertForTokenClassification';
+const MASKED_LANGUAGE_MODEL = 'BertForMaskedLM';
+
+function architectureOf({ labels, task }: ModelConfig): string {
+  if (labels.length === 0) return MASKED_LANGUAGE_MODEL;
+  return task === 'tokens' ? TOKEN_CLASSIFIER : SEQUENCE_CLASSIFIER;
+}
 
 /**
  * The `config.json` of a model. Where layers differ, the standard fields carry the largest; `prumux.layers` is what holds.
@@ -104,7 +110,7 @@ export function toHuggingFace(config: ModelConfig): object {
   const { encoder, labels } = config;
   return {
     model_type: 'bert',
-    architectures: [config.task === 'tokens' ? TOKEN_CLASSIFIER : SEQUENCE_CLASSIFIER],
+    architectures: [architectureOf(config)],
     vocab_size: encoder.vocabularySize,
     hidden_size: encoder.hiddenSize,
     num_hidden_layers: encoder.layers.length,

@@ -6,6 +6,7 @@ export * from './classification.ts';
 export * from './config.ts';
 export * from './folder.ts';
 export * from './hub.ts';
+export * from './masked-language.ts';
 export * from './safetensors.ts';
 export * from './tokenizer.ts';
 export { learnVocabulary } from './vocabulary.ts';

@@ -21,6 +21,7 @@ import {
   pool,
   situate,
   type TokenInputs,
+  takenFrom,
   type Wanted,
 } from '../model/index.ts';
 import { unionMask } from './multiplexer.ts';
@@ -98,12 +99,7 @@ export function frozenNames(config: ModelConfig): ReadonlySet<string> {
 export function initialModel(config: ModelConfig, seed: number, from: ParameterTree = new Map()): ParameterTree {
   const own = partsOf(config).flatMap(({ initial }) => [...initial(sizesOf(config), seed)]);
   const fresh = new Map<string, FloatTensor>([...initialParameters(modelShapes(config), seed), ...own]);
-  return new Map(
-    Array.from(fresh, ([name, tensor]) => {
-      const known = from.get(name);
-      return [name, known !== undefined && String(known.shape) === String(tensor.shape) ? known : tensor];
-    }),
-  );
+  return takenFrom(from, fresh);
 }
 
 /** Token ids to logits: [R, T] -> [R, C], of tokens [R, T, C]; R = N*B rows. `wanted` says which states of the last layer are there to read. */

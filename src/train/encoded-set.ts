@@ -35,7 +35,7 @@ export function encodeSet(set: LabelledSet, tokenizer: Tokenizer, maxTokens: num
 }
 
 /** The distinct ids of a batch, and the batch in terms of them: [U], [R, T]. */
-function localise(ids: Tensor): { readonly words: Tensor; readonly local: Tensor } {
+export function localise(ids: Tensor): { readonly words: Tensor; readonly local: Tensor } {
   const rows = new Map<bigint, number>();
   const local = new BigInt64Array(ids.data.length);
   (ids.data as BigInt64Array).forEach((id, at) => {

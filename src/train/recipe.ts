@@ -20,8 +20,7 @@ export interface TrainRecipe {
   readonly dropout: number;
 }
 
-export const trainDefaults: TrainRecipe = {
-  task: 'sequence',
+const sharedDefaults: Omit<TrainRecipe, 'task'> = {
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
@@ -32,6 +31,34 @@ export const trainDefaults: TrainRecipe = {
   weightDecay: 0.01,
   dropout: 0.1,
 };
+
+export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
+
+/** Masked-language modelling on plain text. */
+export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
+  /** Batches, in place of epochs. */
+  readonly steps?: number;
+}
+
+/**
+ * Without dropout: it slows the learning of an encoder that sees a text a few times only (ALBERT, Lan et al. 2020, section 4.8). The rate is
+ * that of `mini`.
+ */
+export const pretrainDefaults: PretrainRecipe = {
+  ...sharedDefaults,
+  epochs: 1,
+  learningRate: 1e-3,
+  warmup: 0.05,
+  dropout: 0,
+};
+
+/** Narrow encoders bear larger steps; 1e-4 is BERT's. */
+const PRETRAIN_LEARNING_RATES: Readonly<Record<string, number>> = { tiny: 1e-3, mini: 1e-3, small: 5e-4, base: 1e-4 };
+
+/** The highest rate for a preset, or for a checkpoint to go on from. */
+export function pretrainLearningRate(encoder: string): number {
+  return PRETRAIN_LEARNING_RATES[encoder] ?? 1e-4;
+}
 
 /** A pretrained encoder moves in small steps. */
 export const PRETRAINED_LEARNING_RATE = 5e-5;
@@ -106,6 +133,12 @@ function check<Ranges extends Readonly<Record<string, Range>>>(
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkTrainRecipe(recipe: TrainRecipe): void {
   check(recipe, TRAIN);
+}
+
+/** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
+export function checkPretrainRecipe(recipe: PretrainRecipe): void {
+  check(recipe, TRAIN);
+  check({ steps: recipe.steps ?? 1 }, { steps: whole(1) });
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */

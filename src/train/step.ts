@@ -18,8 +18,8 @@ import {
   stepScalars,
 } from './adamw.ts';
 
-/** Tables of which a step touches only the rows of a batch. */
-const ROW_TABLES = /(^|\/)bert\.embeddings\.word_embeddings\.weight$/;
+/** Tables with a row per word, of which a step touches only the rows of a batch. */
+const ROW_TABLES = /(^|\/)(bert\.embeddings\.word_embeddings\.weight|cls\.predictions\.bias)$/;
 
 /** Weights and moments of a run; a step overwrites their data. */
 export interface TrainState {

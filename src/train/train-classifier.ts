@@ -1,20 +1,7 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ConfigError, type ParameterTree, VERSION } from '../base/index.ts';
-import {
-  checkDestination,
-  type EncoderConfig,
-  isPreset,
-  learnVocabulary,
-  loadTokenizer,
-  type ModelConfig,
-  presetConfig,
-  readModelFolder,
-  resolveModel,
-  type Tokenizer,
-  tokenizerOf,
-} from '../model/index.ts';
+import { VERSION } from '../base/index.ts';
+import { checkDestination, type ModelConfig } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
 import type { ParameterGroup } from './adamw.ts';
 import { RunFolder } from './checkpoint.ts';
@@ -22,6 +9,7 @@ import { type DataSource, openData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
+import { startEncoder } from './encoder-start.ts';
 import type { Phase } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
@@ -52,32 +40,6 @@ export function weightGroups(learningRate: number, weightDecay: number): readonl
 /** As in the papers' recipes: one norm over all weights. */
 export const CLIP_NORM = 1;
 
-interface Start {
-  readonly encoder: EncoderConfig;
-  readonly tokenizer: Tokenizer;
-  readonly parameters: ParameterTree;
-}
-
-/** The encoder that training starts from: a preset with fresh weights, or a checkpoint. */
-async function startFrom(recipe: TrainRecipe, train: LabelledSet): Promise<Start> {
-  if (isPreset(recipe.encoder) && !existsSync(recipe.encoder)) {
-    const tokenizer =
-      recipe.tokenizer === undefined
-        ? tokenizerOf(learnVocabulary(textsOf(train), recipe.vocabularySize))
-        : await loadTokenizer(await resolveModel(recipe.tokenizer));
-    return { encoder: presetConfig(recipe.encoder, tokenizer.vocabularySize), tokenizer, parameters: new Map() };
-  }
-  const { config, parameters, tokenizer } = await readModelFolder(await resolveModel(recipe.encoder));
-  if (config.mux !== undefined || config.featureSize !== config.encoder.hiddenSize) {
-    throw new ConfigError('encoder', {
-      expected: 'a dense encoder to start from',
-      got: `the compressed model ${recipe.encoder}`,
-      hint: 'Train the dense model, then compress it.',
-    });
-  }
-  return { encoder: config.encoder, tokenizer, parameters };
-}
-
 function textsOf(set: LabelledSet): readonly string[] {
   return set.task === 'tokens'
     ? set.examples.flatMap(({ words }) => words)
@@ -104,7 +66,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   await checkDestination(options.output);
   const { source, output, seed, placement } = options;
   const { train, evaluation } = await openData(source, { task: recipe.task });
-  const start = await startFrom(recipe, train);
+  const start = await startEncoder(recipe, () => textsOf(train));
   const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
   const encoder = { ...start.encoder, dropout: recipe.dropout };
   const config: ModelConfig = {

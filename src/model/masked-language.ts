@@ -1,0 +1,49 @@
+/**
+ * Masked-language modelling as Hugging Face's `BertForMaskedLM` defines it: a transform of the states, then the word embeddings read backwards,
+ * with a bias per word.
+ */
+import { add, dims, gather, gelu, layerNorm, linear, matmul, type Node, product, reshape } from '../graph/index.ts';
+import { attentionBias, embed, encode, type Parameters, type TokenInputs } from './bert.ts';
+import { type ParameterShapes, parameterShapes } from './checkpoint.ts';
+import type { EncoderConfig } from './config.ts';
+
+const WORDS = 'bert.embeddings.word_embeddings.weight';
+const HEAD = 'cls.predictions';
+
+/** An encoder with the head; the decoder's matrix is the word embeddings. */
+export function maskedLanguageShapes(encoder: EncoderConfig): ParameterShapes {
+  const { hiddenSize: D, vocabularySize: V } = encoder;
+  return new Map([
+    ...parameterShapes(encoder),
+    [`${HEAD}.transform.dense.weight`, [D, D]],
+    [`${HEAD}.transform.dense.bias`, [D]],
+    [`${HEAD}.transform.LayerNorm.weight`, [D]],
+    [`${HEAD}.transform.LayerNorm.bias`, [D]],
+    [`${HEAD}.bias`, [V]],
+  ]);
+}
+
+/** Of some positions, what the decoder reads: [R, T], [M] -> [M, D]. Positions count through the R·T of the batch. */
+export function maskedFeatures(inputs: TokenInputs, positions: Node, encoder: EncoderConfig, p: Parameters): Node {
+  const { R, T } = dims(inputs.ids, 'R T');
+  const states = encode(embed(inputs, encoder, p), attentionBias(inputs.mask), encoder, p, 'all');
+  const chosen = gather(reshape(states, [product([R, T]), encoder.hiddenSize]), positions);
+  const named = (name: string): Node => p(`${HEAD}.transform.${name}`);
+  const x = gelu(linear(chosen, named('dense.weight'), named('dense.bias')));
+  return layerNorm(x, named('LayerNorm.weight'), named('LayerNorm.bias'), encoder.layerNormEpsilon);
+}
+
+/** The word embeddings and biases that logits are made with: [U, D], [U], of the whole vocabulary or of the candidates at hand. */
+export interface WordDecoder {
+  readonly words: Node;
+  readonly bias: Node;
+}
+
+export function wordDecoder(p: Parameters): WordDecoder {
+  return { words: p(WORDS), bias: p(`${HEAD}.bias`) };
+}
+
+/** Features to logits: [M, D] -> [M, U] */
+export function wordLogits(features: Node, { words, bias }: WordDecoder): Node {
+  return add(matmul(features, words, { transposeB: true }), bias);
+}
