@@ -2,7 +2,7 @@
 import { type FloatTensor, float32, int64, sizeOf, type Tensor } from '../base/index.ts';
 import { type BatchPlan, batchFeeds } from '../infer/index.ts';
 import type { Encoding, Task, Tokenizer } from '../model/index.ts';
-import type { LabelledSet } from './dataset.ts';
+import type { Dataset, LabelledSet, TaggedDataset } from './dataset.ts';
 
 export interface EncodedSet {
   readonly task: Task;
@@ -18,20 +18,30 @@ export interface EncodedSet {
 /** Of a text: the place of [CLS]. */
 const CLS_ONLY = [0];
 
+type EncodedRows = Pick<EncodedSet, 'encodings' | 'labels' | 'positions'>;
+
+function textRows({ examples }: Dataset, tokenizer: Tokenizer, maxTokens: number): EncodedRows {
+  return {
+    encodings: examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxTokens)),
+    labels: examples.map(({ label }) => [label]),
+    positions: examples.map(() => CLS_ONLY),
+  };
+}
+
+/** The first piece of a word carries its label. */
+function sentenceRows({ examples }: TaggedDataset, tokenizer: Tokenizer, maxTokens: number): EncodedRows {
+  const encodings = examples.map(({ words }) => tokenizer.encodeWords(words, maxTokens));
+  return { encodings, labels: examples.map(({ labels }) => labels), positions: encodings.map(({ starts }) => starts) };
+}
+
 export function encodeSet(set: LabelledSet, tokenizer: Tokenizer, maxTokens: number): EncodedSet {
-  const { task, padId } = { task: set.task, padId: tokenizer.padId };
-  const withLengths = (encodings: readonly Encoding[]) => ({
-    encodings,
-    lengths: encodings.map(({ ids }) => ids.length),
-  });
-  if (set.task === 'tokens') {
-    const encodings = set.examples.map(({ words }) => tokenizer.encodeWords(words, maxTokens));
-    const labels = set.examples.map(({ labels }) => labels);
-    return { task, padId, labels, positions: encodings.map(({ starts }) => starts), ...withLengths(encodings) };
-  }
-  const encodings = set.examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxTokens));
-  const labels = set.examples.map(({ label }) => [label]);
-  return { task, padId, labels, positions: labels.map(() => CLS_ONLY), ...withLengths(encodings) };
+  const rows = set.task === 'tokens' ? sentenceRows(set, tokenizer, maxTokens) : textRows(set, tokenizer, maxTokens);
+  return {
+    task: set.task,
+    ...rows,
+    lengths: rows.encodings.map(({ ids }) => ids.length),
+    padId: tokenizer.padId,
+  };
 }
 
 /** The distinct ids of a batch, and the batch in terms of them: [U], [R, T]. */

@@ -74,7 +74,9 @@ export async function readRows(file: string, options: ReadOptions = {}): Promise
     throw new ConfigError(file, {
       expected: `a file name that ends in ${Object.keys(tableFormats).join(', ')}`,
       got: extname(file) === '' ? 'no ending' : `"${extname(file)}"`,
-      ...(/\.(conll|bio|iob)$/i.test(file) && { hint: 'Tagged sentences are for token classification: --task tokens.' }),
+      ...(/\.(conll|bio|iob)$/i.test(file) && {
+        hint: 'Tagged sentences are for token classification: --task tokens.',
+      }),
     });
   }
   const bytes = await bytesOf(file, 'a header and rows');
