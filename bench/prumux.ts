@@ -11,7 +11,7 @@
 import { parseArgs } from 'node:util';
 import { float32, random } from '../src/base/index.ts';
 import { input, matmul } from '../src/graph/index.ts';
-import { type Contestant, compareThroughput, exportClassifier, median, predictorOf } from '../src/infer/index.ts';
+import { type Contestant, compareThroughput, exportClassifier, median } from '../src/infer/index.ts';
 import {
   type EncoderConfig,
   type Encoding,
@@ -21,7 +21,7 @@ import {
   type Wanted,
 } from '../src/model/index.ts';
 import { initialModel } from '../src/mux/index.ts';
-import { compile, cpu, openSession } from '../src/runtime/index.ts';
+import { compile, cpu } from '../src/runtime/index.ts';
 
 const TOKENS = 128;
 const TEXTS = 40;
@@ -44,7 +44,7 @@ function encoderOf(density: number): EncoderConfig {
   return { ...base, layers };
 }
 
-async function contestantOf(instances: number, density: number, wanted: Wanted = 'first'): Promise<Contestant> {
+function contestantOf(instances: number, density: number, wanted: Wanted = 'first'): Contestant {
   // A student of single texts has no second segment: compress leaves out what no row of the data has.
   const isStudent = instances > 1 || density < 1;
   const encoder = { ...encoderOf(density), ...(isStudent && { typeVocabularySize: 1 }) };
@@ -52,7 +52,7 @@ async function contestantOf(instances: number, density: number, wanted: Wanted =
   const config: ModelConfig = { encoder, labels: ['no', 'yes'], featureSize: 768, ...(instances > 1 && { mux }) };
   const { bytes } = exportClassifier(config, initialModel(config, 1), wanted);
   const name = `N=${instances} density ${density}${wanted === 'all' ? ', all positions' : ''}`;
-  return { name, predictor: predictorOf(await openSession(bytes, cpu()), config) };
+  return { name, config, onnx: bytes };
 }
 
 /** Multiplications and additions of the dense model per text. */
@@ -94,18 +94,18 @@ const points = [1, 0.4, 0.1, 0.05]
   .flatMap((density) => [1, 2, 5, 10].map((instances) => ({ density, instances })))
   .filter(({ density, instances }) => wanted === undefined || wanted.includes(`${instances},${density}`));
 const before = await plainRate();
-const contestants: Contestant[] = [await contestantOf(1, 1, 'all')];
-for (const { instances, density } of points) contestants.push(await contestantOf(instances, density));
+const contestants = [contestantOf(1, 1, 'all'), ...points.map((at) => contestantOf(at.instances, at.density))];
 const results = await compareThroughput(contestants, texts, {
   padId: 0,
   maxTokens: TOKENS,
   rounds: Number(values.rounds),
-  rows: [10, 40],
+  rows: [10, 20, 40],
+  placement: cpu(),
 });
 const plain = median([before, await plainRate()]);
-for (const { name, examplesPerSecond, ratio, groups } of results) {
+for (const { name, examplesPerSecond, ratio, groups, streams } of results) {
   console.log(
-    `${name.padEnd(30)} ${examplesPerSecond.toFixed(1).padStart(9)} texts/s ${ratio.toFixed(1).padStart(7)}x  groups ${groups}`,
+    `${name.padEnd(30)} ${examplesPerSecond.toFixed(1).padStart(9)} texts/s ${ratio.toFixed(1).padStart(7)}x  groups ${groups}, streams ${streams}`,
   );
 }
 const dense = ((results[0]?.examplesPerSecond ?? 0) * denseOperations()) / 1e9;

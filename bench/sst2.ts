@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sst2Compressed, sst2Teacher } from '../recipes/sst2.ts';
-import { compareThroughput, openTextClassifier, throughputDefaults } from '../src/infer/index.ts';
+import { compareThroughput, readTextClassifier, throughputDefaults } from '../src/infer/index.ts';
 import { cpu } from '../src/runtime/index.ts';
 import {
   compressClassifier,
@@ -57,16 +57,17 @@ if (!existsSync(compressedFolder)) {
       `sparsity ${sparsity.toFixed(3)}, parity ${parity.toExponential(1)}, after ${minutes()}`,
   );
 }
-const dense = await openTextClassifier(teacherFolder, cpu());
-const compressed = await openTextClassifier(compressedFolder, cpu());
+const dense = await readTextClassifier(teacherFolder);
+const compressed = await readTextClassifier(compressedFolder);
 const encodings = (await openTexts(join(data, 'sst2', 'dev.tsv'))).map(dense.encode);
 const contestants = [
-  { name: 'dense N=1', predictor: dense.predictor },
-  { name: 'N=4, sparsity 0.6', predictor: compressed.predictor },
+  { name: 'dense N=1', config: dense.config, onnx: dense.onnx },
+  { name: 'N=4, sparsity 0.6', config: compressed.config, onnx: compressed.onnx },
 ];
 const results = await compareThroughput(contestants, encodings, {
   padId: dense.tokenizer.padId,
   maxTokens: dense.maxTokens,
+  placement: cpu(),
   rounds: throughputDefaults.rounds,
   rows: throughputDefaults.rows,
 });

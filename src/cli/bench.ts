@@ -1,5 +1,5 @@
 /** `prumux bench`: throughput of models side by side in one run. */
-import { compareThroughput, openTextClassifier, type TextClassifier, throughputDefaults } from '../infer/index.ts';
+import { compareThroughput, readTextClassifier, type StoredClassifier, throughputDefaults } from '../infer/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { openTexts } from '../train/index.ts';
 import { command } from './command.ts';
@@ -20,38 +20,38 @@ export default command({
   },
   async run({ baseline, data, columns, rounds, maxTokens }, models, { placement }) {
     const names = [...new Set([baseline ?? models[0], ...models])];
-    const classifiers: TextClassifier[] = [];
-    for (const name of names) classifiers.push(await openTextClassifier(name, placement, maxTokens));
-    const texts = await openTexts(data, columns, classifiers[0]?.predictor.config.task);
-    const contestants = classifiers.map(({ predictor, tokenizer, encode }, at) => ({
+    const classifiers: StoredClassifier[] = [];
+    for (const name of names) classifiers.push(await readTextClassifier(name, maxTokens));
+    const texts = await openTexts(data, columns, classifiers[0]?.config.task);
+    const contestants = classifiers.map(({ config, onnx, tokenizer, encode }, at) => ({
       name: names[at] as string,
-      predictor,
+      ...{ config, onnx },
       own: { encodings: texts.map(encode), padId: tokenizer.padId },
     }));
     const [{ own }] = contestants as [(typeof contestants)[0]];
     const results = await compareThroughput(contestants, own.encodings, {
       ...throughputDefaults,
-      ...{ rounds, padId: own.padId },
+      ...{ rounds, placement, padId: own.padId },
       maxTokens: Math.max(...classifiers.map((classifier) => classifier.maxTokens)),
     });
-    for (const classifier of classifiers) await classifier.close();
     return {
       baseline: names[0] as string,
       examples: texts.length,
       results: results.map(({ name, ...result }, at) => {
-        const { predictor, parameters } = classifiers[at] as TextClassifier;
-        return { model: name, ...result, instances: instancesOf(predictor.config), parameters };
+        const { config, parameters } = classifiers[at] as StoredClassifier;
+        return { model: name, ...result, instances: instancesOf(config), parameters };
       }),
     };
   },
   print: ({ results }) =>
     table([
-      ['model', 'examples/s', 'ratio', 'groups', 'instances', 'parameters'],
-      ...results.map(({ model, examplesPerSecond, ratio, groups, instances, parameters }) => [
+      ['model', 'examples/s', 'ratio', 'groups', 'streams', 'instances', 'parameters'],
+      ...results.map(({ model, examplesPerSecond, ratio, groups, streams, instances, parameters }) => [
         model,
         examplesPerSecond.toFixed(0),
         `${ratio.toFixed(2)}x`,
         String(groups),
+        String(streams),
         String(instances),
         parameters.toLocaleString('en'),
       ]),

@@ -4,7 +4,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
 import { ConfigError } from '../base/index.ts';
-import { compareThroughput, openTextClassifier, type TextClassifier, throughputDefaults } from '../infer/index.ts';
+import {
+  compareThroughput,
+  openTextClassifier,
+  readTextClassifier,
+  type StoredClassifier,
+  throughputDefaults,
+} from '../infer/index.ts';
 import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
 import {
   type CompressionIdentity,
@@ -113,17 +119,14 @@ export async function measureTrials(trials: readonly Trial[], { options, recipe 
   const texts = await openTexts(source.evaluation, source.columns);
   const stride = Math.max(1, Math.floor(texts.length / MEASURED_ROWS));
   const sample = texts.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
-  const classifiers: TextClassifier[] = [];
-  for (const { folder } of trials) {
-    classifiers.push(await openTextClassifier(folder, placement, recipe.maxTokens));
-  }
-  const [{ tokenizer, encode, maxTokens }] = classifiers as [TextClassifier];
-  const contestants = classifiers.map(({ predictor }, at) => ({ name: trials[at]?.name ?? '', predictor }));
+  const classifiers: StoredClassifier[] = [];
+  for (const { folder } of trials) classifiers.push(await readTextClassifier(folder, recipe.maxTokens));
+  const [{ tokenizer, encode, maxTokens }] = classifiers as [StoredClassifier];
+  const contestants = classifiers.map(({ config, onnx }, at) => ({ name: trials[at]?.name ?? '', config, onnx }));
   const results = await compareThroughput(contestants, sample.map(encode), {
     ...throughputDefaults,
-    ...{ maxTokens, padId: tokenizer.padId },
+    ...{ maxTokens, placement, padId: tokenizer.padId },
   });
-  for (const classifier of classifiers) await classifier.close();
   return results.map(({ examplesPerSecond }) => examplesPerSecond);
 }
 

@@ -6,7 +6,6 @@ import { float32 } from '../base/index.ts';
 import { learnVocabulary, type ModelConfig, tokenizerOf } from '../model/index.ts';
 import { findEntities } from './entities.ts';
 import { type Predictor, predictLogits } from './predictor.ts';
-import type { TextClassifier } from './text-classifier.ts';
 
 const labels = ['O', 'B-place', 'I-place'];
 const text = 'paris york new in and';
@@ -24,6 +23,7 @@ function fakePredictor(instances: number): Predictor {
   const config: ModelConfig = { ...tinyConfig, task: 'tokens', labels, mux };
   return {
     config,
+    streams: 1,
     async run({ input_ids: ids }) {
       const [R = 0, T = 0] = ids?.shape ?? [];
       expect(R % instances).toBe(0);
@@ -58,11 +58,7 @@ describe('predictLogits', () => {
 });
 
 describe('findEntities', () => {
-  const classifier: TextClassifier = {
-    ...{ folder: '', parameters: 0, maxTokens: 12, tokenizer, predictor: fakePredictor(1) },
-    encode: ({ text }) => tokenizer.encode(text, undefined, 12),
-    close: async () => undefined,
-  };
+  const classifier = { maxTokens: 12, tokenizer, predictor: fakePredictor(1) };
 
   it('gives labels and places in the text as it was written', async () => {
     const texts = ['In Paris, and\tNew  York!', 'and', '', 'york paris'];

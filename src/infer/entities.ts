@@ -39,7 +39,7 @@ function entitiesOf(text: string, words: ReturnType<typeof wordsIn>, answers: re
 
 /** The entities of many texts, in their order. Throws ConfigError for a pair of texts, which token classification does not know. */
 export async function findEntities(
-  { predictor, tokenizer, maxTokens }: TextClassifier,
+  { predictor, tokenizer, maxTokens }: Pick<TextClassifier, 'predictor' | 'tokenizer' | 'maxTokens'>,
   inputs: readonly TextInput[],
 ): Promise<readonly (readonly Entity[])[]> {
   const paired = inputs.find(({ pair }) => pair !== undefined);

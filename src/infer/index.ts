@@ -5,5 +5,6 @@ export * from './entities.ts';
 export * from './export.ts';
 export * from './predictor.ts';
 export * from './spans.ts';
+export { openStreams, streamChoices } from './streams.ts';
 export * from './text-classifier.ts';
 export * from './throughput.ts';

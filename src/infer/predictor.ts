@@ -9,6 +9,8 @@ import { exportClassifier } from './export.ts';
 /** A classifier that is open. */
 export interface Predictor {
   readonly config: ModelConfig;
+  /** How many runs are worth having in flight. */
+  readonly streams: number;
   /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C], or [R, T, C] of a model that classifies tokens. */
   run(feeds: Feeds): Promise<FloatTensor>;
   close(): Promise<void>;
@@ -18,6 +20,7 @@ export interface Predictor {
 export function predictorOf(session: Session, config: ModelConfig): Predictor {
   return {
     config,
+    streams: 1,
     run: async (feeds) => (await session.run(feeds)).logits as FloatTensor,
     close: () => session.close(),
   };

@@ -2,10 +2,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, countParameters } from '../base/index.ts';
-import { type Encoding, readModelFolder, requireParameters, resolveModel, type Tokenizer } from '../model/index.ts';
+import {
+  type Encoding,
+  type ModelConfig,
+  readModelFolder,
+  requireParameters,
+  resolveModel,
+  type Tokenizer,
+} from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
-import { DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits, predictorOf } from './predictor.ts';
+import { exportClassifier } from './export.ts';
+import { DEFAULT_GROUPS, type Predictor, predictLogits, predictorOf } from './predictor.ts';
 
 /** A text, or a pair of texts. */
 export interface TextInput {
@@ -13,16 +21,23 @@ export interface TextInput {
   readonly pair?: string;
 }
 
-/** A model folder that is open. */
-export interface TextClassifier {
+/** A model folder that has been read: all that it takes to open it, in one session or in several. */
+export interface StoredClassifier {
   readonly folder: string;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly predictor: Predictor;
+  /** The path of its ONNX file, or the bytes of a fresh export. */
+  readonly onnx: string | Uint8Array;
   /** How many there are. */
   readonly parameters: number;
   /** Longest row that the model takes, in tokens. */
   readonly maxTokens: number;
   encode(input: TextInput): Encoding;
+}
+
+/** A model folder that is open. */
+export interface TextClassifier extends StoredClassifier {
+  readonly predictor: Predictor;
   close(): Promise<void>;
 }
 
@@ -30,14 +45,10 @@ export interface TextClassifier {
 const USUAL_LENGTH = 128;
 
 /**
- * Opens a model folder (or Hub id) with its own `onnx/model.onnx`; a folder without one, such as a checkpoint made elsewhere, is exported
+ * Reads a model folder (or Hub id) with its own `onnx/model.onnx`; a folder without one, such as a checkpoint made elsewhere, is exported
  * in memory. Throws CheckpointError for a folder that holds no classifier.
  */
-export async function openTextClassifier(
-  model: string,
-  placement: Placement,
-  maxTokens?: number,
-): Promise<TextClassifier> {
+export async function readTextClassifier(model: string, maxTokens?: number): Promise<StoredClassifier> {
   const folder = await resolveModel(model);
   const { config, parameters, tokenizer } = await readModelFolder(folder);
   if (config.labels.length === 0 || !parameters.has('classifier.weight')) {
@@ -49,19 +60,27 @@ export async function openTextClassifier(
   }
   requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
   const path = join(folder, 'onnx', 'model.onnx');
-  const predictor = existsSync(path)
-    ? predictorOf(await openSession(path, placement), config)
-    : await openPredictor(config, parameters, placement);
   const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, config.encoder.maxPositions);
   return {
     folder,
+    config,
     tokenizer,
-    predictor,
+    onnx: existsSync(path) ? path : exportClassifier(config, parameters).bytes,
     parameters: countParameters(parameters),
     maxTokens: longest,
     encode: ({ text, pair }) => tokenizer.encode(text, pair, longest),
-    close: () => predictor.close(),
   };
+}
+
+/** Reads a model folder as `readTextClassifier` does, and opens it. */
+export async function openTextClassifier(
+  model: string,
+  placement: Placement,
+  maxTokens?: number,
+): Promise<TextClassifier> {
+  const stored = await readTextClassifier(model, maxTokens);
+  const predictor = predictorOf(await openSession(stored.onnx, placement), stored.config);
+  return { ...stored, predictor, close: () => predictor.close() };
 }
 
 /** What a classifier says of a text. */

@@ -1,17 +1,20 @@
 /**
  * Throughput of classifiers side by side: the same rows through each, rounds interleaved so that a busy moment of the machine hits all,
- * medians over rounds. Each classifier runs at the batch size that suits it best, so nobody is crippled.
+ * medians over rounds. Each classifier runs at the batch size and in the number of streams that suit it best, so nobody is crippled.
  */
 import { assert } from '../base/index.ts';
-import type { Encoding } from '../model/index.ts';
+import type { Encoding, ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
-import type { Feeds } from '../runtime/index.ts';
+import type { Feeds, Placement } from '../runtime/index.ts';
 import { planBatches } from './batches.ts';
 import { batchFeeds, type Predictor } from './predictor.ts';
+import { openStreams, streamChoices } from './streams.ts';
 
 export interface Contestant {
   readonly name: string;
-  readonly predictor: Predictor;
+  readonly config: ModelConfig;
+  /** The path or the bytes of its ONNX file. */
+  readonly onnx: string | Uint8Array;
   /** The rows in its own tokens, where its tokenizer is not everybody's. */
   readonly own?: { readonly encodings: readonly Encoding[]; readonly padId: number };
 }
@@ -23,6 +26,8 @@ export interface Throughput {
   readonly ratio: number;
   /** Groups per forward pass that ran fastest. */
   readonly groups: number;
+  /** Sessions side by side that ran fastest. */
+  readonly streams: number;
   /** Examples per second of each round. */
   readonly rounds: readonly number[];
 }
@@ -33,6 +38,7 @@ export interface ThroughputOptions {
   readonly rounds: number;
   /** Batch sizes to try, in rows; rounded up to whole groups. */
   readonly rows: readonly number[];
+  readonly placement: Placement;
 }
 
 export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64, 128] } as const;
@@ -47,50 +53,71 @@ export function median(values: readonly number[]): number {
 /** The batches of one contestant, ready to run. */
 interface Lane {
   readonly contestant: Contestant;
+  readonly predictor: Predictor;
   readonly batches: readonly Feeds[];
   readonly groups: number;
   /** How often the rows go through in one round. */
   readonly repeats: number;
 }
 
-function laneOf(contestant: Contestant, shared: readonly Encoding[], groups: number, options: ThroughputOptions): Lane {
+function laneOf(
+  contestant: Contestant,
+  predictor: Predictor,
+  shared: readonly Encoding[],
+  groups: number,
+  options: ThroughputOptions,
+): Lane {
   const { encodings, padId } = contestant.own ?? { encodings: shared, padId: options.padId };
   const lengths = encodings.map(({ ids }) => ids.length);
-  const rows = groups * instancesOf(contestant.predictor.config);
+  const rows = groups * instancesOf(contestant.config);
   const order = encodings.map((_, at) => at);
   const plans = planBatches(order, lengths, { rows, maxTokens: options.maxTokens });
-  return { contestant, groups, batches: plans.map((plan) => batchFeeds(encodings, plan, padId)), repeats: 1 };
+  const batches = plans.map((plan) => batchFeeds(encodings, plan, padId));
+  return { contestant, predictor, groups, batches, repeats: predictor.streams };
 }
 
-/** Seconds for the rows to go through once; the mean over the lane's repeats. */
-async function secondsOf({ contestant, batches, repeats }: Lane): Promise<number> {
+/** Seconds for the rows to go through once: the mean over the lane's repeats, as many runs in flight as it has streams. */
+async function secondsOf({ predictor, batches, repeats }: Lane): Promise<number> {
   const start = performance.now();
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const feeds of batches) await contestant.predictor.run(feeds);
-  }
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < repeats * batches.length) await predictor.run(batches[next++ % batches.length] as Feeds);
+  };
+  await Promise.all(Array.from({ length: predictor.streams }, work));
   return (performance.now() - start) / 1000 / repeats;
 }
 
 /** A round shorter than this would measure the clock and the scheduler. */
 const SHORTEST_ROUND_SECONDS = 0.25;
 
-/** The batch size at which a contestant is fastest; the first run of each warms up. */
+/** The batch size and the streams with which a contestant is fastest; the first run of each warms up. */
 async function bestLane(
   contestant: Contestant,
   encodings: readonly Encoding[],
   options: ThroughputOptions,
 ): Promise<Lane> {
-  const N = instancesOf(contestant.predictor.config);
+  const { config, onnx } = contestant;
+  const N = instancesOf(config);
   const sizes = [...new Set(options.rows.map((rows) => Math.max(1, Math.round(rows / N))))];
   let best: { lane: Lane; seconds: number } | undefined;
-  for (const groups of sizes) {
-    const lane = laneOf(contestant, encodings, groups, options);
-    await secondsOf(lane);
-    const seconds = await secondsOf(lane);
-    if (best === undefined || seconds < best.seconds) best = { lane, seconds };
+  for (const streams of streamChoices(options.placement)) {
+    const predictor = await openStreams(onnx, config, options.placement, streams);
+    for (const groups of sizes) {
+      const lane = laneOf(contestant, predictor, encodings, groups, options);
+      await secondsOf(lane);
+      const seconds = await secondsOf(lane);
+      if (best !== undefined && best.seconds <= seconds) continue;
+      if (best?.lane.predictor !== predictor) await best?.lane.predictor.close();
+      best = { lane, seconds };
+    }
+    if (best?.lane.predictor !== predictor) await predictor.close();
   }
   assert(best !== undefined, 'a batch size to try');
-  return { ...best.lane, repeats: Math.ceil(SHORTEST_ROUND_SECONDS / best.seconds) };
+  const { lane, seconds } = best;
+  return {
+    ...lane,
+    repeats: lane.predictor.streams * Math.ceil(SHORTEST_ROUND_SECONDS / seconds / lane.predictor.streams),
+  };
 }
 
 /** Measures all contestants on the same rows; the first one is the baseline of the ratios. */
@@ -100,15 +127,20 @@ export async function compareThroughput(
   options: ThroughputOptions,
 ): Promise<Throughput[]> {
   const lanes: Lane[] = [];
-  for (const contestant of contestants) lanes.push(await bestLane(contestant, encodings, options));
-  const rates = lanes.map((): number[] => []);
-  for (let round = 0; round < options.rounds; round++) {
-    for (const [at, lane] of lanes.entries()) rates[at]?.push(encodings.length / (await secondsOf(lane)));
+  const rates = contestants.map((): number[] => []);
+  try {
+    for (const contestant of contestants) lanes.push(await bestLane(contestant, encodings, options));
+    for (let round = 0; round < options.rounds; round++) {
+      for (const [at, lane] of lanes.entries()) rates[at]?.push(encodings.length / (await secondsOf(lane)));
+    }
+  } finally {
+    for (const { predictor } of lanes) await predictor.close();
   }
   const medians = rates.map(median);
-  return lanes.map(({ contestant, groups }, at) => ({
+  return lanes.map(({ contestant, groups, predictor }, at) => ({
     name: contestant.name,
     groups,
+    streams: predictor.streams,
     examplesPerSecond: medians[at] as number,
     ratio: (medians[at] as number) / (medians[0] as number),
     rounds: rates[at] as number[],
