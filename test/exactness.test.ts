@@ -38,10 +38,12 @@ const alone: ModelConfig = {
   labels: ['a', 'b', 'c'],
   featureSize: D,
 };
-const multiplexed: ModelConfig = {
+const multiplexed = {
   ...alone,
   mux: { instances: 3, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
-};
+} satisfies ModelConfig;
+
+const mixedAfterALayer: ModelConfig = { ...multiplexed, mux: { ...multiplexed.mux, prefillLayers: 1 } };
 
 /** Parameters large enough that every part of the model shows in the logits; norms scale by about 1. */
 function parametersOf(config: ModelConfig, seed: number): ParameterTree {
@@ -180,6 +182,7 @@ const anyGates: fc.Arbitrary<Gates> = fc.record({
 describe.each([
   ['alone', alone],
   ['multiplexed', multiplexed],
+  ['mixed after a layer', mixedAfterALayer],
 ])('%s', (_, config) => {
   let gated: Session;
 

@@ -5,6 +5,7 @@ import {
   learnVocabulary,
   type ModelConfig,
   type ModelFiles,
+  type Task,
   tokenizerOf,
   writeModelFolder,
 } from '../src/model/index.ts';
@@ -32,15 +33,15 @@ const encoder: EncoderConfig = {
   dropout: 0.1,
 };
 
-/** A dense classifier of one input at a time. */
-export function randomModel(labels: readonly string[] = ['0', '1']): ModelFiles {
-  const config: ModelConfig = { encoder, labels, featureSize: D };
+/** A dense classifier of one input at a time, of texts or of their tokens. */
+export function randomModel(labels: readonly string[] = ['0', '1'], task: Task = 'sequence'): ModelFiles {
+  const config: ModelConfig = { encoder, labels, featureSize: D, ...(task === 'tokens' && { task }) };
   return { config, parameters: loudParameters(config, 1), tokenizer };
 }
 
 /** The same with about half of its weights gone, layers of different shapes among them. */
-export function prunedModel(labels: readonly string[] = ['0', '1']): ModelFiles {
-  const whole = randomModel(labels);
+export function prunedModel(labels: readonly string[] = ['0', '1'], task: Task = 'sequence'): ModelFiles {
+  const whole = randomModel(labels, task);
   const even = (size: number): number[] => [...Array(size).keys()].filter((at) => at % 2 === 0);
   const kept = {
     hidden: [...Array(D).keys()].filter((at) => at % 4 > 0),

@@ -1,5 +1,13 @@
 /** A BERT of a few thousand numbers with a batch for it: small enough for plain loops in float64, and for a GPU that is a simulation. */
-import { type FloatTensor, float32, int64, type ParameterTree, random, sizeOf } from '../src/base/index.ts';
+import {
+  type FloatTensor,
+  float32,
+  int64,
+  type ParameterTree,
+  random,
+  sizeOf,
+  type Tensor,
+} from '../src/base/index.ts';
 import { input } from '../src/graph/index.ts';
 import { type BatchPlan, batchFeeds } from '../src/infer/index.ts';
 import { type ModelConfig, tokenInputs } from '../src/model/index.ts';
@@ -37,6 +45,28 @@ export function loudParameters(config: ModelConfig, seed: number): ParameterTree
       return [name, float32(values, shape)];
     }),
   );
+}
+
+/** Texts of different lengths, at least one token each, with padding that has ids too, and their last tokens in a second segment. */
+export function raggedTexts(rows: number, tokens: number, seed = 1): Feeds {
+  const draws = random(seed, 'ragged texts', rows, tokens);
+  const lengths = Array.from({ length: rows }, () => 1 + draws.integer(tokens));
+  const cells = (value: (row: number, at: number) => number): Tensor =>
+    int64(
+      Array.from({ length: rows * tokens }, (_, cell) => value(Math.floor(cell / tokens), cell % tokens)),
+      [rows, tokens],
+    );
+  return {
+    input_ids: cells(() => draws.integer(V)),
+    attention_mask: cells((row, at) => Number(at < (lengths[row] ?? 0))),
+    token_type_ids: cells((_, at) => Number(at > 2)),
+  };
+}
+
+/** The largest difference of two lists of numbers of one length. */
+export function worstDifference(left: ArrayLike<number>, right: ArrayLike<number>): number {
+  if (left.length !== right.length) return Number.POSITIVE_INFINITY;
+  return Array.from(left).reduce((worst, value, at) => Math.max(worst, Math.abs(value - (right[at] ?? Number.NaN))), 0);
 }
 
 /** Ids below 12, so that some words are never used. */

@@ -136,9 +136,9 @@ export function numbers(range: Range, hint: string): Reader<readonly number[]> {
   };
 }
 
-export function choice<T extends string>(names: readonly T[]): Reader<T> {
+export function choice<T extends string>(names: readonly T[], hint = names.join('|')): Reader<T> {
   return {
-    hint: names.join('|'),
+    hint,
     read(given, where) {
       const found = names.find((name) => name === given);
       if (found !== undefined) return found;

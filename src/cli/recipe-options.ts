@@ -1,6 +1,7 @@
 /** Options that make up recipes, with the recipes' own defaults. */
+import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
 import { type CompressRecipe, compressDefaults, type PretrainRecipe, trainDefaults } from '../train/index.ts';
-import { number, option, type Reader, type Values, whole } from './option.ts';
+import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
@@ -18,8 +19,21 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Pretra
 export const SPARSITY: Reader<number> = share;
 export const INSTANCES: Reader<number> = whole();
 
+/** An option that takes the name of a table's row. */
+function rowOf(table: Readonly<Record<string, unknown>>, description: string, fallback: string): Option<string> {
+  const names = Object.keys(table);
+  return option(`${description}: ${names.join(', ')}`, choice(names, 'NAME'), fallback);
+}
+
 /** Compression, but for how many instances and how much sparsity. */
 export const COMPRESSION = {
+  multiplexer: rowOf(MULTIPLEXERS, 'how inputs are mixed', compressDefaults.mux.multiplexer),
+  demultiplexer: rowOf(DEMULTIPLEXERS, 'how answers are told apart', compressDefaults.mux.demultiplexer),
+  prefillLayers: option(
+    'layers that inputs pass one by one before they are mixed',
+    whole(0),
+    compressDefaults.mux.prefillLayers,
+  ),
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
   pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
   recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),
@@ -47,9 +61,11 @@ export function compressRecipeOf(
   point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
 ): CompressRecipe {
   const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
+  const { multiplexer, demultiplexer, prefillLayers } = values;
   return {
     ...compressDefaults,
     ...point,
+    mux: { multiplexer, demultiplexer, prefillLayers },
     epochs: { multiplex: values.multiplexEpochs, prune: values.pruneEpochs, recover: values.recoverEpochs },
     learningRate: {
       multiplex: values.multiplexLearningRate,

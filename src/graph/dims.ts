@@ -2,7 +2,8 @@
  * Sizes of axes: numbers, or products of named symbols that are bound when a model runs. One letter key for the whole project:
  *
  * **B** groups in a batch · **N** instances multiplexed together · **T** tokens · **D** hidden size · **H** heads ·
- * **K** size of a head · **F** feed-forward size · **L** layers · **V** vocabulary · **C** classes.
+ * **K** size of a head · **F** feed-forward size · **L** layers · **V** vocabulary · **C** classes · **P** positions of a prefix ·
+ * **S** positions that are read · **E** width of an instance.
  *
  * Rows are groups times instances, so a batch of texts has the size `5*B` in a model of five instances. A letter has one
  * meaning everywhere; configs use words (`hiddenSize`), shapes use letters.

@@ -1,7 +1,7 @@
 /** The exported classifier, batch and length symbolic and weights inside, against the training graph compiled for each shape. */
 import { describe, expect, it } from 'vitest';
-import { loudParameters, tinyConfig } from '../../test/tiny-bert.kit.ts';
-import { type FloatTensor, int64, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import { loudParameters, raggedTexts, tinyConfig, worstDifference } from '../../test/tiny-bert.kit.ts';
+import type { FloatTensor, ParameterTree } from '../base/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
 import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
 import { compile, cpu, type Feeds, openSession } from '../runtime/index.ts';
@@ -11,21 +11,6 @@ const multiplexed = (instances: number): ModelConfig => ({
   ...tinyConfig,
   mux: { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 });
-
-function textsOf(rows: number, tokens: number): Feeds {
-  const draws = random(1, 'export', rows, tokens);
-  const lengths = Array.from({ length: rows }, () => 1 + draws.integer(tokens));
-  const cells = (value: (row: number, at: number) => number): Tensor =>
-    int64(
-      Array.from({ length: rows * tokens }, (_, cell) => value(Math.floor(cell / tokens), cell % tokens)),
-      [rows, tokens],
-    );
-  return {
-    input_ids: cells(() => draws.integer(20)),
-    attention_mask: cells((row, at) => Number(at < (lengths[row] ?? 0))),
-    token_type_ids: cells((_, at) => Number(at > 2)),
-  };
-}
 
 async function trainingLogits(config: ModelConfig, parameters: ParameterTree, feeds: Feeds): Promise<Float32Array> {
   const [rows = 0, tokens = 0] = feeds.input_ids?.shape ?? [];
@@ -59,16 +44,12 @@ describe.each([
     expect(model.inputs.toSorted()).toEqual(['attention_mask', 'input_ids', 'token_type_ids']);
     const session = await openSession(model.bytes, cpu(1));
     for (const [groups, tokens] of SHAPES) {
-      const feeds = textsOf(groups * instancesOf(config), tokens);
+      const feeds = raggedTexts(groups * instancesOf(config), tokens);
       const logits = (await session.run(feeds)).logits as FloatTensor;
       const perRow = config.task === 'tokens' ? [tokens, config.labels.length] : [config.labels.length];
       expect(logits.shape).toEqual([groups * instancesOf(config), ...perRow]);
       const expected = await trainingLogits(config, parameters, feeds);
-      const worst = logits.data.reduce(
-        (most, value, at) => Math.max(most, Math.abs(value - (expected[at] ?? Number.NaN))),
-        0,
-      );
-      expect(worst, `${groups} groups of ${tokens} tokens`).toBeLessThan(1e-4);
+      expect(worstDifference(logits.data, expected), `${groups} groups of ${tokens} tokens`).toBeLessThan(1e-4);
     }
     await session.close();
   });

@@ -10,7 +10,7 @@ import {
   resolveModel,
   type Tokenizer,
 } from '../model/index.ts';
-import { modelShapes } from '../mux/index.ts';
+import { longestRow, modelShapes } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
 import { exportClassifier } from './export.ts';
 import { DEFAULT_GROUPS, type Predictor, predictLogits, predictorOf } from './predictor.ts';
@@ -60,7 +60,7 @@ export async function readTextClassifier(model: string, maxTokens?: number): Pro
   }
   requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
   const path = join(folder, 'onnx', 'model.onnx');
-  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, config.encoder.maxPositions);
+  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, longestRow(config));
   return {
     folder,
     config,

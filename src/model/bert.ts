@@ -248,8 +248,3 @@ export function firstStates(states: Node, count: number): Node {
   const { T } = dims(states, 'B T D');
   return T === count ? states : slice(states, 1, 0, count);
 }
-
-/** The state of the first token, [CLS]: [B, T, D] -> [B, D]. */
-export function firstToken(states: Node): Node {
-  return flat(firstStates(states, 1));
-}

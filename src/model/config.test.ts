@@ -4,7 +4,7 @@ import { ConfigError, PrumuxError } from '../base/index.ts';
 import { fromHuggingFace, type ModelConfig, presetConfig, toHuggingFace } from './config.ts';
 
 const mini = presetConfig('mini', 1000);
-const pruned: ModelConfig = {
+const pruned = {
   encoder: {
     ...mini,
     hiddenSize: 3,
@@ -23,7 +23,7 @@ const pruned: ModelConfig = {
       { heads: [], intermediate: [7, 8] },
     ],
   },
-};
+} satisfies ModelConfig;
 
 /** What is left of JSON after a file. */
 const stored = (config: ModelConfig): Record<string, unknown> => JSON.parse(JSON.stringify(toHuggingFace(config)));
@@ -57,6 +57,8 @@ describe('config.json', () => {
     ['a dense classifier', { encoder: mini, labels: ['a', 'b', 'c'], featureSize: 256 }],
     ['a bare encoder', { encoder: mini, labels: [], featureSize: 256 }],
     ['a multiplexed, pruned one', pruned],
+    ['one that mixes after a layer', { ...pruned, mux: { ...pruned.mux, prefillLayers: 1 } }],
+    ['a classifier of tokens', { encoder: mini, labels: ['O', 'B-PER'], featureSize: 256, task: 'tokens' }],
   ])('comes back as it went: %s', (_, config) => {
     expect(fromHuggingFace(stored(config), 'config.json')).toEqual(config);
   });
@@ -65,6 +67,16 @@ describe('config.json', () => {
     const { prumux, ...plain } = stored({ encoder: mini, labels: ['a', 'b'], featureSize: 256 });
     expect(prumux).toBeDefined();
     expect(fromHuggingFace(plain, 'config.json')).toEqual({ encoder: mini, labels: ['a', 'b'], featureSize: 256 });
+  });
+
+  it('tells its task by the name of the head, without a prumux block too', () => {
+    const { prumux, ...plain } = stored({ encoder: mini, labels: ['O'], featureSize: 256, task: 'tokens' });
+    expect(prumux).toBeDefined();
+    expect(plain.architectures).toEqual(['BertForTokenClassification']);
+    expect(fromHuggingFace(plain, 'config.json').task).toBe('tokens');
+    for (const architectures of [undefined, null, [], ['BertForMaskedLM']]) {
+      expect(fromHuggingFace({ ...plain, architectures }, 'config.json')).not.toHaveProperty('task');
+    }
   });
 
   it('without id2label numbers the labels, as transformers does', () => {
@@ -103,8 +115,8 @@ describe('config.json', () => {
 
   it('refuses a record of kept heads that is of another model', () => {
     const { kept } = pruned;
-    expect(refusal(stored({ ...pruned, ...(kept && { kept: { ...kept, hidden: [1] } }) }))).toContain('kept.hidden');
-    expect(refusal(stored({ ...pruned, ...(kept && { kept: { ...kept, layers: [] } }) }))).toContain('kept.layers');
+    expect(refusal(stored({ ...pruned, kept: { ...kept, hidden: [1] } }))).toContain('kept.hidden');
+    expect(refusal(stored({ ...pruned, kept: { ...kept, layers: [] } }))).toContain('kept.layers');
   });
 
   it.each([null, [], 3, 'bert'])('refuses %j', (json) => {

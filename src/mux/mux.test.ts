@@ -5,7 +5,7 @@ import { type FloatTensor, float32, int64, type ParameterTree, random } from '..
 import { input } from '../graph/index.ts';
 import { embed, type ModelConfig, parameterInputs, parametersFrom, situate, tokenInputs } from '../model/index.ts';
 import { compile, cpu, type Feeds, type Session } from '../runtime/index.ts';
-import { classifier, gaussianKeys, hadamardMean, initialModel, modelShapes } from './index.ts';
+import { checkMux, classifier, gaussianKeys, hadamardMean, initialModel, longestRow, modelShapes } from './index.ts';
 
 const N = 3;
 const C = tinyConfig.labels.length;
@@ -137,5 +137,33 @@ describe('initialModel', () => {
   it('refuses rows that do not come in groups', () => {
     const p = parametersFrom(parameterInputs(modelShapes(config)));
     expect(() => classifier(tokenInputs(4, 5), config, p)).toThrow('rows in groups of 3');
+  });
+});
+
+describe('a multiplexer that the encoder cannot have', () => {
+  const { maxPositions, layers } = tinyConfig.encoder;
+  const withMux = (mux: object): ModelConfig => ({ ...config, mux: { ...config.mux, instances: N, ...names, ...mux } });
+  const names = { multiplexer: 'gaussian-hadamard', demultiplexer: 'index' };
+
+  it('has more instances before the text than there are positions', () => {
+    expect(longestRow(withMux({}))).toBe(maxPositions - N);
+    expect(() => checkMux(withMux({ instances: maxPositions }))).toThrow(
+      `instances: expected fewer than the ${maxPositions} positions that the encoder has, got ${maxPositions}`,
+    );
+    const p = parametersFrom(parameterInputs(modelShapes(withMux({}))));
+    expect(() => classifier(tokenInputs(N, maxPositions), withMux({}), p)).toThrow(
+      `row: expected at most ${maxPositions - N} tokens, after a prefix of ${N}, got ${maxPositions}`,
+    );
+  });
+
+  it('mixes after the last layer', () => {
+    expect(() => checkMux(withMux({ prefillLayers: layers.length - 1 }))).not.toThrow();
+    expect(() => checkMux(withMux({ prefillLayers: layers.length }))).toThrow(
+      `prefillLayers: expected fewer than the ${layers.length} layers, got ${layers.length}`,
+    );
+  });
+
+  it('has instances of less than 8 dimensions, where each needs that', () => {
+    expect(() => modelShapes(withMux({ multiplexer: 'contextual-subspace' }))).toThrow('instances: expected at most 1');
   });
 });

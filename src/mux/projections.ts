@@ -12,12 +12,12 @@ function subtractProjection(row: Float64Array, other: Float64Array): void {
 }
 
 /**
- * A random orthogonal matrix by its rows, evenly distributed over all of them (Haar): Gaussian rows made orthonormal by modified
+ * A random orthogonal matrix by its rows (or by its first ones), evenly distributed over all of them (Haar): Gaussian rows made orthonormal by modified
  * Gram-Schmidt. That is the QR decomposition with a positive diagonal of R, which the even distribution asks for (Mezzadri 2007).
  */
-export function randomOrthogonal(size: number, draws: Random): Float64Array[] {
+export function randomOrthogonal(size: number, draws: Random, count = size): Float64Array[] {
   const rows: Float64Array[] = [];
-  for (let at = 0; at < size; at++) {
+  for (let at = 0; at < count; at++) {
     const row = Float64Array.from({ length: size }, () => draws.normal());
     for (const other of rows) subtractProjection(row, other);
     const norm = Math.hypot(...row);

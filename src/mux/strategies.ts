@@ -5,6 +5,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { MuxConfig } from '../model/index.ts';
 import { contextual } from './contextual.ts';
+import { contextualSubspaces } from './contextual-subspace.ts';
 import { indexEmbeddings, perceptrons, rsa } from './demultiplexer.ts';
 import { chunkKeys, gaussianKeys, orthogonalSignKeys } from './keys.ts';
 import { hadamard, learned } from './multiplexer.ts';
@@ -26,6 +27,7 @@ export const MULTIPLEXERS = {
   'random-orthogonal-learned': learned(randomRotations),
   subspace: subspaces,
   contextual,
+  'contextual-subspace': contextualSubspaces,
 } satisfies Record<string, Multiplexer>;
 
 export const DEMULTIPLEXERS = {

@@ -20,6 +20,10 @@ export interface SliceRule {
  * rooms that this one does not know, by name only; a new multiplexer with parameters over hidden dimensions brings rows of its own.
  */
 export const SLICE_RULES: readonly SliceRule[] = [
+  { name: /^mux\.subspace\.context\./, axes: [] }, // a layer of a width of its own
+  { name: /^mux\.subspace\.projections$/, axes: ['whole', 'whole', 'hidden'] },
+  { name: /^mux\.subspace\.dense\.weight$/, axes: ['hidden', 'whole'] },
+  { name: /^mux\.subspace\.dense\.bias$/, axes: ['hidden'] },
   { name: /^bert\.embeddings\.\w+_embeddings\.weight$/, axes: ['whole', 'hidden'] },
   { name: /^(bert|mux)\..*LayerNorm\.(weight|bias)$/, axes: ['hidden'] },
   { name: /\.attention\.self\.\w+\.weight$/, axes: ['heads', 'hidden'] },

@@ -27,7 +27,7 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { frozenNames, initialModel, modelShapes } from '../mux/index.ts';
+import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
 import {
   gateName,
   gateNoise,
@@ -136,14 +136,13 @@ function gateLearningRate(steps: number): number {
 const GATE_BETA2 = 0.98;
 
 /**
- * Holds gates within their limits, and the last feed-forward open where the budget allows: classification of texts computes it for one position
- * per group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
+ * Holds gates within their limits, and the last feed-forward open where the budget allows: classifying texts computes it for one position per
+ * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
  */
 function constrainGates(config: ModelConfig, sparsity: number): (state: TrainState) => void {
-  const { encoder } = config;
-  const { D, F, L } = uniformShape(encoder);
+  const { D, F, L } = uniformShape(config.encoder);
   const isCheap = taskOf(config).wanted === 'first';
-  const isAffordable = isCheap && (2 * D * F) / prunableSize(encoder) <= (1 - sparsity) / 2;
+  const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
     for (const [name, { data }] of parameters) {
       if (!name.startsWith('gates.')) continue;
@@ -238,11 +237,14 @@ function withoutUnusedSegments({ config, parameters }: Student, { encodings }: E
 
 const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
 
+function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
+  return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
+}
+
 /** The multiplexed student before training: the teacher's encoder, with a multiplexer where it takes several inputs. */
-function startStudent(teacher: Student, { instances, maxTokens }: CompressRecipe, seed: number): Student {
-  const dense: ModelConfig = { ...teacher.config, maxTokens };
-  if (instances === 1) return { config: dense, parameters: teacher.parameters };
-  const config: ModelConfig = { ...dense, mux: { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' } };
+function startStudent(teacher: Student, recipe: CompressRecipe, seed: number): Student {
+  const config = studentConfig(teacher.config, recipe);
+  if (config.mux === undefined) return { config, parameters: teacher.parameters };
   return { config, parameters: initialModel(config, seed, teacher.parameters) };
 }
 
@@ -302,7 +304,9 @@ export async function compressClassifier(
   await refuseOverwriting(model, options.output);
   const { source, output, seed, placement } = options;
   const teacher = await readTeacher(model);
-  const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, teacher.config.encoder.maxPositions) };
+  const student = studentConfig(teacher.config, asked);
+  checkMux(student);
+  const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
   if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
   const { maxTokens } = recipe;
   const { train, evaluation } = await openData(source, teacher.config);

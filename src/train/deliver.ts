@@ -14,7 +14,7 @@ import {
   tokenInputs,
   writeModelFolder,
 } from '../model/index.ts';
-import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
+import { classifier, instancesOf, longestRow, modelShapes } from '../mux/index.ts';
 import { compile, loadRuntime, openSession, type Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
@@ -79,7 +79,7 @@ async function parityOf(model: TrainedModel, onnx: Uint8Array, set: EncodedSet, 
     set.lengths.map(() => Math.max(...order.map((at) => set.lengths[at] ?? 0))),
     {
       rows,
-      maxTokens: config.encoder.maxPositions,
+      maxTokens: longestRow(config),
     },
   );
   if (plan === undefined) return 0;

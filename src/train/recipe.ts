@@ -1,6 +1,7 @@
 /** Recipes: everything that decides what a run computes, as typed values with the defaults that the commands start from. */
 import { ConfigError } from '../base/index.ts';
-import type { Task } from '../model/index.ts';
+import type { MuxConfig, Task } from '../model/index.ts';
+import { strategiesOf } from '../mux/index.ts';
 
 /** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
@@ -66,6 +67,8 @@ export const PRETRAINED_LEARNING_RATE = 5e-5;
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
   readonly instances: number;
+  /** How they are mixed and told apart, and after how many layers they are mixed. */
+  readonly mux: Required<Omit<MuxConfig, 'instances'>>;
   /** Share of the encoder's weights to be removed, 0 to below 1. */
   readonly sparsity: number;
   readonly epochs: { readonly multiplex: number; readonly prune: number; readonly recover: number };
@@ -84,6 +87,7 @@ export interface CompressRecipe {
 
 export const compressDefaults: CompressRecipe = {
   instances: 2,
+  mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa', prefillLayers: 0 },
   sparsity: 0.6,
   epochs: { multiplex: 3, prune: 3, recover: 2 },
   learningRate: { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 },
@@ -143,8 +147,10 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkCompressRecipe(recipe: CompressRecipe): void {
-  const { epochs, learningRate, losses } = recipe;
+  const { epochs, learningRate, losses, mux } = recipe;
   check(recipe, COMPRESS);
+  strategiesOf(mux);
+  check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
   check(losses, { logits: from0, layers: from0, labels: from0 }, 'losses.');

@@ -28,9 +28,9 @@ export function runFolderOf(output: string, fingerprint: string): RunFolder {
   return new RunFolder(`${resolve(output)}.run`, fingerprint);
 }
 
-/** Biases and norms are not decayed. */
+/** Biases, norms and keys are not decayed. */
 export function weightGroups(learningRate: number, weightDecay: number): readonly ParameterGroup[] {
-  const isPlain = (name: string): boolean => /(bias|LayerNorm\.weight|demux\.keys)$/.test(name);
+  const isPlain = (name: string): boolean => /(bias|LayerNorm\.weight|mux\.keys)$/.test(name);
   return [
     { name: 'plain', has: isPlain, learningRate, weightDecay: 0, isClipped: true },
     { name: 'weights', has: () => true, learningRate, weightDecay, isClipped: true },
