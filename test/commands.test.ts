@@ -61,6 +61,8 @@ it('compress: a multiplexed and pruned one', async () => {
     '--sparsity',
     '0.5',
     ...short,
+    '--consistency',
+    '0.5',
     '-o',
     at('fast'),
   ];
@@ -72,6 +74,9 @@ it('compress: a multiplexed and pruned one', async () => {
   expect(document.parameters).toBeLessThan(document.teacherParameters as number);
   const config = JSON.parse(await readFile(join(at('fast'), 'config.json'), 'utf8'));
   expect(config.prumux.instances).toBe(2);
+  const { curves } = JSON.parse(await readFile(join(at('fast'), 'run.json'), 'utf8'));
+  const point = expect.objectContaining({ values: expect.objectContaining({ consistency: above0 }) });
+  for (const phase of ['multiplex', 'prune', 'recover']) expect(curves[phase], phase).toContainEqual(point);
 });
 
 it('eval: mean and spread over groupings', async () => {
@@ -79,6 +84,30 @@ it('eval: mean and spread over groupings', async () => {
   const numbers = { accuracy: fraction, accuracyStd: fraction, macroF1: fraction, examplesPerSecond: above0 };
   expect(document).toMatchObject({ ...numbers, examples: 20, groupings: 3 });
   expect(document).not.toHaveProperty('spanF1'); // that of token classification
+});
+
+it('eval: what ensembling gains, and how far neighbours change answers', async () => {
+  const argv = ['eval', at('fast'), '--data', at('dev.tsv'), '--ensemble', '--isolation', '--probes', '3'];
+  const { isolation, ...document } = await documentOf(...argv);
+  const gain = expect.toSatisfy((points: number) => Math.abs(points) <= 100);
+  expect(document).toMatchObject({ ensembleAccuracy: fraction, ensembleAccuracyStd: fraction, ensembleGain: gain });
+  expect(isolation).toMatchObject({
+    ...{ randomFlipRate: fraction, randomFlipRateStd: fraction, adversarialFlipRate: fraction },
+    ...{ largestLogitChange: above0, largestScoreChange: fraction, groupings: 5, probedRows: 3 },
+    groupsPerRow: 2 * (16 + 19), // in 2 slots 16 random neighbours, then each of the 19 other rows
+  });
+  const { out } = await program(argv);
+  expect(out).toMatch(/^ensemble .* points/m);
+  expect(out).toMatch(/^isolation .* over 5 groupings$/m);
+});
+
+it('eval: isolation is complete where texts go alone, and ensembling says that it changes nothing', async () => {
+  const argv = ['eval', at('dense'), '--data', at('dev.tsv'), '--ensemble', '--isolation'];
+  const { out, err } = await program([...argv, '--json']);
+  const { ensembleGain, isolation } = JSON.parse(out);
+  expect({ ensembleGain, ...isolation }).toMatchObject({ ensembleGain: 0, randomFlipRate: 0, adversarialFlipRate: 0 });
+  expect(err).toBe('--ensemble changes nothing: the model takes one text per pass.\n');
+  expect((await program(argv)).out).toContain('isolation   complete: one text per pass has no neighbours\n');
 });
 
 it('predict: JSON lines in the order of the texts, from arguments or standard input', async () => {
@@ -96,6 +125,16 @@ it('predict: JSON lines in the order of the texts, from arguments or standard in
     expect(scores['0'] + scores['1']).toBeCloseTo(1, 6);
   }
   expect(await documentOf('predict', at('fast'), ...texts)).toEqual({ predictions: lines });
+});
+
+it('predict: averaged over slots', async () => {
+  const texts = ['this film was awful', 'this play was great', 'this book was fine and long'];
+  const [single, averaged] = [
+    await documentOf('predict', at('fast'), ...texts),
+    await documentOf('predict', at('fast'), '--ensemble', ...texts),
+  ];
+  expect(averaged.predictions).toMatchObject(texts.map((text) => ({ text, score: fraction })));
+  expect(averaged).not.toEqual(single);
 });
 
 it('predict: many lines, and pairs', async () => {

@@ -78,6 +78,16 @@ it('eval: span F1 with its spread over groupings', async () => {
   expect(out).toMatch(/^span F1 +\d+\.\d % ± \d+\.\d % over 5 groupings\n/);
 });
 
+it('eval: averages over slots, and refuses what is not measured of tokens', async () => {
+  const argv = ['eval', at('fast'), '--data', at('dev.conll'), '--groupings', '2'];
+  expect(await documentOf(...argv, '--ensemble')).toMatchObject({
+    ensembleSpanF1: fraction,
+    ensembleAccuracy: fraction,
+  });
+  const isolation = await program([...argv, '--isolation']);
+  expect(isolation).toMatchObject({ code: 1, err: expect.stringContaining('got one that classifies tokens') });
+});
+
 it('predict: entities with their places in the text', async () => {
   const { out } = await program(['predict', at('dense'), 'They came from New York again.', 'again']);
   const lines = out.trimEnd().split('\n');

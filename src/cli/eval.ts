@@ -1,10 +1,11 @@
 /** `prumux eval`: the quality of a model folder. */
 import { openTextClassifier } from '../infer/index.ts';
-import { encodeSet, evaluate, openEvaluation } from '../train/index.ts';
+import { DEFAULT_PROBES, encodeSet, evaluate, measureIsolation, openEvaluation } from '../train/index.ts';
 import { command } from './command.ts';
 import { LABELLED_ROWS } from './common-options.ts';
-import { option, optional, whole } from './option.ts';
-import { qualityLines } from './result-lines.ts';
+import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
+import { option, optional, toggle, whole } from './option.ts';
+import { ensembleLine, isolationLines, qualityLines } from './result-lines.ts';
 
 export default command({
   name: 'eval',
@@ -14,15 +15,24 @@ export default command({
   options: {
     ...LABELLED_ROWS,
     groupings: option('shuffled groupings to average over', whole(), 5),
+    ensemble: ENSEMBLE,
+    isolation: option('measure how far neighbours in a pass change answers: by chance, and at worst', toggle, false),
+    probes: option('rows that --isolation seeks the worst neighbours for', whole(), DEFAULT_PROBES),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
-  async run({ data, columns, groupings, maxTokens }, [model], { placement, seed }) {
-    const classifier = await openTextClassifier(model, placement, maxTokens);
-    const rows = await openEvaluation(data, classifier.predictor.config, columns);
-    const set = encodeSet(rows, classifier.tokenizer, classifier.maxTokens);
-    const evaluation = await evaluate(classifier.predictor, set, { maxTokens: classifier.maxTokens, seed, groupings });
+  async run(values, [model], { placement, seed, progress, terminal }) {
+    const classifier = await openTextClassifier(model, placement, values.maxTokens);
+    const { predictor, tokenizer, maxTokens } = classifier;
+    const rows = await openEvaluation(values.data, predictor.config, values.columns);
+    const set = encodeSet(rows, tokenizer, maxTokens);
+    const { groupings, ensemble, probes } = values;
+    remarkOnEnsemble(ensemble, predictor.config, terminal);
+    const evaluation = await evaluate(predictor, set, { maxTokens, seed, groupings, ensemble });
+    if (values.isolation) progress.title('seeking neighbours that change answers');
+    const isolation =
+      values.isolation && (await measureIsolation(predictor, set, { maxTokens, seed, groupings, probes }));
     await classifier.close();
-    return { ...evaluation, folder: model };
+    return { ...evaluation, ...(isolation && { isolation }), folder: model };
   },
-  print: qualityLines,
+  print: (result) => qualityLines(result) + ensembleLine(result) + isolationLines(result.isolation),
 });

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { DataError } from '../base/index.ts';
 import { type Answer, answerTexts, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
+import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
 
 /** Texts that are classified together; a stream of lines is answered after so many. */
@@ -19,14 +20,16 @@ export default command({
   },
   options: {
     pairs: option('a tab in a text separates a pair of texts', toggle, false),
+    ensemble: ENSEMBLE,
     maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
-  async run({ pairs, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
+  async run({ pairs, ensemble, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
     const classifier = await openTextClassifier(model, placement, maxTokens);
+    remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
     const predictions: Answer[] = [];
     for await (const batch of batchesOf(texts.length > 0 ? texts : linesOf(terminal.stdin))) {
       const inputs = batch.map((line) => inputOf(line, pairs));
-      const answers = await answerTexts(classifier, inputs);
+      const answers = await answerTexts(classifier, inputs, { ensemble });
       const results = answers.map((answer, at) => ({ ...(inputs[at] as TextInput), ...answer }));
       if (isJson) predictions.push(...results);
       else terminal.stdout.write(results.map((result) => `${JSON.stringify(result)}\n`).join(''));

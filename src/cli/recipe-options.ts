@@ -44,6 +44,11 @@ export const COMPRESSION = {
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
   layersWeight: option("weight of the distance to the dense model's layers", weight, compressDefaults.losses.layers),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
+  consistency: option(
+    'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
+    weight,
+    compressDefaults.losses.consistency,
+  ),
   sparsityWarmup: option('share of pruning over which the target rises', share, compressDefaults.sparsityWarmup),
   ...optimisation(compressDefaults),
 };
@@ -72,7 +77,12 @@ export function compressRecipeOf(
       prune: values.pruneLearningRate,
       recover: values.recoverLearningRate,
     },
-    losses: { logits: values.logitsWeight, layers: values.layersWeight, labels: values.labelsWeight },
+    losses: {
+      logits: values.logitsWeight,
+      layers: values.layersWeight,
+      labels: values.labelsWeight,
+      consistency: values.consistency,
+    },
     ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };
 }

@@ -1,6 +1,6 @@
 /** Results in words: short lines that begin with what they say. */
 import type { Exploration, Measured } from '../auto/index.ts';
-import type { Evaluation } from '../train/index.ts';
+import type { Evaluation, Isolation } from '../train/index.ts';
 
 /** Line breaks as spaces. */
 export function oneLine(text: string): string {
@@ -26,6 +26,29 @@ export function qualityLines(
     `model       ${folder}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What averaging over slots brings; nothing where it was not asked for. */
+export function ensembleLine({ ensembleAccuracy, ensembleGain = 0, ensembleGainStd = 0 }: Evaluation): string {
+  if (ensembleAccuracy === undefined) return '';
+  const sign = ensembleGain < 0 ? '' : '+';
+  const gain = `${sign}${ensembleGain.toFixed(1)} ± ${ensembleGainStd.toFixed(1)} points`;
+  return `ensemble    ${percent(ensembleAccuracy)}, ${gain}: answers averaged over all slots\n`;
+}
+
+/** How far neighbours change answers; nothing where it was not measured. */
+export function isolationLines(isolation: Isolation | undefined): string {
+  if (isolation === undefined) return '';
+  const { groupings, probedRows, groupsPerRow } = isolation;
+  if (groupings === 0) return 'isolation   complete: one text per pass has no neighbours\n';
+  const chance = `${percent(isolation.randomFlipRate)} ± ${percent(isolation.randomFlipRateStd)}`;
+  return (
+    `isolation   ${chance} of the answers change with the grouping, over ${groupings} groupings\n` +
+    `            ${percent(isolation.adversarialFlipRate)} of ${probedRows} rows change with neighbours sought for it ` +
+    `(${groupsPerRow.toFixed(0)} groups tried per row)\n` +
+    `            largest change of a logit ${isolation.largestLogitChange.toFixed(2)}, ` +
+    `of a score ${isolation.largestScoreChange.toFixed(2)}\n`
+  );
 }
 
 /** Columns of a table, aligned; the first to the left, the others to the right. */

@@ -25,6 +25,7 @@ import {
   type RunOptions,
   readEvidence,
   readTeacher,
+  recipeAt,
 } from '../train/index.ts';
 
 /** What all trials share. */
@@ -94,8 +95,7 @@ export async function trainTrial(point: GridPoint, laboratory: Laboratory): Prom
   const name = nameOf(point);
   const folder = join(laboratory.folder, name);
   const recipe: CompressRecipe = {
-    ...laboratory.recipe,
-    ...point,
+    ...recipeAt(laboratory.recipe, point),
     maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
   };
   const isDone = (of: string, sparsity: number): Promise<boolean> =>

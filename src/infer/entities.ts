@@ -1,9 +1,9 @@
 /** Entities in texts: each word gets the most likely tag at its first piece, and the tags together say the spans. */
 import { ConfigError, type FloatTensor } from '../base/index.ts';
 import { wordsIn } from '../model/index.ts';
-import { DEFAULT_GROUPS, predictLogits } from './predictor.ts';
+import { DEFAULT_GROUPS, type PredictOptions, predictLogits } from './predictor.ts';
 import { spansOf } from './spans.ts';
-import { softmax, type TextClassifier, type TextInput } from './text-classifier.ts';
+import { scoresOf, type TextClassifier, type TextInput } from './text-classifier.ts';
 
 export interface Entity {
   readonly label: string;
@@ -23,7 +23,7 @@ interface TagAnswer {
 /** The most likely tag at one position of a row, [t, C]. */
 function tagAt({ data }: FloatTensor, position: number, labels: readonly string[]): TagAnswer {
   const C = labels.length;
-  const scores = softmax(data.subarray(position * C, (position + 1) * C));
+  const scores = scoresOf(data.subarray(position * C, (position + 1) * C));
   const score = Math.max(...scores);
   return { tag: labels[scores.indexOf(score)] as string, score };
 }
@@ -41,6 +41,7 @@ function entitiesOf(text: string, words: ReturnType<typeof wordsIn>, answers: re
 export async function findEntities(
   { predictor, tokenizer, maxTokens }: Pick<TextClassifier, 'predictor' | 'tokenizer' | 'maxTokens'>,
   inputs: readonly TextInput[],
+  { ensemble = false }: Pick<PredictOptions, 'ensemble'> = {},
 ): Promise<readonly (readonly Entity[])[]> {
   const paired = inputs.find(({ pair }) => pair !== undefined);
   if (paired !== undefined) {
@@ -58,7 +59,7 @@ export async function findEntities(
     return { text, words, encoding };
   });
   const encodings = rows.map(({ encoding }) => encoding);
-  const options = { padId: tokenizer.padId, maxTokens, groups: DEFAULT_GROUPS };
+  const options = { padId: tokenizer.padId, maxTokens, groups: DEFAULT_GROUPS, ensemble };
   const logits = await predictLogits(predictor, encodings, options);
   const { labels } = predictor.config;
   return rows.map(({ text, words, encoding }, row) => {

@@ -4,6 +4,7 @@ export * from './batches.ts';
 export * from './entities.ts';
 export * from './export.ts';
 export * from './predictor.ts';
+export * from './regrouping.ts';
 export * from './spans.ts';
 export { openStreams, streamChoices } from './streams.ts';
 export * from './text-classifier.ts';

@@ -1,10 +1,19 @@
 /** From tokenised texts to logits: one opened classifier, whatever it was pruned to and however many inputs share its passes. */
-import { type FloatTensor, float32, type ParameterTree, random, sizeOf, type Tensor } from '../base/index.ts';
+import {
+  type FloatTensor,
+  float32,
+  type ParameterTree,
+  random,
+  sizeOf,
+  type Tensor,
+  zerosLike,
+} from '../base/index.ts';
 import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
 import { type BatchPlan, planBatches } from './batches.ts';
 import { exportClassifier } from './export.ts';
+import { slotCopies } from './regrouping.ts';
 
 /** A classifier that is open. */
 export interface Predictor {
@@ -69,6 +78,8 @@ export interface PredictOptions {
   readonly groups: number;
   /** Which rows share a group: another seed, other neighbours. Without one, rows keep their order. */
   readonly grouping?: number;
+  /** Every row goes through every slot, with other neighbours where there are other groups, and its N answers are averaged. */
+  readonly ensemble?: boolean;
 }
 
 export const DEFAULT_GROUPS = 16;
@@ -80,18 +91,23 @@ export const DEFAULT_GROUPS = 16;
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
-  { padId, maxTokens, groups, grouping }: PredictOptions,
+  { padId, maxTokens, groups, grouping, ensemble = false }: PredictOptions,
 ): Promise<readonly FloatTensor[]> {
   const logits: FloatTensor[] = [];
   const indices = encodings.map((_, index) => index);
   const order = grouping === undefined ? indices : random(grouping, 'grouping').shuffle(indices);
   const lengths = encodings.map(({ ids }) => ids.length);
-  const rows = groups * instancesOf(predictor.config);
-  for (const plan of planBatches(order, lengths, { rows, maxTokens })) {
-    const fitted = trimmed(plan, instancesOf(predictor.config));
-    const batch = await predictor.run(batchFeeds(encodings, fitted, padId));
-    fitted.examples.forEach((example, row) => {
-      if (fitted.weights[row] === 1) logits[example] = logitsOfRow(batch, row, lengths[example] as number);
+  const instances = instancesOf(predictor.config);
+  const passes = planBatches(order, lengths, { rows: groups * instances, maxTokens })
+    .map((plan) => trimmed(plan, instances))
+    .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
+  const share = ensemble ? 1 / instances : 1;
+  for (const plan of passes) {
+    const batch = await predictor.run(batchFeeds(encodings, plan, padId));
+    plan.examples.forEach((example, row) => {
+      if (plan.weights[row] === 0) return;
+      const own = logitsOfRow(batch, row, lengths[example] as number);
+      logits[example] = addShare(logits[example] ?? zerosLike(own), own, share);
     });
   }
   return logits;
@@ -102,6 +118,12 @@ function logitsOfRow({ shape: [rows = 0, ...rest], data }: FloatTensor, row: num
   const start = (row * data.length) / rows;
   const shape = rest.length === 1 ? rest : [length, ...rest.slice(1)];
   return float32(data.slice(start, start + sizeOf(shape)), shape);
+}
+
+/** sums + share · values, in place of the sums. */
+function addShare(sums: FloatTensor, values: FloatTensor, share: number): FloatTensor {
+  for (const [at, sum] of sums.data.entries()) sums.data[at] = sum + share * (values.data[at] as number);
+  return sums;
 }
 
 /** Without the groups that are fillers only. */

@@ -13,7 +13,7 @@ import {
 import { longestRow, modelShapes } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
 import { exportClassifier } from './export.ts';
-import { DEFAULT_GROUPS, type Predictor, predictLogits, predictorOf } from './predictor.ts';
+import { DEFAULT_GROUPS, type PredictOptions, type Predictor, predictLogits, predictorOf } from './predictor.ts';
 
 /** A text, or a pair of texts. */
 export interface TextInput {
@@ -93,13 +93,18 @@ export interface Classification {
 }
 
 /** Labels and scores of many texts, in their order. */
-export async function classify(classifier: TextClassifier, inputs: readonly TextInput[]): Promise<Classification[]> {
+export async function classify(
+  classifier: TextClassifier,
+  inputs: readonly TextInput[],
+  { ensemble = false }: Pick<PredictOptions, 'ensemble'> = {},
+): Promise<Classification[]> {
   const { predictor, tokenizer, maxTokens, encode } = classifier;
   const { labels } = predictor.config;
   const { padId } = tokenizer;
-  const logits = await predictLogits(predictor, inputs.map(encode), { padId, maxTokens, groups: DEFAULT_GROUPS });
+  const options = { padId, maxTokens, groups: DEFAULT_GROUPS, ensemble };
+  const logits = await predictLogits(predictor, inputs.map(encode), options);
   return logits.map(({ data }) => {
-    const scores = softmax(data);
+    const scores = scoresOf(data);
     const best = scores.indexOf(Math.max(...scores));
     return {
       label: labels[best] as string,
@@ -109,8 +114,8 @@ export async function classify(classifier: TextClassifier, inputs: readonly Text
   });
 }
 
-/** exp(x - max x) / Σ exp(x - max x) */
-export function softmax(logits: Float32Array): number[] {
+/** The scores of one text, or one token, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C] */
+export function scoresOf(logits: Float32Array): number[] {
   const largest = Math.max(...logits);
   const weights = Array.from(logits, (value) => Math.exp(value - largest));
   const sum = weights.reduce((total, weight) => total + weight, 0);

@@ -16,7 +16,6 @@ import {
   parameterOf,
   random,
   sizeOf,
-  type Tensor,
   VERSION,
 } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
@@ -43,6 +42,7 @@ import {
   uniformShape,
 } from '../prune/index.ts';
 import type { CurvePoint } from './checkpoint.ts';
+import { drawRegrouping, regroupingFeeds } from './consistency.ts';
 import { openData } from './data-source.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
@@ -86,7 +86,7 @@ interface Student {
 
 function phaseBase(
   name: 'multiplex' | 'prune' | 'recover',
-  { recipe, set, teacherLogits }: Compression,
+  { recipe, set, teacherLogits, run }: Compression,
 ): Omit<Phase, 'objective' | 'frozen'> {
   const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
   return {
@@ -101,6 +101,10 @@ function phaseBase(
     dropout,
     parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
     clipNorm: CLIP_NORM,
+    feeds: (step) =>
+      recipe.losses.consistency === 0
+        ? {}
+        : regroupingFeeds(drawRegrouping(groups, instances, random(run.seed, 'regrouping', name, step))),
   };
 }
 
@@ -162,7 +166,8 @@ function prunePhase(student: Student, frozen: ParameterTree, compression: Compre
   const steps = countSteps(base);
   const rate = gateLearningRate(steps);
   const schedule = { sparsity: recipe.sparsity, warmupSteps: Math.round(recipe.sparsityWarmup * steps) };
-  const feeds = (step: number): Record<string, Tensor> => ({
+  const feeds: Phase['feeds'] = (step, ofSteps) => ({
+    ...base.feeds?.(step, ofSteps),
     ...Object.fromEntries(gateNoise(student.config.encoder, random(run.seed, 'gates', step))),
     'prune.target': float32([targetSparsity(step - 1, schedule)], []),
   });

@@ -5,6 +5,7 @@ import { constant, crossEntropy, weightedMean } from '../graph/index.ts';
 import { learnVocabulary, tokenizerOf } from '../model/index.ts';
 import { DISTILLATION_TEMPERATURE, logitDistillation } from '../prune/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
+import { symmetricDivergence } from './consistency.ts';
 import { taggedDatasetOf } from './dataset.ts';
 import { encodeSet, trainingFeeds } from './encoded-set.ts';
 
@@ -103,6 +104,7 @@ describe('losses over tokens', () => {
         outputs: {
           labels: weightedMean(crossEntropy(of, constant(labels)), weigh),
           logits: logitDistillation({ student: of, teacher: from, weights: weigh }),
+          consistency: symmetricDivergence(of, from, weigh),
         },
       },
       cpu(1),
@@ -115,6 +117,12 @@ describe('losses over tokens', () => {
       const [t, s] = [logSoftmax(teacher, cell, τ), logSoftmax(student, cell, τ)];
       return τ ** 2 * t.reduce((sum, value, at) => sum + Math.exp(value) * (value - (s[at] as number)), 0);
     });
+    const apart = meanOver((cell) => {
+      const [p, q] = [logSoftmax(student, cell), logSoftmax(teacher, cell)];
+      const gaps = p.map((value, at) => [value, q[at] as number] as const);
+      return 0.5 * gaps.reduce((sum, [one, other]) => sum + (Math.exp(one) - Math.exp(other)) * (one - other), 0);
+    });
+    expect(Number(results.consistency?.data[0])).toBeCloseTo(apart, 5);
     expect(Number(results.labels?.data[0])).toBeCloseTo(hard, 5);
     expect(Number(results.logits?.data[0])).toBeCloseTo(soft, 5);
   });

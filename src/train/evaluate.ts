@@ -8,7 +8,18 @@ import type { EncodedSet } from './encoded-set.ts';
 import { predictions, spreadOf } from './metrics.ts';
 import { type RowClasses, type TaskQuality, taskOf } from './task-table.ts';
 
-export interface Evaluation {
+/** What averaging every text over all slots brings. */
+export interface EnsembleQuality {
+  /** Mean over groupings. */
+  readonly ensembleAccuracy: number;
+  readonly ensembleAccuracyStd: number;
+  readonly ensembleSpanF1?: number;
+  /** Points that it is above the accuracy under the same grouping, as mean and sample standard deviation. */
+  readonly ensembleGain: number;
+  readonly ensembleGainStd: number;
+}
+
+export interface Evaluation extends Partial<EnsembleQuality> {
   /** Mean over groupings. */
   readonly accuracy: number;
   /** Sample standard deviation over groupings; 0 where one input goes alone. */
@@ -27,9 +38,11 @@ export interface EvaluateOptions {
   readonly seed: number;
   /** Shuffled groupings to average over; one is enough where rows go alone. */
   readonly groupings?: number;
+  /** Whether answers averaged over all slots are evaluated, too. */
+  readonly ensemble?: boolean;
 }
 
-const DEFAULT_GROUPINGS = 5;
+export const DEFAULT_GROUPINGS = 5;
 
 /** The class that is predicted at each position with a label, by row. */
 function predictedClasses(logits: readonly FloatTensor[], { positions }: EncodedSet): RowClasses {
@@ -47,23 +60,42 @@ function spanFigures(qualities: readonly TaskQuality[]): Pick<Evaluation, 'spanF
   return { spanF1: mean, spanF1Std: std };
 }
 
-/** Evaluates an open classifier. */
-export async function evaluate(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Evaluation> {
-  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS } = options;
+/** The quality under each grouping. */
+async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<TaskQuality[]> {
+  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false } = options;
   const { config } = predictor;
   const rounds = instancesOf(config) === 1 ? 1 : groupings;
-  const start = performance.now();
   const qualities: TaskQuality[] = [];
   for (let round = 0; round < rounds; round++) {
     const grouping = seed * rounds + round;
     const logits = await predictLogits(predictor, set.encodings, {
       padId: set.padId,
-      maxTokens,
       groups: DEFAULT_GROUPS,
-      grouping,
+      ...{ maxTokens, grouping, ensemble },
     });
     qualities.push(taskOf(config).quality(predictedClasses(logits, set), set.labels, config.labels));
   }
+  return qualities;
+}
+
+/** Qualities under the same groupings, with and without averaging. */
+function ensembleQuality(averaged: readonly TaskQuality[], single: readonly TaskQuality[]): EnsembleQuality {
+  const accuracy = spreadOf(averaged.map((quality) => quality.accuracy));
+  const gain = spreadOf(averaged.map((quality, at) => 100 * (quality.accuracy - (single[at] as TaskQuality).accuracy)));
+  const { spanF1 } = spanFigures(averaged);
+  return {
+    ...(spanF1 !== undefined && { ensembleSpanF1: spanF1 }),
+    ensembleAccuracy: accuracy.mean,
+    ensembleAccuracyStd: accuracy.std,
+    ensembleGain: gain.mean,
+    ensembleGainStd: gain.std,
+  };
+}
+
+/** Evaluates an open classifier. */
+export async function evaluate(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Evaluation> {
+  const start = performance.now();
+  const qualities = await qualitiesOf(predictor, set, { ...options, ensemble: false });
   const seconds = (performance.now() - start) / 1000;
   const { mean, std } = spreadOf(qualities.map(({ accuracy }) => accuracy));
   return {
@@ -71,9 +103,10 @@ export async function evaluate(predictor: Predictor, set: EncodedSet, options: E
     accuracyStd: std,
     macroF1: spreadOf(qualities.map(({ macroF1 }) => macroF1)).mean,
     ...spanFigures(qualities),
-    groupings: rounds,
+    groupings: qualities.length,
     examples: set.labels.length,
-    examplesPerSecond: (rounds * set.labels.length) / seconds,
+    examplesPerSecond: (qualities.length * set.labels.length) / seconds,
+    ...(options.ensemble && ensembleQuality(await qualitiesOf(predictor, set, options), qualities)),
   };
 }
 

@@ -1,4 +1,4 @@
-/** What phases minimise: the hard labels, the distance to a teacher's logits and layers, the Lagrangian of a sparsity. */
+/** What phases minimise: the hard labels, the distance to a teacher's logits and layers and to oneself in other company, a Lagrangian. */
 import {
   add,
   argMax,
@@ -17,7 +17,7 @@ import {
   sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters } from '../model/index.ts';
+import type { ModelConfig, Parameters, TokenInputs, Wanted } from '../model/index.ts';
 import { classifier, layerMasks } from '../mux/index.ts';
 import {
   expectedSparsity,
@@ -32,6 +32,7 @@ import {
   sampleGates,
   statePairs,
 } from '../prune/index.ts';
+import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
 import type { Objective } from './step.ts';
@@ -66,11 +67,34 @@ function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weight
   return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
 }
 
+/** Token ids to logits, through all that is attached: [R, T] -> [R, C] */
+type Pass = (inputs: TokenInputs) => Node;
+
+/**
+ * The loss of a batch's answers. Where consistency counts, `pass` takes the same rows through in a second grouping: the mean of both
+ * groupings' losses, plus α_consistency · the divergence of their answers.
+ */
+function answerObjective(
+  logits: Node,
+  batch: BatchNodes,
+  pass: Pass,
+  { config, weights }: { readonly config: ModelConfig; readonly weights: CompressRecipe['losses'] },
+): Objective {
+  const loss = answerLoss(logits, batch, config, weights);
+  const metrics = { accuracy: accuracyOf(logits, batch) };
+  if (weights.consistency === 0) return { loss, metrics };
+  const again = regroupedBatch(batch);
+  const logitsAgain = pass(again.inputs);
+  const mean = mul(add(loss, answerLoss(logitsAgain, again, config, weights)), 0.5);
+  const consistency = symmetricDivergence(regrouped(logits), logitsAgain, again.weights);
+  return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
+}
+
 /** Learning from labels and from the dense N = 1 teacher's logits. */
 export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
   return (batch, p, dropout) => {
-    const [logits] = attach([classifier(batch.inputs, config, p)], [dropout]) as [Node];
-    return { loss: answerLoss(logits, batch, config, weights), metrics: { accuracy: accuracyOf(logits, batch) } };
+    const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
+    return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
   };
 }
 
@@ -110,14 +134,16 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
   return (batch, p, dropout) => {
     const logAlpha = gateNodes(p);
     const gates = sampleGates(logAlpha, noiseInputs(config));
-    const wanted = weights.layers > 0 ? 'all' : 'first';
-    const dense = classifier(batch.inputs, config, p, wanted);
-    const [logits] = attach([dense], [gateSites(config.encoder, gates), dropout]) as [Node];
+    const handlers = [gateSites(config.encoder, gates), dropout];
+    const pass = (inputs: TokenInputs, wanted: Wanted = 'first'): Node =>
+      attach([classifier(inputs, config, p, wanted)], handlers)[0] as Node;
+    const logits = pass(batch.inputs, weights.layers > 0 ? 'all' : 'first');
+    const answers = answerObjective(logits, batch, pass, { config, weights });
     const sparsity = expectedSparsity(config.encoder, logAlpha);
     const target = input('prune.target', []);
     const constraint = lagrangian(sparsity, target, p);
-    const loss = add(answerLoss(logits, batch, config, weights), constraint);
-    const metrics = { accuracy: accuracyOf(logits, batch), sparsity, target: mul(target, 1) };
+    const loss = add(answers.loss, constraint);
+    const metrics = { ...answers.metrics, sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const layers = layersLoss(teacher, logits, batch, config, p);

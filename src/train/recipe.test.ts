@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../base/index.ts';
-import { checkCompressRecipe, checkTrainRecipe, compressDefaults, trainDefaults } from './recipe.ts';
+import {
+  type CompressRecipe,
+  checkCompressRecipe,
+  checkTrainRecipe,
+  compressDefaults,
+  recipeAt,
+  trainDefaults,
+} from './recipe.ts';
 
 describe('recipes', () => {
   it('are fine as they come', () => {
@@ -31,9 +38,19 @@ describe('recipes', () => {
     ['epochs.prune', { epochs: { ...compressDefaults.epochs, prune: -1 } }],
     ['learningRate.recover', { learningRate: { ...compressDefaults.learningRate, recover: 0 } }],
     ['losses.labels', { losses: { ...compressDefaults.losses, labels: Number.NaN } }],
+    ['losses.consistency', { losses: { ...compressDefaults.losses, consistency: -1 } }],
+    ['losses.consistency', { instances: 1, losses: { ...compressDefaults.losses, consistency: 1 } }],
   ])('of compression are refused for %s', (field, change) => {
     const refused = () => checkCompressRecipe({ ...compressDefaults, ...change });
     expect(refused).toThrow(ConfigError);
     expect(refused).toThrow(new RegExp(`^${field.replace('.', '\\.')}: expected`));
+  });
+
+  it('at a point of a grid ask for consistency only where there are neighbours', () => {
+    const recipe: CompressRecipe = { ...compressDefaults, losses: { ...compressDefaults.losses, consistency: 2 } };
+    expect(recipeAt(recipe, { instances: 4, sparsity: 0 })).toEqual({ ...recipe, instances: 4, sparsity: 0 });
+    const alone = recipeAt(recipe, { instances: 1, sparsity: 0.5 });
+    expect(alone).toMatchObject({ instances: 1, sparsity: 0.5, losses: { consistency: 0, labels: 0.5 } });
+    expect(() => checkCompressRecipe(alone)).not.toThrow();
   });
 });

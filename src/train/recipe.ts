@@ -79,8 +79,13 @@ export interface CompressRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Weights of the losses: the teacher's logits, the dense model's layers, the hard labels. */
-  readonly losses: { readonly logits: number; readonly layers: number; readonly labels: number };
+  /** Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping. */
+  readonly losses: {
+    readonly logits: number;
+    readonly layers: number;
+    readonly labels: number;
+    readonly consistency: number;
+  };
   /** Share of the pruning steps over which the target sparsity rises from 0. */
   readonly sparsityWarmup: number;
 }
@@ -96,7 +101,7 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  losses: { logits: 0.5, layers: 0.5, labels: 0.5 },
+  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 },
   sparsityWarmup: 0.4,
 };
 
@@ -153,5 +158,20 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
-  check(losses, { logits: from0, layers: from0, labels: from0 }, 'losses.');
+  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0 }, 'losses.');
+  if (recipe.instances === 1 && losses.consistency > 0) {
+    throw new ConfigError('losses.consistency', {
+      expected: '0 for one input per pass, which has no neighbours',
+      got: String(losses.consistency),
+    });
+  }
+}
+
+/** The recipe with as many instances and as much sparsity; without consistency where one input goes alone. */
+export function recipeAt(
+  recipe: CompressRecipe,
+  point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
+): CompressRecipe {
+  const { losses } = recipe;
+  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, consistency: 0 } }) };
 }
