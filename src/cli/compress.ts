@@ -35,6 +35,7 @@ export default command({
     return {
       ...evaluation,
       teacherAccuracy: teacher.accuracy,
+      ...(teacher.spanF1 !== undefined && { teacherSpanF1: teacher.spanF1 }),
       instances: values.instances,
       sparsity,
       parameters,
@@ -45,6 +46,6 @@ export default command({
   },
   print: (result) =>
     qualityLines(result) +
-    `teacher     ${percent(result.teacherAccuracy)}, ${result.teacherParameters.toLocaleString('en')} parameters\n` +
+    `teacher     ${percent(result.teacherSpanF1 ?? result.teacherAccuracy)}, ${result.teacherParameters.toLocaleString('en')} parameters\n` +
     `structure   ${result.instances} inputs per pass, sparsity ${result.sparsity.toFixed(3)}\n`,
 });

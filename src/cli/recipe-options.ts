@@ -1,6 +1,6 @@
 /** Options that make up recipes, with the recipes' own defaults. */
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
-import { type CompressRecipe, compressDefaults, type TrainRecipe, trainDefaults } from '../train/index.ts';
+import { type CompressRecipe, compressDefaults, type PretrainRecipe, trainDefaults } from '../train/index.ts';
 import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
@@ -9,7 +9,7 @@ const weight: Reader<number> = number({ least: 0 }, 'WEIGHT');
 const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
 
 /** What every kind of training can be told. */
-export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: TrainRecipe | CompressRecipe) => ({
+export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: PretrainRecipe | CompressRecipe) => ({
   maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), maxTokens),
   warmup: option('share of the steps over which the learning rate rises', share, warmup),
   weightDecay: option('decoupled weight decay', number({ least: 0 }, 'RATE'), weightDecay),

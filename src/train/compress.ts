@@ -53,6 +53,7 @@ import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import type { TrainState } from './step.ts';
+import { taskOf } from './task-table.ts';
 import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
 
 /** What a compression says about its model, beside what every delivery says. */
@@ -72,7 +73,7 @@ export interface CompressOptions extends RunOptions {
 interface Compression {
   readonly recipe: CompressRecipe;
   readonly set: EncodedSet;
-  readonly teacherLogits: FloatTensor;
+  readonly teacherLogits: readonly FloatTensor[];
   readonly run: Run;
   readonly curves: Record<string, readonly CurvePoint[]>;
 }
@@ -142,9 +143,10 @@ const GATE_BETA2 = 0.98;
  * Holds gates within their limits, and the last feed-forward open where the budget allows: classifying texts computes it for one position per
  * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
  */
-function constrainGates({ encoder, task }: ModelConfig, sparsity: number): (state: TrainState) => void {
-  const { D, F, L } = uniformShape(encoder);
-  const isAffordable = task !== 'tokens' && (2 * D * F) / prunableSize(encoder) <= (1 - sparsity) / 2;
+function constrainGates(config: ModelConfig, sparsity: number): (state: TrainState) => void {
+  const { D, F, L } = uniformShape(config.encoder);
+  const isCheap = taskOf(config).wanted === 'first';
+  const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
     for (const [name, { data }] of parameters) {
       if (!name.startsWith('gates.')) continue;
@@ -259,7 +261,12 @@ async function multiplex(teacher: TrainedModel, compression: Compression, found?
   return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
 }
 
-async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: number, run: Run): Promise<FloatTensor> {
+async function logitsOf(
+  teacher: TrainedModel,
+  set: EncodedSet,
+  maxTokens: number,
+  run: Run,
+): Promise<readonly FloatTensor[]> {
   const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
   const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
@@ -307,7 +314,7 @@ export async function compressClassifier(
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
   if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
   const { maxTokens } = recipe;
-  const { train, evaluation } = await openData(source, teacher.config.labels);
+  const { train, evaluation } = await openData(source, teacher.config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const teacherId = modelFingerprint(teacher);
   const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, teacherId));
@@ -347,7 +354,7 @@ export async function compressClassifier(
         sparsity: pruned.sparsity,
         curves: compression.curves,
       },
-      title: `Text classifier, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
+      title: `${taskOf(teacher.config).modelNoun}, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
     },
   );
   await folder.remove();

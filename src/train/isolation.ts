@@ -2,10 +2,11 @@
  * Isolation: how far the texts of a pass influence each other's answers, measured on an open classifier: by chance, with the same rows under
  * several groupings, and at worst, with neighbours that are sought to change a row's answer.
  */
-import { random, seedFor } from '../base/index.ts';
+import { ConfigError, random, seedFor } from '../base/index.ts';
 import { DEFAULT_GROUPS, predictLogits } from '../infer/index.ts';
+import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
-import { type Change, changeOf, type Logits, largestChange, logitsByRow } from './answer-change.ts';
+import { type Change, changeOf, type Logits, largestChange } from './answer-change.ts';
 import { DEFAULT_GROUPINGS } from './evaluate.ts';
 import { spreadOf } from './metrics.ts';
 import { type SearchBudget, type Subject, searchDefaults, searchNeighbours } from './neighbour-search.ts';
@@ -56,6 +57,7 @@ export async function measureIsolation(
   options: IsolationOptions,
 ): Promise<Isolation> {
   const { maxTokens, seed, groupings = 0, probes = DEFAULT_PROBES, budget = searchDefaults } = options;
+  refuseTokens(predictor.config);
   const subject: Subject = { predictor, set, maxTokens, seed };
   const isAlone = instancesOf(predictor.config) === 1;
   const reference = isAlone ? [] : await logitsUnder(subject, 0);
@@ -73,10 +75,20 @@ export async function measureIsolation(
   };
 }
 
+/** A sentence has as many answers as words; which of them a neighbour should change is not said. */
+function refuseTokens({ task }: ModelConfig): void {
+  if (task !== 'tokens') return;
+  throw new ConfigError('isolation', {
+    expected: 'a model that classifies whole texts',
+    got: 'one that classifies tokens',
+  });
+}
+
 async function logitsUnder({ predictor, set, maxTokens, seed }: Subject, round: number): Promise<Logits[]> {
   const { encodings, padId } = set;
   const grouping = seedFor(seed, 'isolation', round);
-  return logitsByRow(await predictLogits(predictor, encodings, { padId, maxTokens, groups: DEFAULT_GROUPS, grouping }));
+  const logits = await predictLogits(predictor, encodings, { padId, maxTokens, groups: DEFAULT_GROUPS, grouping });
+  return logits.map(({ data }) => data);
 }
 
 /** Changes of all rows under each other grouping. */

@@ -10,6 +10,7 @@ import {
   input,
   mul,
   type Node,
+  reduceMax,
   reshape,
   type SiteHandler,
   siteOf,
@@ -41,7 +42,7 @@ type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Ob
 /** Prefix of the teacher's parameters in a graph that has both models. */
 export const TEACHER = 'teacher/';
 
-/** Share of rows whose largest logit is the label's. */
+/** Share of labels that have the largest logit. */
 function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
   return weightedMean(cast(equal(argMax(logits), labels), 'float32'), weights);
 }
@@ -62,7 +63,7 @@ export function labelObjective(config: ModelConfig): Objectives {
 /** α_labels · CE + α_logits · T² KL(teacher ‖ student). */
 function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: CompressRecipe['losses']): Node {
   const teacher = batch.teacherLogits(config.labels.length);
-  const distance = logitDistillation({ student: logits, teacher, rowWeights: batch.weights });
+  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights });
   return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
 }
 
@@ -106,7 +107,9 @@ function layerStates(output: Node, { encoder }: ModelConfig, masks: readonly Nod
 /** Positions that each of a model's layers really sees, of rows that count: [B, T] each. */
 function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): Node[] {
   const { R } = dims(inputs.mask, 'R T');
-  return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(weights, [R, 1])), config);
+  // A row of a sentence counts where one of its tokens does.
+  const rowWeights = weights.shape.length === 1 ? weights : reduceMax(weights, [1]);
+  return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
 /** Σ over matched layers of their distance to the teacher's: each over the positions that the layer sees. */

@@ -1,10 +1,11 @@
 /** Recipes: everything that decides what a run computes, as typed values with the defaults that the commands start from. */
 import { ConfigError } from '../base/index.ts';
-import type { MuxConfig } from '../model/index.ts';
+import type { MuxConfig, Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
 
-/** Fine-tuning of a dense classifier. */
+/** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
+  readonly task: Task;
   /** Preset, model folder or Hub id that the encoder starts from. */
   readonly encoder: string;
   /** Folder or Hub id of the tokenizer for a preset; by default a vocabulary is learned from the training texts. */
@@ -20,7 +21,7 @@ export interface TrainRecipe {
   readonly dropout: number;
 }
 
-export const trainDefaults: TrainRecipe = {
+const sharedDefaults: Omit<TrainRecipe, 'task'> = {
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
@@ -32,8 +33,10 @@ export const trainDefaults: TrainRecipe = {
   dropout: 0.1,
 };
 
+export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
+
 /** Masked-language modelling on plain text. */
-export interface PretrainRecipe extends TrainRecipe {
+export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
 }
@@ -43,7 +46,7 @@ export interface PretrainRecipe extends TrainRecipe {
  * that of `mini`.
  */
 export const pretrainDefaults: PretrainRecipe = {
-  ...trainDefaults,
+  ...sharedDefaults,
   epochs: 1,
   learningRate: 1e-3,
   warmup: 0.05,
