@@ -3,10 +3,14 @@ import { type Options as BarOptions, SingleBar } from 'cli-progress';
 import type { StepReport } from '../train/index.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a rate counts. */
+type Unit = 'examples' | 'tokens';
+
 export interface Progress {
   /** What is going on, for the steps that follow. */
   title(text: string): void;
-  step(report: StepReport): void;
+  /** The rate is that of the unit. */
+  step(report: StepReport, unit?: Unit): void;
   stop(): void;
 }
 
@@ -35,11 +39,11 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       heading = `${text} · `;
       stderr.write(`${text}\n`);
     },
-    step(report) {
+    step(report, unit = 'examples') {
       if (report.phase !== phase) {
         stop();
         phase = report.phase;
-        rate = new Rate();
+        rate = new Rate(unit);
         bar = new SingleBar(barOptions(stderr));
         bar.start(report.steps, report.step - 1, { name: `${heading}${phase}`, facts: '', left: '' });
       }
@@ -63,21 +67,26 @@ function barOptions(stream: Terminal['stderr']): BarOptions {
   };
 }
 
-/** Examples per second and the time left, from a decaying mean over steps. */
+/** Examples, or tokens, per second and the time left, from a decaying mean over steps. */
 class Rate {
+  private readonly unit: Unit;
   private seconds = 0;
-  private examples = 0;
+  private count = 0;
   private steps = 0;
 
-  add({ seconds, examples }: StepReport): void {
-    this.seconds = SMOOTHING * this.seconds + seconds;
-    this.examples = SMOOTHING * this.examples + examples;
+  constructor(unit: Unit) {
+    this.unit = unit;
+  }
+
+  add(report: StepReport): void {
+    this.seconds = SMOOTHING * this.seconds + report.seconds;
+    this.count = SMOOTHING * this.count + report[this.unit];
     this.steps = SMOOTHING * this.steps + 1;
   }
 
   left({ step, steps }: StepReport): string {
     const left = Math.round(((steps - step) * this.seconds) / this.steps);
-    return `${Math.round(this.examples / this.seconds)} examples/s, ${clock(left)} left`;
+    return `${Math.round(this.count / this.seconds)} ${this.unit}/s, ${clock(left)} left`;
   }
 }
 
@@ -89,13 +98,13 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${digits}` : digits.replace(/^0/, '');
 }
 
-/** Metrics that are of use to a person who waits. */
-const SHOWN = { accuracy: 2, sparsity: 2, target: 2 } as const;
+/** Metrics that are of use to a person who waits, and what they are called there. */
+const SHOWN = { accuracy: 'accuracy', retrievalAccuracy: 'retrieval', sparsity: 'sparsity', target: 'target' } as const;
 
 function factsOf({ loss, metrics }: StepReport): string {
-  const shown = Object.entries(SHOWN).flatMap(([name, digits]) => {
-    const value = metrics[name];
-    return value === undefined ? [] : [`${name} ${value.toFixed(digits)}`];
+  const shown = Object.entries(SHOWN).flatMap(([metric, name]) => {
+    const value = metrics[metric];
+    return value === undefined ? [] : [`${name} ${value.toFixed(2)}`];
   });
   return [`loss ${loss.toFixed(3)}`, ...shown].join(', ');
 }

@@ -25,8 +25,8 @@ function rowOf(table: Readonly<Record<string, unknown>>, description: string, fa
   return option(`${description}: ${names.join(', ')}`, choice(names, 'NAME'), fallback);
 }
 
-/** Compression, but for how many instances and how much sparsity. */
-export const COMPRESSION = {
+/** How several inputs go through together. */
+export const MULTIPLEXING = {
   multiplexer: rowOf(MULTIPLEXERS, 'how inputs are mixed', compressDefaults.mux.multiplexer),
   demultiplexer: rowOf(DEMULTIPLEXERS, 'how answers are told apart', compressDefaults.mux.demultiplexer),
   prefillLayers: option(
@@ -34,6 +34,11 @@ export const COMPRESSION = {
     whole(0),
     compressDefaults.mux.prefillLayers,
   ),
+};
+
+/** Compression, but for how many instances and how much sparsity. */
+export const COMPRESSION = {
+  ...MULTIPLEXING,
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
   pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
   recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),

@@ -26,7 +26,7 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
+import { checkMux, initialModel, longestRow, modelShapes } from '../mux/index.ts';
 import {
   gateName,
   gateNoise,
@@ -48,6 +48,7 @@ import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedM
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
+import { divide } from './frozen.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
@@ -108,19 +109,9 @@ function phaseBase(
   };
 }
 
-/** Parameters that are trained, and those that never are. */
-function divide({ config, parameters }: Student): { trained: ParameterTree; frozen: ParameterTree } {
-  const never = frozenNames(config);
-  const entries = Array.from(parameters);
-  return {
-    trained: new Map(entries.filter(([name]) => !never.has(name))),
-    frozen: new Map(entries.filter(([name]) => never.has(name))),
-  };
-}
-
 /** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
 async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student);
+  const { trained, frozen } = divide(student.config, student.parameters);
   const phase: Phase = {
     ...phaseBase(name, compression),
     frozen,
@@ -206,7 +197,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { recipe, run } = compression;
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student);
+  const { trained, frozen } = divide(student.config, student.parameters);
   const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
     `${TEACHER}${name}`,
     tensor,

@@ -35,11 +35,24 @@ const sharedDefaults: Omit<TrainRecipe, 'task'> = {
 
 export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
 
-/** Masked-language modelling on plain text. */
+/** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
 export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
+  /** Of an encoder that takes several texts at once. */
+  readonly multiplexed?: MultiplexedPretraining;
 }
+
+export interface MultiplexedPretraining {
+  readonly mux: Required<MuxConfig>;
+  /** Batches of token retrieval alone, before words are masked; by default a share of those that follow. */
+  readonly primeSteps?: number;
+  /** Weight of token retrieval beside masked-language modelling. */
+  readonly retrieval: number;
+}
+
+/** Batches of retrieval alone, as a share of those of masked-language modelling. */
+export const PRIME_SHARE = 0.25;
 
 /**
  * Without dropout: it slows the learning of an encoder that sees a text a few times only (ALBERT, Lan et al. 2020, section 4.8). The rate is
@@ -60,6 +73,12 @@ const PRETRAIN_LEARNING_RATES: Readonly<Record<string, number>> = { tiny: 1e-3, 
 export function pretrainLearningRate(encoder: string): number {
   return PRETRAIN_LEARNING_RATES[encoder] ?? 1e-4;
 }
+
+/** The highest rate for an encoder that learns to take several texts at once: parts of it are fresh, whatever it starts from. */
+export const MULTIPLEXED_PRETRAIN_RATE = 3e-4;
+
+/** Weight of token retrieval beside another loss: the published 0.1 to 0.9 (DataMUX, Murahari et al. 2022). */
+export const RETRIEVAL_WEIGHT = 0.1;
 
 /** A pretrained encoder moves in small steps. */
 export const PRETRAINED_LEARNING_RATE = 5e-5;
@@ -146,8 +165,21 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
+  const { steps = 1, multiplexed } = recipe;
   check(recipe, TRAIN);
-  check({ steps: recipe.steps ?? 1 }, { steps: whole(1) });
+  check({ steps }, { steps: whole(0) });
+  const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
+  // Either phase may be left out; but not both.
+  check({ steps: steps + primeSteps }, { steps: whole(1) });
+}
+
+/** Gives the number of batches that prime. */
+function checkMultiplexed({ mux, primeSteps, retrieval }: MultiplexedPretraining, steps: number): number {
+  const least = primeSteps ?? Math.round(PRIME_SHARE * steps);
+  strategiesOf(mux);
+  check(mux, { instances: whole(2), prefillLayers: whole(0) }, 'mux.');
+  check({ retrieval, primeSteps: least }, { retrieval: from0, primeSteps: whole(0) });
+  return least;
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
