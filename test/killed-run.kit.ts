@@ -1,6 +1,6 @@
 /** Trainings in processes of their own that are killed, with SIGKILL, in the middle of their steps. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,11 +15,20 @@ interface Ended {
   readonly said: string;
 }
 
-/** A training: the file of its process, what it learns from, the name of its phase, and the files that its model has. */
+/** A phase of so many steps. */
+interface KillablePhase {
+  readonly name: string;
+  readonly steps: number;
+}
+
+/**
+ * A training: the file of its process, which numbers steps through all phases; what it learns from; its phases but for the last one, whose steps
+ * are the rest; and the files that its model has.
+ */
 export interface Killable {
   readonly child: string;
   readonly data: string;
-  readonly phase: string;
+  readonly phases: readonly [...KillablePhase[], Pick<KillablePhase, 'name'>];
   readonly files: readonly string[];
 }
 
@@ -50,6 +59,23 @@ function train(
   });
 }
 
+function hasSaved(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.safetensors'));
+}
+
+/** How many steps of all phases a killed run has kept. */
+async function stepsSaved({ phases }: Killable, folder: string): Promise<number> {
+  let before = 0;
+  for (const phase of phases) {
+    const file = (kind: string): string => join(folder, `${phase.name}.${kind}.safetensors`);
+    if (existsSync(file('checkpoint')))
+      return before + Number((await readSafetensors(file('checkpoint'))).metadata.done);
+    if (!existsSync(file('done'))) return before;
+    before += 'steps' in phase ? phase.steps : 0;
+  }
+  return before;
+}
+
 /** Kills a run twice and lets it end: it must leave what an undisturbed one leaves, bit for bit. */
 export async function expectSameBits(run: Killable, folder: string): Promise<void> {
   const undisturbed = join(folder, 'undisturbed');
@@ -58,12 +84,12 @@ export async function expectSameBits(run: Killable, folder: string): Promise<voi
   expect(whole.steps).toEqual(Array.from({ length: whole.total }, (_, at) => at + 1));
 
   const disturbed = join(folder, 'disturbed');
-  const checkpoint = join(`${disturbed}.run`, `${run.phase}.checkpoint.safetensors`);
-  const saved = async (): Promise<number> => Number((await readSafetensors(checkpoint)).metadata.done);
+  const saved = (): Promise<number> => stepsSaved(run, `${disturbed}.run`);
 
-  const first = await train(run, disturbed, (step) => existsSync(checkpoint) && step > whole.total / 4);
+  const first = await train(run, disturbed, (step) => hasSaved(`${disturbed}.run`) && step > whole.total / 4);
   expect(first.killed).toBe(true);
   const doneFirst = await saved();
+  expect(doneFirst).toBeGreaterThan(0);
   const second = await train(run, disturbed, (step) => step > Math.max(doneFirst + 3, whole.total / 2));
   expect(second.killed).toBe(true);
   expect(second.steps[0]).toBe(doneFirst + 1);

@@ -29,5 +29,5 @@ function sentences(count: number): string[] {
 
 it('ends with the bits of an undisturbed run', async () => {
   const files = ['model.safetensors', 'onnx/model.onnx', 'tokenizer.json'];
-  await expectSameBits({ child: 'train-until-killed.child.ts', data, phase: 'fine-tune', files }, folder);
+  await expectSameBits({ child: 'train-until-killed.child.ts', data, phases: [{ name: 'fine-tune' }], files }, folder);
 }, 180_000);

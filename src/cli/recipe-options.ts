@@ -1,6 +1,12 @@
 /** Options that make up recipes, with the recipes' own defaults. */
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
-import { type CompressRecipe, compressDefaults, type PretrainRecipe, trainDefaults } from '../train/index.ts';
+import {
+  type CompressRecipe,
+  compressDefaults,
+  type PretrainRecipe,
+  RETRIEVAL_WEIGHT,
+  trainDefaults,
+} from '../train/index.ts';
 import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
@@ -54,6 +60,11 @@ export const COMPRESSION = {
     weight,
     compressDefaults.losses.consistency,
   ),
+  retrieval: option(
+    `weight of telling the tokens of the inputs apart while learning to take N at once, for N > 1; published: ${RETRIEVAL_WEIGHT}`,
+    weight,
+    compressDefaults.losses.retrieval,
+  ),
   sparsityWarmup: option('share of pruning over which the target rises', share, compressDefaults.sparsityWarmup),
   ...optimisation(compressDefaults),
 };
@@ -87,6 +98,7 @@ export function compressRecipeOf(
       layers: values.layersWeight,
       labels: values.labelsWeight,
       consistency: values.consistency,
+      retrieval: values.retrieval,
     },
     ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };

@@ -25,7 +25,7 @@ const config: ModelConfig = {
   ...tinyConfig,
   mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 };
-const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 };
+const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 };
 
 /** Σ over the reals of p log (p / q). */
 function divergence(p: readonly number[], q: readonly number[]): number {

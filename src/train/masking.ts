@@ -18,9 +18,14 @@ export interface Masking {
   readonly specialIds: ReadonlySet<number>;
 }
 
+/** [CLS] and [SEP], which every row has. */
+export function specialIdsOf(tokenizer: Tokenizer): ReadonlySet<number> {
+  return new Set(tokenizer.encode('').ids);
+}
+
 export function maskingOf(tokenizer: Tokenizer): Masking {
   const { padId, maskId, vocabularySize } = tokenizer;
-  return { padId, maskId, vocabularySize, specialIds: new Set(tokenizer.encode('').ids) };
+  return { padId, maskId, vocabularySize, specialIds: specialIdsOf(tokenizer) };
 }
 
 /** How many of so many tokens are predicted: a fixed number, so that shapes are; at least one. */

@@ -17,8 +17,8 @@ import {
   sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters, TokenInputs, Wanted } from '../model/index.ts';
-import { classifier, layerMasks } from '../mux/index.ts';
+import { type ModelConfig, type Parameters, type TokenInputs, type Wanted, wordDecoder } from '../model/index.ts';
+import { classifier, classifyFeatures, features, instancesOf, layerMasks } from '../mux/index.ts';
 import {
   expectedSparsity,
   type GateNodes,
@@ -35,6 +35,7 @@ import {
 import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
+import { type Retrieval, retrieve } from './retrieval.ts';
 import type { Objective } from './step.ts';
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
@@ -90,12 +91,33 @@ function answerObjective(
   return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
 }
 
-/** Learning from labels and from the dense N = 1 teacher's logits. */
+/** Learning from labels and from the dense N = 1 teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */
 export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
   return (batch, p, dropout) => {
     const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
-    return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    if (weights.retrieval === 0) return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    const { logits, retrieval } = readTwice(batch, config, p, dropout);
+    const answers = answerObjective(logits, batch, pass, { config, weights });
+    return {
+      loss: add(answers.loss, mul(retrieval.loss, weights.retrieval)),
+      metrics: { ...answers.metrics, retrievalAccuracy: retrieval.accuracy },
+    };
   };
+}
+
+/** Answers, and tokens that are told from the words of the batch, out of the same features. */
+function readTwice(
+  { inputs }: BatchNodes,
+  config: ModelConfig,
+  p: Parameters,
+  dropout: SiteHandler,
+): { readonly logits: Node; readonly retrieval: Retrieval } {
+  const read = features(inputs, config, p, 'all');
+  const reading = { features: read, decoder: wordDecoder(p), encoder: config.encoder, p };
+  const told = retrieve(reading, inputs.ids, instancesOf(config));
+  const outputs = [classifyFeatures(read, config, p), told.loss, told.accuracy];
+  const [logits, loss, accuracy] = attach(outputs, [dropout]) as [Node, Node, Node];
+  return { logits, retrieval: { loss, accuracy } };
 }
 
 /** The states of each layer of a graph, [B, T, D], of rows before the mixture and of groups after it; their masks are [B, T]. */

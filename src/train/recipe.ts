@@ -85,6 +85,8 @@ export const PRETRAINED_LEARNING_RATE = 5e-5;
 
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
+  /** Model folder of a multiplexed encoder that the student starts from, in place of the teacher's encoder and a fresh multiplexer. */
+  readonly primed?: string;
   readonly instances: number;
   /** How they are mixed and told apart, and after how many layers they are mixed. */
   readonly mux: Required<Omit<MuxConfig, 'instances'>>;
@@ -98,12 +100,16 @@ export interface CompressRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping. */
+  /**
+   * Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping, and, while the
+   * student learns to take several inputs, the retrieval of their tokens.
+   */
   readonly losses: {
     readonly logits: number;
     readonly layers: number;
     readonly labels: number;
     readonly consistency: number;
+    readonly retrieval: number;
   };
   /** Share of the pruning steps over which the target sparsity rises from 0. */
   readonly sparsityWarmup: number;
@@ -120,7 +126,7 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 },
+  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
   sparsityWarmup: 0.4,
 };
 
@@ -190,20 +196,23 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
-  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0 }, 'losses.');
-  if (recipe.instances === 1 && losses.consistency > 0) {
-    throw new ConfigError('losses.consistency', {
-      expected: '0 for one input per pass, which has no neighbours',
-      got: String(losses.consistency),
-    });
+  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0, retrieval: from0 }, 'losses.');
+  if (recipe.instances > 1) return;
+  for (const name of Object.keys(AMONG_NEIGHBOURS) as (keyof typeof AMONG_NEIGHBOURS)[]) {
+    if (losses[name] === 0) continue;
+    const expected = '0 for one input per pass, which has no neighbours';
+    throw new ConfigError(`losses.${name}`, { expected, got: String(losses[name]) });
   }
 }
 
-/** The recipe with as many instances and as much sparsity; without consistency where one input goes alone. */
+/** Losses that are about neighbours, at the weight that they have where there are none. */
+const AMONG_NEIGHBOURS = { consistency: 0, retrieval: 0 } as const satisfies Partial<CompressRecipe['losses']>;
+
+/** The recipe with as many instances and as much sparsity; without losses about neighbours where one input goes alone. */
 export function recipeAt(
   recipe: CompressRecipe,
   point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
 ): CompressRecipe {
   const { losses } = recipe;
-  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, consistency: 0 } }) };
+  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, ...AMONG_NEIGHBOURS } }) };
 }
