@@ -64,7 +64,7 @@ it('multiplexed: primed, it tells the tokens of each slot far better than word f
   const argv = ['pretrain', '--text', at('text.txt'), '--encoder', at('encoder'), '--instances', '2'];
   const sizes = [
     '--prime-steps',
-    '60',
+    '90',
     '--steps',
     '10',
     '--rows',
@@ -77,17 +77,17 @@ it('multiplexed: primed, it tells the tokens of each slot far better than word f
   const { code, out, err } = await program([...argv, ...sizes, '-o', at('primed'), '--json']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const { retrievalAccuracy, retrievalAccuracyBySlot, ...document } = JSON.parse(out);
-  expect(document).toMatchObject({ instances: 2, primeSteps: 60, steps: 10 });
-  // The commonest token of a sentence is one of six.
-  expect(retrievalAccuracy).toBeGreaterThan(0.7);
+  expect(document).toMatchObject({ instances: 2, primeSteps: 90, steps: 10 });
+  // A token that is in every sentence is one of six; after steps of masked words it is a little less than when primed.
+  expect(retrievalAccuracy).toBeGreaterThan(0.5);
   expect(retrievalAccuracyBySlot).toHaveLength(2);
-  for (const accuracy of retrievalAccuracyBySlot) expect(accuracy).toBeGreaterThan(0.6);
+  for (const accuracy of retrievalAccuracyBySlot) expect(accuracy).toBeGreaterThan(0.4);
   const { config, parameters } = await readModelFolder(at('primed'));
   expect(config).toMatchObject({ labels: [], mux: { instances: 2, multiplexer: 'gaussian-hadamard' } });
   expect([...parameters.keys()]).toEqual(expect.arrayContaining(['mux.keys', 'demux.keys', 'cls.predictions.bias']));
   const { curves } = JSON.parse(await readFile(join(at('primed'), 'run.json'), 'utf8'));
   expect(Object.keys(curves)).toEqual(['prime', 'mlm']);
-  expect(curves.prime.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.7);
+  expect(curves.prime.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.9);
 }, 60_000);
 
 it('the folder is a BertForMaskedLM, and no classifier', async () => {
@@ -122,7 +122,7 @@ it('train and pretrain go on from it', async () => {
 
 it('compress starts from the primed encoder, and says in what one differs that does not fit', async () => {
   const data = ['--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--max-tokens', '24', '--groups', '4'];
-  const short = ['--multiplex-epochs', '8', '--prune-epochs', '2', '--recover-epochs', '2', '--sparsity', '0.3'];
+  const short = ['--multiplex-epochs', '40', '--prune-epochs', '2', '--recover-epochs', '2', '--sparsity', '0.3'];
   const run = (name: string, ...more: string[]) =>
     program([
       'compress',
@@ -138,12 +138,17 @@ it('compress starts from the primed encoder, and says in what one differs that d
     ]);
   const { code, out, err } = await run('fast', '--instances', '2', '--retrieval', '0.1');
   expect({ code, err }).toEqual({ code: 0, err: '' });
-  expect(JSON.parse(out)).toMatchObject({ instances: 2, accuracy: 1 });
+  const document = JSON.parse(out);
+  expect(document.sparsity).toBeGreaterThan(0.2);
+  expect(document.accuracy).toBeGreaterThan(0.8);
+  const { curves } = JSON.parse(await readFile(join(at('fast'), 'run.json'), 'utf8'));
+  expect(curves.multiplex.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.5);
+  expect(Object.keys(curves.recover.at(-1).values)).not.toContain('retrievalAccuracy');
   const { parameters } = await readModelFolder(at('fast'));
   expect([...parameters.keys()].filter((name) => name.startsWith('cls.'))).toEqual([]);
   // Frozen keys are those of the primed encoder, and not this seed's.
   const primed = await readModelFolder(at('primed'));
-  const seeded = await run('seeded', '--instances', '2', '--seed', '7', '--sparsity', '0');
+  const seeded = await run('seeded', '--instances', '2', '--seed', '7', '--sparsity', '0', '--multiplex-epochs', '1');
   expect(seeded.code).toBe(0);
   expect((await readModelFolder(at('seeded'))).parameters.get('mux.keys')).toEqual(primed.parameters.get('mux.keys'));
   const evidence = JSON.parse(await readFile(join(at('seeded'), 'run.json'), 'utf8'));
