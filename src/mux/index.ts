@@ -10,6 +10,7 @@ export {
   instancesOf,
   layerMasks,
   longestRow,
+  mixtureBySlot,
   modelShapes,
 } from './classifier.ts';
 export * from './demultiplexer.ts';
