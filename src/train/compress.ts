@@ -28,6 +28,7 @@ import {
 } from '../model/index.ts';
 import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
 import {
+  clampLogAlpha,
   gateName,
   gateNoise,
   hardGatesAt,
@@ -146,12 +147,7 @@ function constrainGates({ encoder, task }: ModelConfig, sparsity: number): (stat
   const { D, F, L } = uniformShape(encoder);
   const isAffordable = task !== 'tokens' && (2 * D * F) / prunableSize(encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
-    for (const [name, { data }] of parameters) {
-      if (!name.startsWith('gates.')) continue;
-      for (let at = 0; at < data.length; at++) {
-        data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
-      }
-    }
+    clampLogAlpha(parameters);
     if (!isAffordable) return;
     parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
     parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
