@@ -50,7 +50,7 @@ import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
-import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
+import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import type { TrainState } from './step.ts';
@@ -201,8 +201,8 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
   const { trained, frozen } = divide(student);
-  const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
-    `${TEACHER}${name}`,
+  const unpruned = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
+    `${UNPRUNED}${name}`,
     tensor,
   ]);
   const initial = new Map([
@@ -211,7 +211,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
     ...initialMultipliers(),
     ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
   ]);
-  const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
+  const phase = prunePhase(student, new Map([...frozen, ...unpruned]), compression);
   const { parameters, curve } = await runPhase(phase, initial, run);
   compression.curves.prune = curve;
   const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
