@@ -8,29 +8,29 @@ import { expect } from 'vitest';
 import { readSafetensors } from '../src/model/index.ts';
 
 interface Ended {
-  /** Steps that the run did, in order. */
+  /** Steps of the phase that the run did, in order. */
   readonly steps: readonly number[];
   readonly total: number;
   readonly killed: boolean;
   readonly said: string;
 }
 
-/** A training: the file of its process, what it learns from, the name of its phase, and the files that its model has. */
+/** A training: the file of its process, what that is given before the output, the phase that it tells of, and the files that its model has. */
 export interface Killable {
   readonly child: string;
-  readonly data: string;
+  readonly given: readonly string[];
   readonly phase: string;
   readonly files: readonly string[];
 }
 
 /** Trains into a folder; where `mayDie` says so of a step that is done, the process is killed there. */
 function train(
-  { child: file, data }: Killable,
+  { child: file, given }: Killable,
   output: string,
   mayDie: (step: number) => boolean = () => false,
 ): Promise<Ended> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', path, data, output], { stdio: 'pipe' });
+  const child = spawn(process.execPath, ['--import', 'tsx', path, ...given, output], { stdio: 'pipe' });
   const steps: number[] = [];
   let total = 0;
   let said = '';

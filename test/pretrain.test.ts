@@ -38,7 +38,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it('killed and taken up again ends with the bits of an undisturbed run', async () => {
   const files = ['model.safetensors', 'tokenizer.json'];
-  await expectSameBits({ child: 'pretrain-until-killed.child.ts', data: at('text.txt'), phase: 'mlm', files }, folder);
+  await expectSameBits(
+    { child: 'pretrain-until-killed.child.ts', given: [at('text.txt')], phase: 'mlm', files },
+    folder,
+  );
 }, 180_000);
 
 it('learns what neighbours tell: the loss falls far below that of word frequencies', async () => {
