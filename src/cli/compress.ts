@@ -29,6 +29,7 @@ export default command({
         seed,
         placement,
         onStep: progress.step,
+        onProgress: progress.work,
         interrupt: terminal.interrupt,
       },
     );

@@ -1,5 +1,5 @@
 /** From tokenised texts to logits: one opened classifier, whatever it was pruned to and however many inputs share its passes. */
-import { type FloatTensor, float32, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import { type FloatTensor, float32, type OnProgress, type ParameterTree, random, type Tensor } from '../base/index.ts';
 import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
@@ -72,6 +72,8 @@ export interface PredictOptions {
   readonly grouping?: number;
   /** Every row goes through every slot, with other neighbours where there are other groups, and its N answers are averaged. */
   readonly ensemble?: boolean;
+  /** Told of every pass. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export const DEFAULT_GROUPS = 16;
@@ -80,7 +82,7 @@ export const DEFAULT_GROUPS = 16;
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
-  { padId, maxTokens, groups, grouping, ensemble = false }: PredictOptions,
+  { padId, maxTokens, groups, grouping, ensemble = false, onProgress }: PredictOptions,
 ): Promise<FloatTensor> {
   const classes = predictor.config.labels.length;
   const logits = new Float32Array(encodings.length * classes);
@@ -92,13 +94,14 @@ export async function predictLogits(
     .map((plan) => trimmed(plan, instances))
     .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
   const share = ensemble ? 1 / instances : 1;
-  for (const plan of passes) {
+  for (const [at, plan] of passes.entries()) {
     const { data } = await predictor.run(batchFeeds(encodings, plan, padId));
     plan.examples.forEach((example, row) => {
       if (plan.weights[row] === 0) return;
       const sums = logits.subarray(example * classes, (example + 1) * classes);
       for (const [label, sum] of sums.entries()) sums[label] = sum + share * (data[row * classes + label] as number);
     });
+    onProgress?.('predicting', at + 1, passes.length);
   }
   return float32(logits, [encodings.length, classes]);
 }

@@ -14,6 +14,7 @@ import {
   float32,
   type ParameterTree,
   parameterOf,
+  partOf,
   random,
   sizeOf,
   VERSION,
@@ -255,9 +256,15 @@ async function multiplex(teacher: TrainedModel, compression: Compression, found?
   return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
 }
 
-async function logitsOf(teacher: TrainedModel, set: EncodedSet, maxTokens: number, run: Run): Promise<FloatTensor> {
-  const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+async function logitsOf(
+  teacher: TrainedModel,
+  set: EncodedSet,
+  maxTokens: number,
+  { placement, onProgress }: Pick<RunOptions, 'placement' | 'onProgress'>,
+): Promise<FloatTensor> {
+  const predictor = await openPredictor(teacher.config, teacher.parameters, placement);
+  const told = partOf(onProgress, "the teacher's answers", 0, 1);
+  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, onProgress: told };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
 
@@ -296,7 +303,7 @@ export async function compressClassifier(
   checkCompressRecipe(asked);
   await checkDestination(options.output);
   await refuseOverwriting(model, options.output);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   const teacher = await readTeacher(model);
   const student = studentConfig(teacher.config, asked);
   checkMux(student);
@@ -314,11 +321,12 @@ export async function compressClassifier(
     maxTokens,
     seed,
     placement,
+    onProgress,
   });
   const compression: Compression = {
     recipe,
     set,
-    teacherLogits: await logitsOf(teacher, set, maxTokens, run),
+    teacherLogits: await logitsOf(teacher, set, maxTokens, options),
     run,
     curves: {},
   };
@@ -335,6 +343,7 @@ export async function compressClassifier(
       maxTokens,
       seed,
       placement,
+      onProgress,
       evidence: {
         command: 'compress',
         recipe,
