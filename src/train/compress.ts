@@ -1,6 +1,6 @@
 /**
  * `compress`: multiplexes and prunes a dense classifier, which is the teacher throughout (PruMUX, Su et al. 2023). Three phases: the
- * student learns to take N inputs at once; gates learn what to keep while the multiplexed dense model teaches the layers; the sliced
+ * student learns to take N inputs at once; gates learn what to keep while the unpruned student teaches the layers; the sliced
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */

@@ -76,7 +76,7 @@ export interface CompressRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping. */
+  /** Weights of the losses: the teacher's logits, the unpruned student's layers, the hard labels, the same rows in a second grouping. */
   readonly losses: {
     readonly logits: number;
     readonly layers: number;
