@@ -4,24 +4,30 @@
  *
  *   npx tsx bench/prumux.ts [--rounds 7] [--only "1,1 5,0.1 10,0.05"]
  *
+ * For multiplexed models it also prints the share of a forward pass that is no encoder layer: embedding the N inputs, mixing them, embedding the
+ * mixture, demultiplexing. Claim (issue 3): at most 20 % at (10, 0.05).
+ *
  * The baseline is the dense graph as exporters make it: every position of the last layer is computed. Our own export leaves out what
  * classification does not read; it is measured beside it. How near the baseline is to the machine's plain matrix rate says how much any
  * further fusion could give it.
  */
 import { parseArgs } from 'node:util';
 import { float32, random } from '../src/base/index.ts';
-import { input, matmul } from '../src/graph/index.ts';
-import { type Contestant, compareThroughput, exportClassifier, median } from '../src/infer/index.ts';
+import { attach, input, matmul, type Node, product, reduceMax, siteOf, sitesOf } from '../src/graph/index.ts';
+import { batchFeeds, type Contestant, compareThroughput, exportClassifier, median } from '../src/infer/index.ts';
 import {
   type EncoderConfig,
   type Encoding,
   type LayerShape,
   type ModelConfig,
+  parameterInputs,
+  parametersFrom,
   presetConfig,
+  tokenInputs,
   type Wanted,
 } from '../src/model/index.ts';
-import { initialModel } from '../src/mux/index.ts';
-import { compile, cpu } from '../src/runtime/index.ts';
+import { classifier, DEMULTIPLEXERS, initialModel, mixtureBySlot, modelShapes } from '../src/mux/index.ts';
+import { compile, cpu, type EmitOptions, openSession } from '../src/runtime/index.ts';
 
 const TOKENS = 128;
 const TEXTS = 40;
@@ -44,15 +50,68 @@ function encoderOf(density: number): EncoderConfig {
   return { ...base, layers };
 }
 
+const muxOf = (instances: number) => ({ instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' });
+
 function contestantOf(instances: number, density: number, wanted: Wanted = 'first'): Contestant {
   // A student of single texts has no second segment: compress leaves out what no row of the data has.
   const isStudent = instances > 1 || density < 1;
   const encoder = { ...encoderOf(density), ...(isStudent && { typeVocabularySize: 1 }) };
-  const mux = { instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' };
-  const config: ModelConfig = { encoder, labels: ['no', 'yes'], featureSize: 768, ...(instances > 1 && { mux }) };
+  const mux = instances > 1 && { mux: muxOf(instances) };
+  const config: ModelConfig = { encoder, labels: ['no', 'yes'], featureSize: 768, ...mux };
   const { bytes } = exportClassifier(config, initialModel(config, 1), wanted);
   const name = `N=${instances} density ${density}${wanted === 'all' ? ', all positions' : ''}`;
   return { name, config, onnx: bytes };
+}
+
+/** The two ends of a multiplexed model as models of their own: ids to what the first layer reads, summed up; states to features. */
+function endsOf(config: ModelConfig): { readonly front: EmitOptions; readonly back: EmitOptions } {
+  const { instances = 1 } = config.mux ?? {};
+  const inputs = tokenInputs(product([instances, 'B']), 'T');
+  const p = parametersFrom(parameterInputs(modelShapes(config)));
+  const [logits] = attach([classifier(inputs, config, p)], [mixtureBySlot(inputs, config, p)]) as [Node];
+  const embedded = siteOf(sitesOf([logits]), 'mux.embeddings.norm');
+  const { hiddenSize } = config.encoder;
+  const dimensions = Array.from({ length: hiddenSize }, (_, at) => at);
+  const sizes = { instances, hiddenSize, featureSize: config.featureSize, dimensions };
+  const states = input('states', ['B', 1, hiddenSize]);
+  const features = DEMULTIPLEXERS.rsa.demultiplex(states, {
+    ...sizes,
+    B: 'B',
+    mask: inputs.mask,
+    encoder: config.encoder,
+    p,
+  });
+  const weights = initialModel(config, 1);
+  return {
+    front: { outputs: { largest: reduceMax(embedded, [0, 1, 2]) }, weights, inputs: Object.values(inputs) },
+    back: { outputs: { features }, weights, inputs: [states] },
+  };
+}
+
+const PASSES = 60;
+
+/** Share of a forward pass of one thread that the two ends take, at so many groups; medians over passes that take turns. */
+async function shareOfEnds({ config, onnx }: Contestant, groups: number): Promise<number> {
+  const { instances = 1 } = config.mux ?? {};
+  const { front, back } = endsOf(config);
+  const sessions = [await openSession(onnx, cpu(1)), await compile(front, cpu(1)), await compile(back, cpu(1))];
+  const rows = Array.from({ length: groups * instances }, (_, row) => row);
+  const { hiddenSize } = config.encoder;
+  const feeds = {
+    ...batchFeeds(texts, { examples: rows, weights: [], tokens: TOKENS }, 0),
+    states: float32(new Float32Array(groups * hiddenSize).fill(0.1), [groups, 1, hiddenSize]),
+  };
+  const times = sessions.map((): number[] => []);
+  for (let pass = 0; pass < PASSES; pass++) {
+    for (const [at, session] of sessions.entries()) {
+      const start = performance.now();
+      await session.run(feeds);
+      times[at]?.push(performance.now() - start);
+    }
+  }
+  for (const session of sessions) await session.close();
+  const [whole, ...ends] = times.map(median) as [number, number, number];
+  return ends.reduce((sum, time) => sum + time, 0) / whole;
 }
 
 /** Multiplications and additions of the dense model per text. */
@@ -107,6 +166,12 @@ for (const { name, examplesPerSecond, ratio, groups, streams } of results) {
   console.log(
     `${name.padEnd(30)} ${examplesPerSecond.toFixed(1).padStart(9)} texts/s ${ratio.toFixed(1).padStart(7)}x  groups ${groups}, streams ${streams}`,
   );
+}
+for (const contestant of contestants) {
+  if (contestant.config.mux === undefined) continue;
+  const groups = results.find(({ name }) => name === contestant.name)?.groups ?? 1;
+  const share = await shareOfEnds(contestant, groups);
+  console.log(`${contestant.name}: ${(100 * share).toFixed(1)} % of a pass is embedding, mixing and demultiplexing`);
 }
 const dense = ((results[0]?.examplesPerSecond ?? 0) * denseOperations()) / 1e9;
 console.log(`baseline ${dense.toFixed(0)} GFLOP/s, plain matrix product ${(plain / 1e9).toFixed(0)} GFLOP/s`);

@@ -12,7 +12,7 @@ import { compareThroughput, readTextClassifier, throughputDefaults } from '../sr
 import { cpu } from '../src/runtime/index.ts';
 import {
   compressClassifier,
-  openEvaluation,
+  openTexts,
   type RunOptions,
   type StepReport,
   trainClassifier,
@@ -59,8 +59,7 @@ if (!existsSync(compressedFolder)) {
 }
 const dense = await readTextClassifier(teacherFolder);
 const compressed = await readTextClassifier(compressedFolder);
-const dev = await openEvaluation(join(data, 'sst2', 'dev.tsv'), dense.config.labels);
-const encodings = dev.examples.map((example) => dense.encode(example));
+const encodings = (await openTexts(join(data, 'sst2', 'dev.tsv'))).map(dense.encode);
 const contestants = [
   { name: 'dense N=1', config: dense.config, onnx: dense.onnx },
   { name: 'N=4, sparsity 0.6', config: compressed.config, onnx: compressed.onnx },

@@ -51,7 +51,9 @@ export function numberedSet(lengths: readonly number[]): EncodedSet {
   return {
     encodings: lengths.map((length, row) => ({ ids: new Array(length).fill(row), types: new Array(length).fill(0) })),
     lengths,
-    labels: lengths.map((_, row) => row % 2),
+    task: 'sequence',
+    labels: lengths.map((_, row) => [row % 2]),
+    positions: lengths.map(() => [0]),
     padId: 0,
   };
 }

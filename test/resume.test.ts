@@ -33,13 +33,23 @@ function sentences(count: number): string[] {
 const files = ['model.safetensors', 'onnx/model.onnx', 'tokenizer.json'];
 
 it('train ends with the bits of an undisturbed run', async () => {
-  const killable = { child: 'train-until-killed.child.ts', given: [data], phase: 'fine-tune', files };
+  const killable = {
+    child: 'train-until-killed.child.ts',
+    given: [data],
+    phases: [{ name: 'fine-tune' }] as const,
+    files,
+  };
   await expectSameBits(killable, join(folder, 'train'));
 }, 180_000);
 
 it('compress ends with the bits of an undisturbed run, killed while it prunes', async () => {
   const teacher = join(folder, 'teacher');
   await writeModel(teacher, randomModel(COLOURS));
-  const killable = { child: 'compress-until-killed.child.ts', given: [teacher, data], phase: 'prune', files };
+  const killable = {
+    child: 'compress-until-killed.child.ts',
+    given: [teacher, data],
+    phases: [{ name: 'prune' }] as const,
+    files,
+  };
   await expectSameBits(killable, join(folder, 'compress'));
 }, 180_000);

@@ -84,7 +84,9 @@ export function tinySet(rows = R, seed = 1): EncodedSet {
   return {
     encodings,
     lengths: encodings.map(({ ids }) => ids.length),
-    labels: encodings.map((_, row) => row % tinyConfig.labels.length),
+    task: 'sequence',
+    labels: encodings.map((_, row) => [row % tinyConfig.labels.length]),
+    positions: encodings.map(() => [0]),
     padId: 0,
   };
 }
@@ -97,7 +99,7 @@ export const localFeeds = (set: EncodedSet): Feeds => trainingFeeds(set, tinyBat
 
 /** The same batch with ids of the whole vocabulary. */
 export function globalFeeds(set: EncodedSet): Feeds {
-  const labels = tinyBatch.examples.map((example) => set.labels[example] as number);
+  const labels = tinyBatch.examples.map((example) => set.labels[example]?.[0] as number);
   return {
     ...batchFeeds(set.encodings, tinyBatch, set.padId),
     'batch.labels': int64(labels, [R]),

@@ -19,10 +19,10 @@ export default command({
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run({ baseline, data, columns, rounds, maxTokens }, models, { placement, progress }) {
-    const texts = await openTexts(data, columns);
     const names = [...new Set([baseline ?? models[0], ...models])];
     const classifiers: StoredClassifier[] = [];
     for (const name of names) classifiers.push(await readTextClassifier(name, maxTokens));
+    const texts = await openTexts(data, columns, classifiers[0]?.config.task);
     const contestants = classifiers.map(({ config, onnx, tokenizer, encode }, at) => ({
       name: names[at] as string,
       ...{ config, onnx },

@@ -2,7 +2,7 @@
 import { compressClassifier } from '../train/index.ts';
 import { command } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
-import { option, required, text } from './option.ts';
+import { option, optional, required, text } from './option.ts';
 import { COMPRESSION, compressRecipeOf, INSTANCES, SPARSITY } from './recipe-options.ts';
 import { percent, qualityLines } from './result-lines.ts';
 
@@ -15,6 +15,10 @@ export default command({
     ...DATA,
     output: required('model folder to write', text('DIR'), 'o'),
     instances: option('inputs that share a forward pass', INSTANCES, 2),
+    primed: optional(
+      "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
+      text('DIR'),
+    ),
     sparsity: option("share of the encoder's weights to remove", SPARSITY, 0.6),
     ...COMPRESSION,
   },
@@ -22,7 +26,7 @@ export default command({
   async run(values, [model], { progress, placement, seed, terminal }) {
     const { evaluation, teacher, teacherParameters, sparsity, parameters, parity } = await compressClassifier(
       model,
-      compressRecipeOf(values, values),
+      { ...compressRecipeOf(values, values), ...(values.primed !== undefined && { primed: values.primed }) },
       {
         source: dataSourceOf(values),
         output: values.output,
@@ -36,6 +40,7 @@ export default command({
     return {
       ...evaluation,
       teacherAccuracy: teacher.accuracy,
+      ...(teacher.spanF1 !== undefined && { teacherSpanF1: teacher.spanF1 }),
       instances: values.instances,
       sparsity,
       parameters,
@@ -46,6 +51,6 @@ export default command({
   },
   print: (result) =>
     qualityLines(result) +
-    `teacher     ${percent(result.teacherAccuracy)}, ${result.teacherParameters.toLocaleString('en')} parameters\n` +
+    `teacher     ${percent(result.teacherSpanF1 ?? result.teacherAccuracy)}, ${result.teacherParameters.toLocaleString('en')} parameters\n` +
     `structure   ${result.instances} inputs per pass, sparsity ${result.sparsity.toFixed(3)}\n`,
 });

@@ -23,7 +23,7 @@ export default command({
   async run(values, [model], { placement, seed, progress, terminal }) {
     const classifier = await openTextClassifier(model, placement, values.maxTokens);
     const { predictor, tokenizer, maxTokens } = classifier;
-    const rows = await openEvaluation(values.data, predictor.config.labels, values.columns);
+    const rows = await openEvaluation(values.data, predictor.config, values.columns);
     const set = encodeSet(rows, tokenizer, maxTokens);
     const { groupings, ensemble, probes } = values;
     const { work: onProgress } = progress;

@@ -1,7 +1,7 @@
-/** `prumux predict`: labels for texts, as JSON lines in the order of the texts. */
+/** `prumux predict`: labels for texts, or the entities in them, as JSON lines in the order of the texts. */
 import { createInterface } from 'node:readline';
 import { DataError } from '../base/index.ts';
-import { type Classification, classify, openTextClassifier, type TextInput } from '../infer/index.ts';
+import { type Answer, answerTexts, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
@@ -11,7 +11,7 @@ const BATCH = 256;
 
 export default command({
   name: 'predict',
-  description: 'Classify texts, or the lines of standard input; one JSON line per text.',
+  description: 'Classify texts, or the lines of standard input, or find the entities in them; one JSON line per text.',
   example: 'models/fast "please cancel my order"',
   operands: {
     name: 'model',
@@ -26,10 +26,10 @@ export default command({
   async run({ pairs, ensemble, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
     const classifier = await openTextClassifier(model, placement, maxTokens);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
-    const predictions: Classification[] = [];
+    const predictions: Answer[] = [];
     for await (const batch of batchesOf(texts.length > 0 ? texts : linesOf(terminal.stdin))) {
       const inputs = batch.map((line) => inputOf(line, pairs));
-      const answers = await classify(classifier, inputs, { ensemble });
+      const answers = await answerTexts(classifier, inputs, { ensemble });
       const results = answers.map((answer, at) => ({ ...(inputs[at] as TextInput), ...answer }));
       if (isJson) predictions.push(...results);
       else terminal.stdout.write(results.map((result) => `${JSON.stringify(result)}\n`).join(''));

@@ -4,11 +4,14 @@ import type { OnProgress } from '../base/index.ts';
 import type { StepReport } from '../train/index.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a rate counts. */
+type Unit = 'examples' | 'tokens';
+
 export interface Progress {
   /** What is going on, for what follows. */
   title(text: string): void;
-  /** A step of training. */
-  step(report: StepReport): void;
+  /** A step of training; the rate is that of the unit. */
+  step(report: StepReport, unit?: Unit): void;
   /** Any other work that takes long. */
   work: OnProgress;
   stop(): void;
@@ -58,11 +61,12 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       heading = `${text} · `;
       stderr.write(`${text}\n`);
     },
-    step(report) {
-      const { phase, step, steps } = report;
+    step(report, unit = 'examples') {
+      const { phase, step, steps, seconds } = report;
       const { bar, pace } = show(phase, step - 1, steps);
-      pace.add(1, report);
-      bar.update(step, { facts: factsOf(report), left: `${pace.throughput}, ${pace.left(steps - step)}` });
+      pace.add(1, seconds, report[unit]);
+      const throughput = `${Math.round(pace.perSecond)} ${unit}/s`;
+      bar.update(step, { facts: factsOf(report), left: `${throughput}, ${pace.left(steps - step)}` });
       if (step === steps) stop(); // what follows is not this phase's any more
     },
     work(name, done, total) {
@@ -90,7 +94,7 @@ function barOptions(stream: Terminal['stderr']): BarOptions {
 /** How fast work goes, from means that decay from report to report. */
 class Pace {
   private seconds = 0;
-  private examples = 0;
+  private count = 0;
   private steps = 0;
   private done: number;
   private since = performance.now();
@@ -99,22 +103,24 @@ class Pace {
     this.done = done;
   }
 
-  add(steps: number, { seconds, examples }: Pick<StepReport, 'seconds' | 'examples'>): void {
+  /** Steps that took so many seconds, with so many units in them. */
+  add(steps: number, seconds: number, count = 0): void {
     this.seconds = SMOOTHING * this.seconds + seconds;
-    this.examples = SMOOTHING * this.examples + examples;
+    this.count = SMOOTHING * this.count + count;
     this.steps = SMOOTHING * this.steps + steps;
   }
 
-  /** Adds what has been done since the last time, by the clock. */
+  /** Adds the steps since the last time, by the clock. */
   reach(done: number): void {
     const now = performance.now();
-    this.add(done - this.done, { seconds: (now - this.since) / 1000, examples: 0 });
+    this.add(done - this.done, (now - this.since) / 1000);
     this.done = done;
     this.since = now;
   }
 
-  get throughput(): string {
-    return `${Math.round(this.examples / this.seconds)} examples/s`;
+  /** Units. */
+  get perSecond(): number {
+    return this.count / this.seconds;
   }
 
   /** Until so many more steps are done; nothing where none has been timed. */
@@ -131,13 +137,13 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${digits}` : digits.replace(/^0/, '');
 }
 
-/** Metrics that are of use to a person who waits. */
-const SHOWN = { accuracy: 2, sparsity: 2, target: 2 } as const;
+/** Metrics that are of use to a person who waits, and what they are called there. */
+const SHOWN = { accuracy: 'accuracy', retrievalAccuracy: 'retrieval', sparsity: 'sparsity', target: 'target' } as const;
 
 function factsOf({ loss, metrics }: StepReport): string {
-  const shown = Object.entries(SHOWN).flatMap(([name, digits]) => {
-    const value = metrics[name];
-    return value === undefined ? [] : [`${name} ${value.toFixed(digits)}`];
+  const shown = Object.entries(SHOWN).flatMap(([metric, name]) => {
+    const value = metrics[metric];
+    return value === undefined ? [] : [`${name} ${value.toFixed(2)}`];
   });
   return [`loss ${loss.toFixed(3)}`, ...shown].join(', ');
 }

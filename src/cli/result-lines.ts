@@ -15,10 +15,12 @@ export function percent(share: number): string {
 export function qualityLines(
   result: Evaluation & { readonly folder: string; readonly parameters?: number | undefined },
 ): string {
-  const { accuracy, accuracyStd, macroF1, groupings, examples, examplesPerSecond, parameters, folder } = result;
-  const spread = groupings > 1 ? ` ± ${percent(accuracyStd)} over ${groupings} groupings` : '';
+  const { accuracy, accuracyStd, macroF1, spanF1, spanF1Std = 0, groupings, examples, examplesPerSecond } = result;
+  const { parameters, folder } = result;
+  const spread = (std: number): string => (groupings > 1 ? ` ± ${percent(std)} over ${groupings} groupings` : '');
   const lines = [
-    `accuracy    ${percent(accuracy)}${spread} of ${examples} rows; macro F1 ${percent(macroF1)}`,
+    ...(spanF1 === undefined ? [] : [`span F1     ${percent(spanF1)}${spread(spanF1Std)}`]),
+    `accuracy    ${percent(accuracy)}${spread(accuracyStd)} of ${examples} rows; macro F1 ${percent(macroF1)}`,
     `throughput  ${Math.round(examplesPerSecond)} examples/s`,
     ...(parameters === undefined ? [] : [`parameters  ${parameters.toLocaleString('en')}`]),
     `model       ${folder}`,

@@ -3,11 +3,14 @@ import { isPreset } from '../model/index.ts';
 import { PRETRAINED_LEARNING_RATE, type TrainRecipe, trainClassifier, trainDefaults } from '../train/index.ts';
 import { command } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
-import { number, option, optional, required, text, type Values } from './option.ts';
+import { choice, number, option, optional, required, text, type Values } from './option.ts';
 import { TRAINING } from './recipe-options.ts';
 import { qualityLines } from './result-lines.ts';
 
+const TASKS = ['sequence', 'tokens'] as const;
+
 const options = {
+  task: option('what is classified: a text as a whole, or each of its tokens', choice(TASKS), 'sequence'),
   ...DATA,
   output: required('model folder to write', text('DIR'), 'o'),
   encoder: option('what to start from: tiny, mini, small, base, a model folder, a Hub id', text('NAME'), 'mini'),
@@ -20,10 +23,22 @@ const options = {
 };
 
 function recipeOf(values: Values<typeof options>): TrainRecipe {
-  const { encoder, tokenizer, learningRate, epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout } =
-    values;
+  const {
+    task,
+    encoder,
+    tokenizer,
+    learningRate,
+    epochs,
+    rows,
+    vocabularySize,
+    maxTokens,
+    warmup,
+    weightDecay,
+    dropout,
+  } = values;
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
+    task,
     encoder,
     ...(tokenizer !== undefined && { tokenizer }),
     learningRate: learningRate ?? usual,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
+import { ConfigError } from '../base/index.ts';
 import {
   compareThroughput,
   openTextClassifier,
@@ -48,7 +49,14 @@ export async function openLaboratory(
   const model = await resolveModel(given);
   const files = await readTeacher(model);
   const { config } = files;
-  const { train, evaluation } = await openData(options.source, config.labels);
+  if (config.task === 'tokens') {
+    throw new ConfigError(model, {
+      expected: 'a model that classifies whole texts',
+      got: 'one that classifies tokens',
+      hint: 'prumux compress takes it, to one point at a time.',
+    });
+  }
+  const { train, evaluation } = await openData(options.source, config);
   return {
     model,
     recipe,
@@ -69,7 +77,7 @@ export function nameOf({ instances, sparsity }: GridPoint): string {
 export async function denseTrial({ model, recipe, options }: Laboratory): Promise<Trial> {
   const { source, placement, seed, onProgress } = options;
   const classifier = await openTextClassifier(model, placement, recipe.maxTokens);
-  const { evaluation } = await openData(source, classifier.predictor.config.labels);
+  const { evaluation } = await openData(source, classifier.predictor.config);
   const set = encodeSet(evaluation, classifier.tokenizer, classifier.maxTokens);
   const { accuracy, accuracyStd } = await evaluate(classifier.predictor, set, {
     maxTokens: classifier.maxTokens,

@@ -39,10 +39,10 @@ export function logSumExp(x: Node): Node {
   return reshape(add(log(reduceSum(exp(sub(x, largest)), [1], true)), largest), [x.shape[0] as Dim]);
 }
 
-/** -log softmax(logits)[label] per row: [r, c], [r] -> [r] */
+/** -log softmax(logits)[label]: [..., c], [...] -> [...] */
 export function crossEntropy(logits: Node, labels: Node): Node {
-  const classes = fixed('crossEntropy', logits.shape[1]);
-  return neg(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [1]));
+  const classes = fixed('crossEntropy', logits.shape.at(-1));
+  return neg(reduceSum(mul(logSoftmax(logits), oneHot(labels, classes)), [labels.shape.length]));
 }
 
 /** Mean over the elements that have a weight: Σ w x / Σ w; both of one shape, the weights not all zero. */

@@ -32,6 +32,8 @@ describe.each([
   ['one input per pass', tinyConfig],
   ['multiplexed, N = 1', multiplexed(1)],
   ['multiplexed, N = 3', multiplexed(3)],
+  ['tokens, one input per pass', { ...tinyConfig, task: 'tokens' } as const],
+  ['tokens, multiplexed, N = 3', { ...multiplexed(3), task: 'tokens' } as const],
   ['without heads in the last layer', withLast({ heads: 0, intermediateSize: 12 })],
   ['without its last layer', withLast({ heads: 0, intermediateSize: 0 })],
 ])('%s', (_, config) => {
@@ -44,7 +46,8 @@ describe.each([
     for (const [groups, tokens] of SHAPES) {
       const feeds = raggedTexts(groups * instancesOf(config), tokens);
       const logits = (await session.run(feeds)).logits as FloatTensor;
-      expect(logits.shape).toEqual([groups * instancesOf(config), config.labels.length]);
+      const perRow = config.task === 'tokens' ? [tokens, config.labels.length] : [config.labels.length];
+      expect(logits.shape).toEqual([groups * instancesOf(config), ...perRow]);
       const expected = await trainingLogits(config, parameters, feeds);
       expect(worstDifference(logits.data, expected), `${groups} groups of ${tokens} tokens`).toBeLessThan(1e-4);
     }

@@ -1,8 +1,8 @@
 /** The exported classifier: token ids in, logits out, batch and length symbolic, weights inside. */
 import type { ParameterTree } from '../base/index.ts';
-import { type Dim, product } from '../graph/index.ts';
+import { attach, type Dim, type Node, product } from '../graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, type Wanted } from '../model/index.ts';
-import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
+import { classifier, instancesOf, mixtureBySlot, modelShapes } from '../mux/index.ts';
 import { type EmittedModel, emit } from '../runtime/index.ts';
 
 /**
@@ -17,6 +17,6 @@ export function exportClassifier(
   const rows: Dim = product([instancesOf(config), 'B']);
   const p = parametersFrom(parameterInputs(modelShapes(config)));
   const inputs = tokenInputs(rows, 'T');
-  const logits = classifier(inputs, config, p, wanted);
+  const [logits] = attach([classifier(inputs, config, p, wanted)], [mixtureBySlot(inputs, config, p)]) as [Node];
   return emit({ outputs: { logits }, weights: parameters, inputs: Object.values(inputs) });
 }

@@ -1,5 +1,14 @@
 /** From tokenised texts to logits: one opened classifier, whatever it was pruned to and however many inputs share its passes. */
-import { type FloatTensor, float32, type OnProgress, type ParameterTree, random, type Tensor } from '../base/index.ts';
+import {
+  type FloatTensor,
+  float32,
+  type OnProgress,
+  type ParameterTree,
+  random,
+  sizeOf,
+  type Tensor,
+  zerosLike,
+} from '../base/index.ts';
 import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
@@ -12,7 +21,7 @@ export interface Predictor {
   readonly config: ModelConfig;
   /** How many runs are worth having in flight. */
   readonly streams: number;
-  /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C]. */
+  /** Logits of the rows of one batch, as `batchFeeds` lays them out: [R, C], or [R, T, C] of a model that classifies tokens. */
   run(feeds: Feeds): Promise<FloatTensor>;
   close(): Promise<void>;
 }
@@ -78,14 +87,16 @@ export interface PredictOptions {
 
 export const DEFAULT_GROUPS = 16;
 
-/** Logits of many texts, in their order: [n, C]. Rows of similar length go together; the last group is filled with repeats. */
+/**
+ * Logits of many texts, in their order: [C] each, or [t, C] of its own t tokens. Rows of similar length go together; the last group is filled with
+ * repeats.
+ */
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
   { padId, maxTokens, groups, grouping, ensemble = false, onProgress }: PredictOptions,
-): Promise<FloatTensor> {
-  const classes = predictor.config.labels.length;
-  const logits = new Float32Array(encodings.length * classes);
+): Promise<readonly FloatTensor[]> {
+  const logits: FloatTensor[] = [];
   const indices = encodings.map((_, index) => index);
   const order = grouping === undefined ? indices : random(grouping, 'grouping').shuffle(indices);
   const lengths = encodings.map(({ ids }) => ids.length);
@@ -95,15 +106,28 @@ export async function predictLogits(
     .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
   const share = ensemble ? 1 / instances : 1;
   for (const [at, plan] of passes.entries()) {
-    const { data } = await predictor.run(batchFeeds(encodings, plan, padId));
+    const batch = await predictor.run(batchFeeds(encodings, plan, padId));
     plan.examples.forEach((example, row) => {
       if (plan.weights[row] === 0) return;
-      const sums = logits.subarray(example * classes, (example + 1) * classes);
-      for (const [label, sum] of sums.entries()) sums[label] = sum + share * (data[row * classes + label] as number);
+      const own = logitsOfRow(batch, row, lengths[example] as number);
+      logits[example] = addShare(logits[example] ?? zerosLike(own), own, share);
     });
     onProgress?.('predicting', at + 1, passes.length);
   }
-  return float32(logits, [encodings.length, classes]);
+  return logits;
+}
+
+/** One row of a batch, without the padding: [R, C] -> [C], or [R, T, C] -> [length, C] */
+function logitsOfRow({ shape: [rows = 0, ...rest], data }: FloatTensor, row: number, length: number): FloatTensor {
+  const start = (row * data.length) / rows;
+  const shape = rest.length === 1 ? rest : [length, ...rest.slice(1)];
+  return float32(data.slice(start, start + sizeOf(shape)), shape);
+}
+
+/** sums + share · values, in place of the sums. */
+function addShare(sums: FloatTensor, values: FloatTensor, share: number): FloatTensor {
+  for (const [at, sum] of sums.data.entries()) sums.data[at] = sum + share * (values.data[at] as number);
+  return sums;
 }
 
 /** Without the groups that are fillers only. */

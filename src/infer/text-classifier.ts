@@ -55,7 +55,10 @@ export async function readTextClassifier(model: string, maxTokens?: number): Pro
     throw new CheckpointError(folder, {
       expected: 'a classifier',
       got: 'an encoder without a classification head',
-      hint: 'Train it first: prumux train --encoder FOLDER.',
+      hint:
+        config.mux === undefined
+          ? 'Train it first: prumux train --encoder FOLDER.'
+          : 'Start a classifier from it: prumux compress MODEL --primed FOLDER.',
     });
   }
   requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
@@ -103,8 +106,8 @@ export async function classify(
   const { padId } = tokenizer;
   const options = { padId, maxTokens, groups: DEFAULT_GROUPS, ensemble };
   const logits = await predictLogits(predictor, inputs.map(encode), options);
-  return inputs.map((_, row) => {
-    const scores = scoresOf(logits.data.subarray(row * labels.length, (row + 1) * labels.length));
+  return logits.map(({ data }) => {
+    const scores = scoresOf(data);
     const best = scores.indexOf(Math.max(...scores));
     return {
       label: labels[best] as string,
@@ -114,7 +117,7 @@ export async function classify(
   });
 }
 
-/** The scores of one text, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C] */
+/** The scores of one text, or one token, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C] */
 export function scoresOf(logits: Float32Array): number[] {
   const largest = Math.max(...logits);
   const weights = Array.from(logits, (value) => Math.exp(value - largest));

@@ -10,3 +10,4 @@ export * from './masked-language.ts';
 export * from './safetensors.ts';
 export * from './tokenizer.ts';
 export { learnVocabulary } from './vocabulary.ts';
+export * from './words.ts';

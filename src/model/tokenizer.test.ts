@@ -166,3 +166,40 @@ describe('loadTokenizer', () => {
   });
   if (!existsSync(bert)) process.stderr.write(`skipped: BERT's own vocabulary, as ${bert} is not there\n`);
 });
+
+describe('encodeWords', () => {
+  const words = fc.array(
+    fc.oneof(
+      fc.constantFrom('low', 'newest', "weren't", '東京', '12,345', 'xyz'.repeat(60), 'Café', '\u0301'),
+      fc.stringMatching(/^[a-z.]{1,6}$/),
+    ),
+    { maxLength: 12 },
+  );
+
+  it('gives the pieces of each word by itself, from its start to that of the next', () => {
+    fc.assert(
+      fc.property(words, (some) => {
+        const { ids, types, starts } = tokenizer.encodeWords(some);
+        const alone = some.map((word) => tokenizer.encode(word).ids.slice(1, -1));
+        const pieces = some.map((_, at) => ids.slice(starts[at], starts[at + 1] ?? ids.length - 1));
+        expect(pieces).toEqual(alone.map((each) => (each.length > 0 ? each : [tokenizer.unknownId])));
+        expect([ids[0], ids.at(-1)]).toEqual(tokenizer.encode('').ids);
+        expect(types).toEqual(ids.map(() => 0));
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('cuts to maxTokens; the words whose first piece fell are without a start', () => {
+    fc.assert(
+      fc.property(words, fc.integer({ min: 2, max: 20 }), (some, most) => {
+        const whole = tokenizer.encodeWords(some);
+        const { ids, starts } = tokenizer.encodeWords(some, most);
+        expect(ids).toEqual(whole.ids.length <= most ? whole.ids : [...whole.ids.slice(0, most - 1), whole.ids.at(-1)]);
+        expect(starts).toEqual(whole.starts.filter((start) => start < most - 1));
+      }),
+      { seed: 1 },
+    );
+    expect(() => tokenizer.encodeWords(['low'], 1)).toThrow(ConfigError);
+  });
+});

@@ -16,6 +16,11 @@ export interface Encoding {
   readonly types: readonly number[];
 }
 
+/** The words of a sentence as one row, and where each word begins in it: one position per word, of as many words as there was room for. */
+export interface WordEncoding extends Encoding {
+  readonly starts: readonly number[];
+}
+
 export interface Tokenizer {
   /** One more than the highest id. */
   readonly vocabularySize: number;
@@ -30,6 +35,11 @@ export interface Tokenizer {
    * not even the special tokens have room.
    */
   encode(text: string, pair?: string, maxTokens?: number): Encoding;
+  /**
+   * Words that are cut into pieces one by one, at most `maxTokens` tokens in all; of a word that normalisation leaves nothing of there is `[UNK]`.
+   * Throws a ConfigError where not even the special tokens have room.
+   */
+  encodeWords(words: readonly string[], maxTokens?: number): WordEncoding;
 }
 
 /** Encodings as one padded block, `[rows, tokens]` row-major, as the model takes it. */
@@ -71,6 +81,7 @@ export function tokenizerOf(json: object, config: object = {}, where = 'tokenize
     throw new CheckpointError(where, { expected: `the special token ${token} in the vocabulary`, got: 'none' });
   };
   const unknownId = specialId('[UNK]');
+  const idsOf = (tokens: readonly string[]): number[] => tokens.map((token) => stages.idOf(token) ?? unknownId);
   return {
     vocabularySize: stages.vocabularySize,
     padId: specialId('[PAD]'),
@@ -80,21 +91,48 @@ export function tokenizerOf(json: object, config: object = {}, where = 'tokenize
     json,
     encode(text, pair, maxTokens) {
       const { tokens, types } = stages.withSpecialTokens(...splitWithin(stages, text, pair, maxTokens));
-      return { ids: tokens.map((token) => stages.idOf(token) ?? unknownId), types };
+      return { ids: idsOf(tokens), types };
+    },
+    encodeWords(words, maxTokens) {
+      const { pieces, starts } = piecesWithin(stages, words, maxTokens);
+      const { tokens, types } = stages.withSpecialTokens(pieces, null);
+      return { ids: idsOf(tokens), types, starts };
     },
   };
 }
 
 type TokenPair = readonly [first: string[], second: string[] | null];
 
+/** How many pieces there is room for beside the special tokens. */
+function roomFor(stages: TokenizerStages, second: [] | null, maxTokens: number): number {
+  const added = stages.withSpecialTokens([], second).tokens.length;
+  if (maxTokens >= added) return maxTokens - added;
+  const expected = `at least ${added}, the number of special tokens`;
+  throw new ConfigError('maxTokens', { expected, got: String(maxTokens) });
+}
+
+/** The pieces of words, as many as have room, and the position of each word's first piece, special tokens counted. */
+function piecesWithin(
+  stages: TokenizerStages,
+  words: readonly string[],
+  maxTokens = Infinity,
+): { readonly pieces: readonly string[]; readonly starts: readonly number[] } {
+  const room = roomFor(stages, null, maxTokens);
+  const before = stages.withSpecialTokens(['[UNK]'], null).tokens.indexOf('[UNK]');
+  const pieces: string[] = [];
+  const starts: number[] = [];
+  for (const word of words) {
+    if (pieces.length >= room) break;
+    starts.push(before + pieces.length);
+    const ofWord = splitStart(stages, word, maxTokens);
+    pieces.push(...(ofWord.length > 0 ? ofWord : ['[UNK]']));
+  }
+  return { pieces: pieces.slice(0, room), starts };
+}
+
 /** The tokens of a text or a pair, cut so that with the special tokens there are at most `maxTokens`. */
 function splitWithin(stages: TokenizerStages, text: string, pair: string | undefined, maxTokens = Infinity): TokenPair {
-  const added = stages.withSpecialTokens([], pair === undefined ? null : []).tokens.length;
-  if (maxTokens < added) {
-    const expected = `at least ${added}, the number of special tokens`;
-    throw new ConfigError('maxTokens', { expected, got: String(maxTokens) });
-  }
-  const room = maxTokens - added;
+  const room = roomFor(stages, pair === undefined ? null : [], maxTokens);
   const first = splitStart(stages, text, maxTokens);
   if (pair === undefined) return [first.slice(0, room), null];
   const second = splitStart(stages, pair, maxTokens);

@@ -2,12 +2,15 @@
 export {
   checkMux,
   classifier,
+  classifyFeatures,
+  featureShapes,
   features,
   frozenNames,
   initialModel,
   instancesOf,
   layerMasks,
   longestRow,
+  mixtureBySlot,
   modelShapes,
 } from './classifier.ts';
 export * from './demultiplexer.ts';

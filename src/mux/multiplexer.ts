@@ -14,12 +14,14 @@ export function hadamardMean(x: Node, keys: Node, B: Dim): Node {
 }
 
 /** The Hadamard product with keys that start so and stay: teacher, student and inference share them. */
-export function hadamard(keys: (sizes: MuxSizes, seed: number) => FloatTensor): Multiplexer {
+export function hadamard(initialKeys: (sizes: MuxSizes, seed: number) => FloatTensor): Multiplexer {
+  const keys: Multiplexer['keys'] = ({ p }) => p('mux.keys');
   return {
+    keys,
     shapes: ({ instances, hiddenSize }) => new Map([['mux.keys', [instances, hiddenSize]]]),
-    initial: (sizes, seed) => new Map([['mux.keys', keys(sizes, seed)]]),
+    initial: (sizes, seed) => new Map([['mux.keys', initialKeys(sizes, seed)]]),
     frozen: ['mux.keys'],
-    multiplex: (rows, { B, p }) => hadamardMean(rows, p('mux.keys'), B),
+    multiplex: (rows, context) => hadamardMean(rows, keys(context), context.B),
   };
 }
 

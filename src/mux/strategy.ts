@@ -38,6 +38,8 @@ export interface Strategy {
 export interface Multiplexer extends Strategy {
   /** Rows, N consecutive ones a group, to one row a group: [N*B, T, D] -> [B, T, D]. */
   readonly multiplex: (rows: Node, context: MuxContext) => Node;
+  /** [N, D], where the mixture is the mean of the rows times these keys. */
+  readonly keys?: (context: MuxContext) => Node;
 }
 
 /** Positions that a demultiplexer puts before every text. */

@@ -31,8 +31,8 @@ describe('logits', () => {
   const teacher = tensor(logits.teacher);
 
   it('agree with PyTorch, with their gradient', async () => {
-    const rowWeights = constant(float32([1, 1, 1, 1], [4]));
-    const loss = logitDistillation({ student, teacher, rowWeights, temperature: logits.temperature });
+    const weights = constant(float32([1, 1, 1, 1], [4]));
+    const loss = logitDistillation({ student, teacher, weights, temperature: logits.temperature });
     const [gradient] = gradients(loss, [student]) as [Node];
     const got = await valuesOf({ loss, gradient });
     expectClose(got.loss, [logits.loss]);
@@ -40,12 +40,12 @@ describe('logits', () => {
   });
 
   it('ignore rows of no weight', async () => {
-    const rowWeights = constant(float32([1, 1, 1, 1, 0], [5]));
+    const weights = constant(float32([1, 1, 1, 1, 0], [5]));
     const filler = constant(float32([9, -9, 3], [1, 3]));
     const loss = logitDistillation({
       student: concat([student, filler], 0),
       teacher: concat([teacher, mul(filler, -1)], 0),
-      rowWeights,
+      weights,
     });
     expectClose((await valuesOf({ loss })).loss, [logits.loss]);
   });

@@ -8,20 +8,20 @@ import { logSoftmax, mul, type Node, reduceSum, softmax, sub, weightedMean } fro
 export const DISTILLATION_TEMPERATURE = 2;
 
 export interface LogitDistillation {
-  /** [R, C] */
+  /** [R, C], or [R, T, C] of a model that classifies tokens. */
   readonly student: Node;
-  /** [R, C] */
+  /** Of the same shape. */
   readonly teacher: Node;
-  /** What each row counts, [R]; 0 for rows that only fill a group. Not all zero. */
-  readonly rowWeights: Node;
+  /** What each row or token counts, [R] or [R, T]; 0 for rows that only fill a group. Not all zero. */
+  readonly weights: Node;
   readonly temperature?: number;
 }
 
 /** τ² Σ w KL(softmax(z_teacher / τ) ‖ softmax(z_student / τ)) / Σ w: a scalar; the factor keeps gradients alike for every τ. */
 export function logitDistillation(options: LogitDistillation): Node {
-  const { student, teacher, rowWeights, temperature = DISTILLATION_TEMPERATURE } = options;
+  const { student, teacher, weights, temperature = DISTILLATION_TEMPERATURE } = options;
   const softened = mul(teacher, 1 / temperature);
   const gap = sub(logSoftmax(softened), logSoftmax(mul(student, 1 / temperature)));
-  const divergence = reduceSum(mul(softmax(softened), gap), [1]);
-  return mul(weightedMean(divergence, rowWeights), temperature ** 2);
+  const divergence = reduceSum(mul(softmax(softened), gap), [weights.shape.length]);
+  return mul(weightedMean(divergence, weights), temperature ** 2);
 }

@@ -1,3 +1,4 @@
 /** Figures and pages from results: pure functions to SVG and HTML text. */
 export { frontierFigure } from './frontier-figure.ts';
+export { accuracyByInstances, type InstancesLine } from './instances-figure.ts';
 export { reportPage } from './page.ts';

@@ -13,10 +13,8 @@ import {
   type FloatTensor,
   float32,
   type ParameterTree,
-  parameterOf,
   partOf,
   random,
-  sizeOf,
   VERSION,
 } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
@@ -27,7 +25,7 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
+import { checkMux, longestRow, modelShapes } from '../mux/index.ts';
 import {
   clampLogAlpha,
   gateName,
@@ -50,11 +48,25 @@ import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedM
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
+import { divide } from './frozen.ts';
 import { labelledBatches } from './labelled-batches.ts';
+import { specialIdsOf } from './masking.ts';
 import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
+import { readPrimed } from './primed.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
+import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import type { TrainState } from './step.ts';
+import {
+  classifierOnly,
+  type Origins,
+  type Student,
+  startStudent,
+  studentConfig,
+  withoutUnusedSegments,
+  withWordHead,
+} from './student.ts';
+import { taskOf } from './task-table.ts';
 import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
 
 /** What a compression says about its model, beside what every delivery says. */
@@ -74,30 +86,23 @@ export interface CompressOptions extends RunOptions {
 interface Compression {
   readonly recipe: CompressRecipe;
   readonly set: EncodedSet;
-  readonly teacherLogits: FloatTensor;
+  /** [CLS] and [SEP]. */
+  readonly specialIds: ReadonlySet<number>;
+  readonly teacherLogits: readonly FloatTensor[];
   readonly run: Run;
   readonly curves: Record<string, readonly CurvePoint[]>;
 }
 
-/** A model on its way. */
-interface Student {
-  readonly config: ModelConfig;
-  readonly parameters: ParameterTree;
-}
-
 function phaseBase(
   name: 'multiplex' | 'prune' | 'recover',
-  { recipe, set, teacherLogits, run }: Compression,
+  { recipe, set, specialIds, teacherLogits, run }: Compression,
 ): Omit<Phase, 'objective' | 'frozen'> {
   const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
+  const rows = groups * instances;
+  const batches = labelledBatches(set, { epochs: recipe.epochs[name], rows, maxTokens, teacherLogits });
   return {
     name,
-    batches: labelledBatches(set, {
-      epochs: recipe.epochs[name],
-      rows: groups * instances,
-      maxTokens,
-      teacherLogits,
-    }),
+    batches: recipe.losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds }) : batches,
     warmup,
     dropout,
     parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
@@ -109,19 +114,9 @@ function phaseBase(
   };
 }
 
-/** Parameters that are trained, and those that never are. */
-function divide({ config, parameters }: Student): { trained: ParameterTree; frozen: ParameterTree } {
-  const never = frozenNames(config);
-  const entries = Array.from(parameters);
-  return {
-    trained: new Map(entries.filter(([name]) => !never.has(name))),
-    frozen: new Map(entries.filter(([name]) => never.has(name))),
-  };
-}
-
 /** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
 async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student);
+  const { trained, frozen } = divide(student.config, student.parameters);
   const phase: Phase = {
     ...phaseBase(name, compression),
     frozen,
@@ -144,9 +139,10 @@ const GATE_BETA2 = 0.98;
  * Holds gates within their limits, and the last feed-forward open where the budget allows: classifying texts computes it for one position per
  * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
  */
-function constrainGates({ encoder, task }: ModelConfig, sparsity: number): (state: TrainState) => void {
-  const { D, F, L } = uniformShape(encoder);
-  const isAffordable = task !== 'tokens' && (2 * D * F) / prunableSize(encoder) <= (1 - sparsity) / 2;
+function constrainGates(config: ModelConfig, sparsity: number): (state: TrainState) => void {
+  const { D, F, L } = uniformShape(config.encoder);
+  const isCheap = taskOf(config).wanted === 'first';
+  const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
     clampLogAlpha(parameters);
     if (!isAffordable) return;
@@ -201,7 +197,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { recipe, run } = compression;
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student);
+  const { trained, frozen } = divide(student.config, student.parameters);
   const unpruned = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
     `${UNPRUNED}${name}`,
     tensor,
@@ -221,39 +217,20 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };
 }
 
-/**
- * Without the segments that no row of the data has: their vectors were never trained, and adding them is a pass over every embedded row.
- */
-function withoutUnusedSegments({ config, parameters }: Student, { encodings }: EncodedSet): Student {
-  const table = parameterOf(parameters, SEGMENTS);
-  const used = 1 + encodings.reduce((most, { types }) => types.reduce((a, b) => Math.max(a, b), most), 0);
-  const shape = [used, config.encoder.hiddenSize];
-  const cut = float32(table.data.slice(0, sizeOf(shape)), shape);
-  return {
-    config: { ...config, encoder: { ...config.encoder, typeVocabularySize: used } },
-    parameters: new Map([...parameters, [SEGMENTS, cut]]),
-  };
-}
-
-const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
-
-function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
-  return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
-}
-
-/** The multiplexed student before training: the teacher's encoder, with a multiplexer where it takes several inputs. */
-function startStudent(teacher: Student, recipe: CompressRecipe, seed: number): Student {
-  const config = studentConfig(teacher.config, recipe);
-  if (config.mux === undefined) return { config, parameters: teacher.parameters };
-  return { config, parameters: initialModel(config, seed, teacher.parameters) };
-}
-
 /** The dense model of as many inputs as are wanted: trained, or found. */
-async function multiplex(teacher: TrainedModel, compression: Compression, found?: string): Promise<Student> {
-  const { recipe, run } = compression;
-  const start = startStudent(withoutUnusedSegments(teacher, compression.set), recipe, run.seed);
+async function multiplex(origins: Origins, compression: Compression, found?: string): Promise<Student> {
+  const { recipe, run, set } = compression;
+  const start = withoutUnusedSegments(startStudent(origins, recipe, run.seed), set);
   if (recipe.instances === 1) return start;
-  return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
+  if (found !== undefined) return readModelFolder(found);
+  const trained = recipe.losses.retrieval > 0 ? withWordHead(start, origins, run.seed) : start;
+  return classifierOnly(await distil('multiplex', trained, compression));
+}
+
+/** Retrieval is for learning to tell instances apart: pruning and what follows go without it, and without its head. */
+function withoutRetrieval(compression: Compression): Compression {
+  const { recipe } = compression;
+  return { ...compression, recipe: { ...recipe, losses: { ...recipe.losses, retrieval: 0 } } };
 }
 
 async function logitsOf(
@@ -261,7 +238,7 @@ async function logitsOf(
   set: EncodedSet,
   maxTokens: number,
   { placement, onProgress }: Pick<RunOptions, 'placement' | 'onProgress'>,
-): Promise<FloatTensor> {
+): Promise<readonly FloatTensor[]> {
   const predictor = await openPredictor(teacher.config, teacher.parameters, placement);
   const told = partOf(onProgress, "the teacher's answers", 0, 1);
   const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, onProgress: told };
@@ -307,13 +284,15 @@ export async function compressClassifier(
   const teacher = await readTeacher(model);
   const student = studentConfig(teacher.config, asked);
   checkMux(student);
+  const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
   if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
   const { maxTokens } = recipe;
-  const { train, evaluation } = await openData(source, teacher.config.labels);
+  const { train, evaluation } = await openData(source, teacher.config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const teacherId = modelFingerprint(teacher);
-  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, teacherId));
+  const origins = [teacherId, ...(primed ? [modelFingerprint(primed)] : [])];
+  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, ...origins));
   const run: Run = { ...options, folder };
   const set = encodeSet(train, teacher.tokenizer, maxTokens);
   const evaluationSet = encodeSet(evaluation, teacher.tokenizer, maxTokens);
@@ -326,14 +305,16 @@ export async function compressClassifier(
   const compression: Compression = {
     recipe,
     set,
+    specialIds: specialIdsOf(teacher.tokenizer),
     teacherLogits: await logitsOf(teacher, set, maxTokens, options),
     run,
     curves: {},
   };
 
-  const multiplexed = await multiplex(teacher, compression, options.multiplexed);
-  const pruned = await prune(multiplexed, compression);
-  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, compression);
+  const multiplexed = await multiplex({ teacher, ...(primed && { primed }) }, compression, options.multiplexed);
+  const later = withoutRetrieval(compression);
+  const pruned = await prune(multiplexed, later);
+  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, later);
 
   const delivered = await deliver(
     { ...recovered, tokenizer: teacher.tokenizer },
@@ -349,10 +330,11 @@ export async function compressClassifier(
         recipe,
         data,
         teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
+        ...(primed && { primed: { fingerprint: modelFingerprint(primed) } }),
         sparsity: pruned.sparsity,
         curves: compression.curves,
       },
-      title: `Text classifier, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
+      title: `${taskOf(teacher.config).modelNoun}, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
     },
   );
   await folder.remove();

@@ -25,7 +25,7 @@ const config: ModelConfig = {
   ...tinyConfig,
   mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 };
-const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 };
+const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 };
 
 /** Σ over the reals of p log (p / q). */
 function divergence(p: readonly number[], q: readonly number[]): number {
@@ -117,7 +117,8 @@ const batch: BatchNodes = {
 };
 const set = tinySet(R);
 const plan = { examples: [...set.lengths.keys()], weights: [1, 1, 1, 1, 1, 0] as const, tokens: T };
-const teacher = float32(Float32Array.from({ length: R * C }, random(2, 'teacher').normal), [R, C]);
+const teacherDraws = random(2, 'teacher');
+const teacher = Array.from({ length: R }, () => float32(Float32Array.from({ length: C }, teacherDraws.normal), [C]));
 const order = regroup(drawRegrouping(B, N, random(5, 'test')));
 
 /** Everything that prune and distil read. */
@@ -210,7 +211,7 @@ it('reports the divergence of the logits in both groupings, brought back to the 
 
 describe('training', () => {
   const rows = tinySet(24);
-  const teacherLogits = float32(new Float32Array(24 * C), [24, C]);
+  const teacherLogits = rows.labels.map(() => float32(new Float32Array(C), [C]));
   const phase = (consistency: number): Phase => ({
     name: 'multiplex',
     batches: labelledBatches(rows, { epochs: 25, rows: 4 * N, maxTokens: 16, teacherLogits }),

@@ -19,10 +19,10 @@ import {
 import { type Regrouping, regroup } from '../infer/index.ts';
 import type { BatchNodes } from './fit.ts';
 
-/** ½ (KL(p ‖ q) + KL(q ‖ p)) = ½ Σ (p - q) (log p - log q) of two answers to each row, as a weighted mean: [R, C], [R, C], [R] -> [] */
-export function symmetricDivergence(one: Node, other: Node, rowWeights: Node): Node {
+/** ½ (KL(p ‖ q) + KL(q ‖ p)) = ½ Σ (p - q) (log p - log q) of two answers to each row, as a weighted mean: [R, C], [R, C], [R] -> []; with [R, T] in place of [R] of tokens */
+export function symmetricDivergence(one: Node, other: Node, weights: Node): Node {
   const gap = mul(sub(softmax(one), softmax(other)), sub(logSoftmax(one), logSoftmax(other)));
-  return mul(weightedMean(reduceSum(gap, [1]), rowWeights), 0.5);
+  return mul(weightedMean(reduceSum(gap, [weights.shape.length]), weights), 0.5);
 }
 
 const REGROUPED = 'batch.regrouped';

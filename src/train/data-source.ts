@@ -1,8 +1,11 @@
 /** Where the rows of a run come from: files, or the built-in data set. */
+import { ConfigError } from '../base/index.ts';
 import type { TextInput } from '../infer/index.ts';
-import { type Dataset, datasetOf, labelsOf } from './dataset.ts';
+import type { ModelConfig, Task } from '../model/index.ts';
+import { datasetOf, type LabelledSet, labelsOf, taggedDatasetOf, tagsOf } from './dataset.ts';
 import { builtinCorpus, builtinName } from './grammar.ts';
 import { type Columns, type Rows, readRows } from './read-rows.ts';
+import { readSentences } from './read-sentences.ts';
 
 export interface DataSource {
   /** A file, or `builtin`. */
@@ -15,30 +18,81 @@ export interface DataSource {
 /** The built-in data set is always the same one, so that its figures can be compared between runs. */
 const BUILTIN_SEED = 1;
 
-async function rowsOf(file: string, part: 'train' | 'eval', columns: Columns | undefined): Promise<Rows> {
+type Part = 'train' | 'eval';
+
+async function rowsOf(file: string, part: Part, columns: Columns | undefined): Promise<Rows> {
   if (file === builtinName) return builtinCorpus(BUILTIN_SEED)[part];
   return readRows(file, columns === undefined ? {} : { columns });
 }
 
+/** A file that was read: its labels, and its rows as examples of some. */
+interface LabelledFile {
+  labels(): readonly string[];
+  examplesOf(labels: readonly string[]): LabelledSet;
+}
+
+/** How the files of a task are read. */
+interface FileReader {
+  readonly open: (file: string, part: Part, columns?: Columns) => Promise<LabelledFile>;
+  /** Texts alone, for which the file need not have labels. */
+  readonly texts: (file: string, columns?: Columns) => Promise<readonly TextInput[]>;
+}
+
+const textReader: FileReader = {
+  async open(file, part, columns) {
+    const rows = await rowsOf(file, part, columns);
+    return { labels: () => labelsOf(rows), examplesOf: (labels) => datasetOf(rows, labels) };
+  },
+  async texts(file, columns = {}) {
+    if (file === builtinName) return builtinCorpus(BUILTIN_SEED).eval.rows;
+    return (await readRows(file, { columns, needsLabel: false })).rows;
+  },
+};
+
+const sentenceReader: FileReader = {
+  async open(file, _, columns) {
+    const sentences = await sentencesOf(file, columns);
+    return { labels: () => tagsOf(sentences), examplesOf: (labels) => taggedDatasetOf(sentences, labels) };
+  },
+  async texts(file, columns) {
+    const { sentences } = await sentencesOf(file, columns);
+    return sentences.map(({ words }) => ({ text: words.join(' ') }));
+  },
+};
+
+async function sentencesOf(file: string, columns?: Columns) {
+  if (file !== builtinName) return readSentences(file, columns);
+  const hint = 'The built-in rows are whole texts of two classes.';
+  throw new ConfigError('data', { expected: 'a file of tagged sentences', got: `"${file}"`, hint });
+}
+
+const READERS = { sequence: textReader, tokens: sentenceReader } satisfies Record<Task, FileReader>;
+
+/** What is known of the model that the rows are for. */
+type Known = Partial<Pick<ModelConfig, 'task' | 'labels'>>;
+
 /** Rows to train on and to evaluate on. Labels are the training rows', unless the model has its own. */
 export async function openData(
-  source: DataSource,
-  labels?: readonly string[],
-): Promise<{ train: Dataset; evaluation: Dataset }> {
-  const train = await rowsOf(source.data, 'train', source.columns);
-  const evaluation = await rowsOf(source.evaluation, 'eval', source.columns);
-  const present = labelsOf(train);
+  { data, evaluation, columns }: DataSource,
+  { task = 'sequence', labels }: Known = {},
+): Promise<{ train: LabelledSet; evaluation: LabelledSet }> {
+  const { open } = READERS[task];
+  const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
+  const present = train.labels();
   const known = labels ?? present;
-  return { train: datasetOf(train, known), evaluation: datasetOf(evaluation, known) };
+  return { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
 }
 
 /** Rows to evaluate a finished model on. */
-export async function openEvaluation(file: string, labels: readonly string[], columns?: Columns): Promise<Dataset> {
-  return datasetOf(await rowsOf(file, 'eval', columns), labels);
+export async function openEvaluation(
+  file: string,
+  { task = 'sequence', labels }: Pick<ModelConfig, 'task' | 'labels'>,
+  columns?: Columns,
+): Promise<LabelledSet> {
+  return (await READERS[task].open(file, 'eval', columns)).examplesOf(labels);
 }
 
-/** Texts alone; the file need not have labels. */
-export async function openTexts(file: string, columns: Columns = {}): Promise<readonly TextInput[]> {
-  if (file === builtinName) return builtinCorpus(BUILTIN_SEED).eval.rows;
-  return (await readRows(file, { columns, needsLabel: false })).rows;
+/** Texts alone, of a file as the task has it. */
+export function openTexts(file: string, columns?: Columns, task: Task = 'sequence'): Promise<readonly TextInput[]> {
+  return READERS[task].texts(file, columns);
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError, messageOf } from '../base/index.ts';
-import { datasetOf, labelsOf } from './dataset.ts';
+import { datasetOf, labelsOf, taggedDatasetOf, tagsOf } from './dataset.ts';
 import type { Rows } from './read-rows.ts';
 
 /** Rows of a file with a header: the first stands on line 2. */
@@ -65,6 +65,7 @@ describe('datasetOf', () => {
     const rows: Rows = { ...rowsWith([]), rows: [{ text: 'a', pair: 'b', label: 'x', line: 2 }] };
     const examples = [{ text: 'a', pair: 'b', label: 1 }];
     expect(datasetOf(rows, ['w', 'x'])).toEqual({
+      task: 'sequence',
       name: 'some.tsv',
       labels: ['w', 'x'],
       examples,
@@ -87,5 +88,33 @@ describe('datasetOf', () => {
   it('refuses a row without a label, with its line', () => {
     const error = failureOf(() => datasetOf(rowsWith(['a', undefined]), ['a', 'b']));
     expect(error).toMatchObject({ code: 'DATA', file: 'some.tsv', line: 3 });
+  });
+});
+
+describe('tagged sentences', () => {
+  const sentencesWith = (...tags: readonly string[]) => ({
+    file: 'some.conll',
+    sentences: [{ words: tags.map((_, at) => `word${at}`), tags, lines: tags.map((_, at) => at + 4) }],
+    checksum: 'c0ffee',
+  });
+
+  it('have the outside tag first, also where the file has none of it', () => {
+    expect(tagsOf(sentencesWith('I-b', 'O', 'B-b', 'B-a', 'O'))).toEqual(['O', 'B-a', 'B-b', 'I-b']);
+    expect(tagsOf(sentencesWith('B-a'))).toEqual(['O', 'B-a']);
+    expect(() => tagsOf(sentencesWith('O', 'O'))).toThrow('some.conll: expected tags of entities, got O at every word');
+  });
+
+  it('are numbered by the place of their tags', () => {
+    const { task, examples } = taggedDatasetOf(sentencesWith('O', 'B-b', 'I-b'), ['O', 'B-b', 'I-b']);
+    expect({ task, examples }).toEqual({
+      task: 'tokens',
+      examples: [{ words: ['word0', 'word1', 'word2'], labels: [0, 1, 2] }],
+    });
+  });
+
+  it('are refused with the line of a tag that was not seen in training', () => {
+    const failure = failureOf(() => taggedDatasetOf(sentencesWith('O', 'B-c'), ['O', 'B-b']));
+    expect(failure).toBeInstanceOf(DataError);
+    expect(messageOf(failure)).toBe('some.conll:5: expected a label known from training (O, B-b), got "B-c".');
   });
 });

@@ -4,7 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { DataError } from '../base/index.ts';
+import { OUTSIDE } from '../infer/index.ts';
+import type { Task } from '../model/index.ts';
 import type { Row, Rows } from './read-rows.ts';
+import type { Sentences } from './read-sentences.ts';
 
 /** A text, or a pair of texts, and the number of its class. */
 export interface Example {
@@ -13,14 +16,27 @@ export interface Example {
   readonly label: number;
 }
 
-export interface Dataset {
+/** The words of a sentence, each with the number of its tag. */
+export interface TaggedExample {
+  readonly words: readonly string[];
+  readonly labels: readonly number[];
+}
+
+interface Labelled<Kind extends Task, Of> {
+  readonly task: Kind;
   readonly name: string;
   /** Names of the classes; a label is a place in this list. */
   readonly labels: readonly string[];
-  readonly examples: readonly Example[];
+  readonly examples: readonly Of[];
   /** SHA-256 of labels and rows as they were read: other columns of one file are other data. */
   readonly checksum: string;
 }
+
+export type Dataset = Labelled<'sequence', Example>;
+export type TaggedDataset = Labelled<'tokens', TaggedExample>;
+
+/** A data set of whatever task. */
+export type LabelledSet = Dataset | TaggedDataset;
 
 /** How many labels an error message lists before it only counts the rest. */
 const labelsShown = 10;
@@ -38,17 +54,33 @@ export function labelsOf(rows: Rows): readonly string[] {
 
 /** The rows as examples of those classes; a label that is not among them is an error. */
 export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
-  const classOf = new Map(labels.map((label, index) => [label, index]));
+  const classOf = classesOf(rows.file, labels);
   const examples = rows.rows.map((row) => {
-    const name = labelOf(rows.file, row);
-    const label = classOf.get(name);
-    if (label === undefined) throw unseenLabel(rows.file, row, labels);
+    const label = classOf(labelOf(rows.file, row), row.line);
     return { text: row.text, ...(row.pair === undefined ? {} : { pair: row.pair }), label };
   });
-  return { name: rows.file, labels, examples, checksum: checksumOf(labels, examples) };
+  return { task: 'sequence', name: rows.file, labels, examples, checksum: checksumOf(labels, examples) };
 }
 
-function checksumOf(labels: readonly string[], examples: readonly Example[]): string {
+/** The tags of a training file: the one of words in no entity first, the others in alphabetical order. */
+export function tagsOf({ file, sentences }: Sentences): readonly string[] {
+  const tags = new Set(sentences.flatMap((sentence) => sentence.tags));
+  tags.delete(OUTSIDE);
+  if (tags.size > 0) return [OUTSIDE, ...[...tags].sort()];
+  throw new DataError({ file }, { expected: 'tags of entities', got: `${OUTSIDE} at every word` });
+}
+
+/** The sentences as examples of those tags; one that is not among them is an error. */
+export function taggedDatasetOf({ file, sentences }: Sentences, labels: readonly string[]): TaggedDataset {
+  const classOf = classesOf(file, labels);
+  const examples = sentences.map(({ words, tags, lines }) => ({
+    words,
+    labels: tags.map((tag, at) => classOf(tag, lines[at] as number)),
+  }));
+  return { task: 'tokens', name: file, labels, examples, checksum: checksumOf(labels, examples) };
+}
+
+function checksumOf(labels: readonly string[], examples: readonly (Example | TaggedExample)[]): string {
   const hash = createHash('sha256').update(JSON.stringify(labels));
   for (const example of examples) hash.update(JSON.stringify(example));
   return hash.digest('hex');
@@ -59,11 +91,21 @@ function labelOf(file: string, row: Row): string {
   throw new DataError({ file, line: row.line }, { expected: 'a label', got: 'none' });
 }
 
-function unseenLabel(file: string, row: Row, labels: readonly string[]): DataError {
+/** The number of a label that stands on some line; of one that is not known, an error. */
+function classesOf(file: string, labels: readonly string[]): (label: string, line: number) => number {
+  const numbers = new Map(labels.map((label, index) => [label, index]));
+  return (label, line) => {
+    const found = numbers.get(label);
+    if (found === undefined) throw unseenLabel(file, line, label, labels);
+    return found;
+  };
+}
+
+function unseenLabel(file: string, line: number, label: string, labels: readonly string[]): DataError {
   const shown = labels.slice(0, labelsShown).join(', ');
   const more = labels.length > labelsShown ? ` and ${labels.length - labelsShown} more` : '';
   return new DataError(
-    { file, line: row.line },
-    { expected: `a label known from training (${shown}${more})`, got: JSON.stringify(row.label) },
+    { file, line },
+    { expected: `a label known from training (${shown}${more})`, got: JSON.stringify(label) },
   );
 }

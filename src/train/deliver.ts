@@ -25,6 +25,7 @@ import { classifier, instancesOf, longestRow, modelShapes } from '../mux/index.t
 import { compile, loadRuntime, openSession, type Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
+import { taskOf } from './task-table.ts';
 
 /** A trained model with all that its folder needs. */
 export interface TrainedModel {
@@ -141,9 +142,23 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function accuracyIn({ accuracy, accuracyStd, groupings, examples }: Evaluation): string {
-  if (groupings === 1) return `${percent(accuracy)} of ${examples} rows`;
-  return `${percent(accuracy)} of ${examples} rows, mean of ${groupings} groupings ± ${percent(accuracyStd)}`;
+/** The figures of an evaluation as rows of a table. */
+function qualityRows({
+  accuracy,
+  accuracyStd,
+  macroF1,
+  spanF1,
+  spanF1Std = 0,
+  groupings,
+  examples,
+}: Evaluation): string {
+  const spread = (std: number): string => (groupings === 1 ? '' : `, mean of ${groupings} groupings ± ${percent(std)}`);
+  const rows = [
+    ['Accuracy', `${percent(accuracy)} of ${examples} rows${spread(accuracyStd)}`],
+    ...(spanF1 === undefined ? [] : [['Span F1', `${percent(spanF1)}${spread(spanF1Std)}`]]),
+    ['Macro F1', percent(macroF1)],
+  ];
+  return rows.map(([name, figure]) => `| ${name} | ${figure} |`).join('\n');
 }
 
 function modelCard(
@@ -156,7 +171,7 @@ function modelCard(
     .map((layer) => `${layer.heads} heads, ${layer.intermediateSize} units`)
     .join(' · ');
   return `---
-pipeline_tag: text-classification
+pipeline_tag: ${taskOf(config).pipelineTag}
 library_name: prumux
 ---
 # ${title}
@@ -168,8 +183,7 @@ library_name: prumux
 | Hidden size | ${config.encoder.hiddenSize} |
 | Layers | ${layers} |
 | Parameters | ${parameters.toLocaleString('en')} |
-| Accuracy | ${accuracyIn(evaluation)} |
-| Macro F1 | ${percent(evaluation.macroF1)} |
+${qualityRows(evaluation)}
 | Seed | ${seed} |
 
 Made by PruMUX; \`run.json\` has the recipe, the data's checksums and the learning curves. The ONNX model takes \`input_ids\`,

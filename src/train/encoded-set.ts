@@ -1,22 +1,45 @@
 /** A data set as token ids, ready for batches. */
-import { type FloatTensor, float32, int64, type Tensor } from '../base/index.ts';
+import { type FloatTensor, float32, int64, sizeOf, type Tensor } from '../base/index.ts';
 import { type BatchPlan, batchFeeds } from '../infer/index.ts';
-import type { Encoding, Tokenizer } from '../model/index.ts';
-import type { Dataset } from './dataset.ts';
+import type { Encoding, Task, Tokenizer } from '../model/index.ts';
+import type { Dataset, LabelledSet, TaggedDataset } from './dataset.ts';
 
 export interface EncodedSet {
+  readonly task: Task;
   readonly encodings: readonly Encoding[];
   readonly lengths: readonly number[];
-  readonly labels: readonly number[];
+  /** The classes of each row: one of a text, one per word of a sentence. */
+  readonly labels: readonly (readonly number[])[];
+  /** At which token of its row each label is learned and predicted; fewer than labels where words were cut off. */
+  readonly positions: readonly (readonly number[])[];
   readonly padId: number;
 }
 
-export function encodeSet(dataset: Dataset, tokenizer: Tokenizer, maxTokens: number): EncodedSet {
-  const encodings = dataset.examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxTokens));
+/** Of a text: the place of [CLS]. */
+const CLS_ONLY = [0];
+
+type EncodedRows = Pick<EncodedSet, 'encodings' | 'labels' | 'positions'>;
+
+function textRows({ examples }: Dataset, tokenizer: Tokenizer, maxTokens: number): EncodedRows {
   return {
-    encodings,
-    lengths: encodings.map(({ ids }) => ids.length),
-    labels: dataset.examples.map(({ label }) => label),
+    encodings: examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxTokens)),
+    labels: examples.map(({ label }) => [label]),
+    positions: examples.map(() => CLS_ONLY),
+  };
+}
+
+/** The first piece of a word carries its label. */
+function sentenceRows({ examples }: TaggedDataset, tokenizer: Tokenizer, maxTokens: number): EncodedRows {
+  const encodings = examples.map(({ words }) => tokenizer.encodeWords(words, maxTokens));
+  return { encodings, labels: examples.map(({ labels }) => labels), positions: encodings.map(({ starts }) => starts) };
+}
+
+export function encodeSet(set: LabelledSet, tokenizer: Tokenizer, maxTokens: number): EncodedSet {
+  const rows = set.task === 'tokens' ? sentenceRows(set, tokenizer, maxTokens) : textRows(set, tokenizer, maxTokens);
+  return {
+    task: set.task,
+    ...rows,
+    lengths: rows.encodings.map(({ ids }) => ids.length),
     padId: tokenizer.padId,
   };
 }
@@ -39,30 +62,56 @@ export function localise(ids: Tensor): { readonly words: Tensor; readonly local:
   };
 }
 
-/** What a training step is fed of a batch: token ids in terms of the batch's own words, labels, row weights, teacher's logits. */
-export function trainingFeeds(set: EncodedSet, plan: BatchPlan, teacher?: FloatTensor): Record<string, Tensor> {
+/** The shape of a batch's labels: one per row, or one per token. */
+const LABEL_SHAPES = {
+  sequence: (rows) => [rows],
+  tokens: (rows, tokens) => [rows, tokens],
+} satisfies Record<Task, (rows: number, tokens: number) => readonly number[]>;
+
+/** Labels of a plan's rows at their positions, and what they count: both [R] or [R, T]; what no label is for counts nothing. */
+function labelFeeds(
+  { labels, positions }: EncodedSet,
+  plan: BatchPlan,
+  shape: readonly number[],
+): Record<string, Tensor> {
+  const classes = new Int32Array(sizeOf(shape));
+  const weights = new Float32Array(sizeOf(shape));
+  const width = sizeOf(shape) / plan.examples.length;
+  plan.examples.forEach((example, row) => {
+    positions[example]?.forEach((position, at) => {
+      classes[row * width + position] = labels[example]?.[at] as number;
+      weights[row * width + position] = plan.weights[row] as number;
+    });
+  });
+  return { 'batch.labels': int64(classes, shape), 'batch.weights': float32(weights, shape) };
+}
+
+/** Logits of each example side by side, the shorter ones padded with zeros: [C] each to [R, C], or [t, C] each to [R, T, C]. */
+function logitFeed(logits: readonly FloatTensor[], examples: readonly number[], labelShape: readonly number[]): Tensor {
+  const chosen = examples.map((example) => logits[example] as FloatTensor);
+  const shape = [...labelShape, chosen[0]?.shape.at(-1) ?? 0];
+  const data = new Float32Array(sizeOf(shape));
+  chosen.forEach((each, row) => {
+    data.set(each.data, (row * data.length) / chosen.length);
+  });
+  return float32(data, shape);
+}
+
+/** What a training step is fed of a batch: token ids in terms of the batch's own words, labels and their weights, teacher's logits. */
+export function trainingFeeds(
+  set: EncodedSet,
+  plan: BatchPlan,
+  teacher?: readonly FloatTensor[],
+): Record<string, Tensor> {
   const inputs = batchFeeds(set.encodings, plan, set.padId);
   const { words, local } = localise(inputs.input_ids as Tensor);
-  const rows = plan.examples.length;
+  const shape = LABEL_SHAPES[set.task](plan.examples.length, plan.tokens);
   const feeds: Record<string, Tensor> = {
     ...inputs,
     input_ids: local,
     'batch.words': words,
-    'batch.labels': int64(
-      plan.examples.map((example) => set.labels[example] as number),
-      [rows],
-    ),
-    'batch.weights': float32(Float32Array.from(plan.weights), [rows]),
+    ...labelFeeds(set, plan, shape),
   };
-  if (teacher !== undefined) feeds['batch.teacherLogits'] = rowsOf(teacher, plan.examples);
+  if (teacher !== undefined) feeds['batch.teacherLogits'] = logitFeed(teacher, plan.examples, shape);
   return feeds;
-}
-
-function rowsOf(table: FloatTensor, rows: readonly number[]): FloatTensor {
-  const width = table.shape[1] as number;
-  const data = new Float32Array(rows.length * width);
-  rows.forEach((from, to) => {
-    data.set(table.data.subarray(from * width, (from + 1) * width), to * width);
-  });
-  return float32(data, [rows.length, width]);
 }

@@ -1,17 +1,19 @@
 /** The quality of a classifier on a data set; of a multiplexed one as mean and spread over groupings, as neighbours change answers. */
-import { type OnProgress, type ParameterTree, partOf } from '../base/index.ts';
+import { type FloatTensor, type OnProgress, type ParameterTree, partOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits } from '../infer/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
-import { predictions, type Quality, qualityOf, spreadOf } from './metrics.ts';
+import { predictions, spreadOf } from './metrics.ts';
+import { type RowClasses, type TaskQuality, taskOf } from './task-table.ts';
 
 /** What averaging every text over all slots brings. */
 export interface EnsembleQuality {
   /** Mean over groupings. */
   readonly ensembleAccuracy: number;
   readonly ensembleAccuracyStd: number;
+  readonly ensembleSpanF1?: number;
   /** Points that it is above the accuracy under the same grouping, as mean and sample standard deviation. */
   readonly ensembleGain: number;
   readonly ensembleGainStd: number;
@@ -23,6 +25,9 @@ export interface Evaluation extends Partial<EnsembleQuality> {
   /** Sample standard deviation over groupings; 0 where one input goes alone. */
   readonly accuracyStd: number;
   readonly macroF1: number;
+  /** Of token classification: mean of the F1 over entities, and its spread. */
+  readonly spanF1?: number;
+  readonly spanF1Std?: number;
   readonly groupings: number;
   readonly examples: number;
   readonly examplesPerSecond: number;
@@ -40,12 +45,28 @@ export interface EvaluateOptions {
 
 export const DEFAULT_GROUPINGS = 5;
 
+/** The class that is predicted at each position with a label, by row. */
+function predictedClasses(logits: readonly FloatTensor[], { positions }: EncodedSet): RowClasses {
+  return logits.map((row, at) => {
+    const classes = predictions(row);
+    return (positions[at] ?? []).map((position) => classes[position] as number);
+  });
+}
+
+/** Mean and spread of the span F1, where there is one. */
+function spanFigures(qualities: readonly TaskQuality[]): Pick<Evaluation, 'spanF1' | 'spanF1Std'> {
+  const scores = qualities.map(({ spanF1 }) => spanF1).filter((score) => score !== undefined);
+  if (scores.length === 0) return {};
+  const { mean, std } = spreadOf(scores);
+  return { spanF1: mean, spanF1Std: std };
+}
+
 /** The quality under each grouping. */
-async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<Quality[]> {
+async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<TaskQuality[]> {
   const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false, onProgress } = options;
   const { config } = predictor;
   const rounds = instancesOf(config) === 1 ? 1 : groupings;
-  const qualities = [];
+  const qualities: TaskQuality[] = [];
   for (let round = 0; round < rounds; round++) {
     const grouping = seed * rounds + round;
     const logits = await predictLogits(predictor, set.encodings, {
@@ -54,16 +75,18 @@ async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: Evalu
       ...{ maxTokens, grouping, ensemble },
       onProgress: partOf(onProgress, ensemble ? 'ensembling' : 'evaluating', round, rounds),
     });
-    qualities.push(qualityOf(predictions(logits), set.labels, config.labels.length));
+    qualities.push(taskOf(config).quality(predictedClasses(logits, set), set.labels, config.labels));
   }
   return qualities;
 }
 
 /** Qualities under the same groupings, with and without averaging. */
-function ensembleQuality(averaged: readonly Quality[], single: readonly Quality[]): EnsembleQuality {
+function ensembleQuality(averaged: readonly TaskQuality[], single: readonly TaskQuality[]): EnsembleQuality {
   const accuracy = spreadOf(averaged.map((quality) => quality.accuracy));
-  const gain = spreadOf(averaged.map((quality, at) => 100 * (quality.accuracy - (single[at] as Quality).accuracy)));
+  const gain = spreadOf(averaged.map((quality, at) => 100 * (quality.accuracy - (single[at] as TaskQuality).accuracy)));
+  const { spanF1 } = spanFigures(averaged);
   return {
+    ...(spanF1 !== undefined && { ensembleSpanF1: spanF1 }),
     ensembleAccuracy: accuracy.mean,
     ensembleAccuracyStd: accuracy.std,
     ensembleGain: gain.mean,
@@ -81,6 +104,7 @@ export async function evaluate(predictor: Predictor, set: EncodedSet, options: E
     accuracy: mean,
     accuracyStd: std,
     macroF1: spreadOf(qualities.map(({ macroF1 }) => macroF1)).mean,
+    ...spanFigures(qualities),
     groupings: qualities.length,
     examples: set.labels.length,
     examplesPerSecond: (qualities.length * set.labels.length) / seconds,

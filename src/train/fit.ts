@@ -17,11 +17,11 @@ import { type CompiledStep, compileStep, type Objective, type TrainState } from 
  */
 export interface BatchNodes {
   readonly inputs: TokenInputs;
-  /** [R] int64 */
+  /** int64 [R]; one per token, [R, T], where tokens are classified */
   readonly labels: Node;
-  /** 1 for rows that count, 0 for fillers: [R] */
+  /** 1 for labels that count, 0 for those of fillers and of tokens that have none: of the shape of the labels */
   readonly weights: Node;
-  /** Logits of the teacher, for phases that have one: [R, C] */
+  /** Logits of the teacher, for phases that have one: [R, C] or [R, T, C] */
   readonly teacherLogits: (classes: number) => Node;
 }
 
@@ -78,13 +78,14 @@ interface ShapedStep {
 }
 
 async function compileFor(phase: Phase, shape: Batch, state: TrainState, placement: Placement): Promise<ShapedStep> {
-  const { rows: R, tokens: T } = shape;
+  const { rows: R, tokens: T, feeds } = shape;
+  const labelled = feeds['batch.labels']?.shape ?? [R];
   const dropout = new Dropout();
   const batch: BatchNodes = {
     inputs: tokenInputs(R, T),
-    labels: input('batch.labels', [R], 'int64'),
-    weights: input('batch.weights', [R]),
-    teacherLogits: (classes) => input('batch.teacherLogits', [R, classes]),
+    labels: input('batch.labels', labelled, 'int64'),
+    weights: input('batch.weights', labelled),
+    teacherLogits: (classes) => input('batch.teacherLogits', [...labelled, classes]),
   };
   const handler: SiteHandler = phase.dropout > 0 ? dropout.handler : () => undefined;
   const compiled = await compileStep(

@@ -2,10 +2,11 @@
  * Isolation: how far the texts of a pass influence each other's answers, measured on an open classifier: by chance, with the same rows under
  * several groupings, and at worst, with neighbours that are sought to change a row's answer.
  */
-import { type OnProgress, partOf, random, seedFor } from '../base/index.ts';
+import { ConfigError, type OnProgress, partOf, random, seedFor } from '../base/index.ts';
 import { DEFAULT_GROUPS, predictLogits } from '../infer/index.ts';
+import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
-import { type Change, changeOf, type Logits, largestChange, logitsByRow } from './answer-change.ts';
+import { type Change, changeOf, type Logits, largestChange } from './answer-change.ts';
 import { DEFAULT_GROUPINGS } from './evaluate.ts';
 import { spreadOf } from './metrics.ts';
 import { type SearchBudget, type Subject, searchDefaults, searchNeighbours } from './neighbour-search.ts';
@@ -57,6 +58,7 @@ export async function measureIsolation(
   options: IsolationOptions,
 ): Promise<Isolation> {
   const { maxTokens, seed, groupings = 0, probes = DEFAULT_PROBES, budget = searchDefaults, onProgress } = options;
+  refuseTokens(predictor.config);
   const subject: Subject = { predictor, set, maxTokens, seed, onProgress };
   const isAlone = instancesOf(predictor.config) === 1;
   const others = isAlone ? 0 : Math.max(DEFAULT_GROUPINGS, groupings);
@@ -75,6 +77,15 @@ export async function measureIsolation(
   };
 }
 
+/** A sentence has as many answers as words; which of them a neighbour should change is not said. */
+function refuseTokens({ task }: ModelConfig): void {
+  if (task !== 'tokens') return;
+  throw new ConfigError('isolation', {
+    expected: 'a model that classifies whole texts',
+    got: 'one that classifies tokens',
+  });
+}
+
 async function logitsUnder(subject: Subject, round: number, rounds: number): Promise<Logits[]> {
   const { predictor, set, maxTokens, seed } = subject;
   const logits = await predictLogits(predictor, set.encodings, {
@@ -82,7 +93,7 @@ async function logitsUnder(subject: Subject, round: number, rounds: number): Pro
     grouping: seedFor(seed, 'isolation', round),
     onProgress: partOf(subject.onProgress, 'regrouping', round, rounds),
   });
-  return logitsByRow(logits);
+  return logits.map(({ data }) => data);
 }
 
 /** Changes of all rows under each other grouping. */

@@ -8,8 +8,8 @@ import { planEpoch } from './epoch.ts';
 export interface LabelledOptions extends BatchOptions {
   /** Passes over the set; a part of one, too. */
   readonly epochs: number;
-  /** The teacher's logits for every example: [n, C]. */
-  readonly teacherLogits?: FloatTensor;
+  /** The teacher's logits for every example: [C], or [T, C] of its own tokens. */
+  readonly teacherLogits?: readonly FloatTensor[];
 }
 
 export function labelledBatches(set: EncodedSet, options: LabelledOptions): Batches {

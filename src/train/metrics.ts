@@ -8,11 +8,11 @@ export interface Quality {
   readonly macroF1: number;
 }
 
-/** Index of the largest logit per row, the first of equals: [n, C] -> n */
-export function predictions(logits: FloatTensor): number[] {
-  const [rows, classes] = logits.shape as [number, number];
-  return Array.from({ length: rows }, (_, row) => {
-    const values = logits.data.subarray(row * classes, (row + 1) * classes);
+/** Index of the largest logit of each row, the first of equals: [C] -> 1, [n, C] -> n */
+export function predictions({ shape, data }: FloatTensor): number[] {
+  const classes = shape.at(-1) as number;
+  return Array.from({ length: data.length / classes }, (_, row) => {
+    const values = data.subarray(row * classes, (row + 1) * classes);
     return values.reduce((best, value, at) => (value > (values[best] as number) ? at : best), 0);
   });
 }

@@ -45,7 +45,7 @@ async function layersDistance(taughtBy: ParameterTree): Promise<number> {
   const others = new Map([...open, ...initialMultipliers(), ...initialProjection(D)]);
   const feeds: Feeds = { ...under('', student), ...under(UNPRUNED, taughtBy), ...under('', others) };
   const p = (name: string): Node => input(name, feeds[name]?.shape ?? []);
-  const objective = pruneObjective(config, { logits: 0.5, layers: 1, labels: 0.5, consistency: 0 });
+  const objective = pruneObjective(config, { logits: 0.5, layers: 1, labels: 0.5, consistency: 0, retrieval: 0 });
   const { layers } = objective(batch, p, () => undefined).metrics;
   const session = await compile({ outputs: { layers: layers as Node } }, cpu(1));
   const noise = filled(gateShapes(config.encoder, 'noise'), 0.5);

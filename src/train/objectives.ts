@@ -10,14 +10,15 @@ import {
   input,
   mul,
   type Node,
+  reduceMax,
   reshape,
   type SiteHandler,
   siteOf,
   sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters, TokenInputs, Wanted } from '../model/index.ts';
-import { classifier, layerMasks } from '../mux/index.ts';
+import { type ModelConfig, type Parameters, type TokenInputs, type Wanted, wordDecoder } from '../model/index.ts';
+import { classifier, classifyFeatures, features, instancesOf, layerMasks } from '../mux/index.ts';
 import {
   expectedSparsity,
   type GateNodes,
@@ -34,6 +35,7 @@ import {
 import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
+import { type Retrieval, retrieve } from './retrieval.ts';
 import type { Objective } from './step.ts';
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
@@ -41,7 +43,7 @@ type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Ob
 /** Prefix of the unpruned student's parameters in a graph that has the gated one too. */
 export const UNPRUNED = 'unpruned/';
 
-/** Share of rows whose largest logit is the label's. */
+/** Share of labels that have the largest logit. */
 function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
   return weightedMean(cast(equal(argMax(logits), labels), 'float32'), weights);
 }
@@ -62,7 +64,7 @@ export function labelObjective(config: ModelConfig): Objectives {
 /** α_labels · CE + α_logits · T² KL(teacher ‖ student). */
 function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: CompressRecipe['losses']): Node {
   const teacher = batch.teacherLogits(config.labels.length);
-  const distance = logitDistillation({ student: logits, teacher, rowWeights: batch.weights });
+  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights });
   return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
 }
 
@@ -89,12 +91,33 @@ function answerObjective(
   return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
 }
 
-/** Learning from labels and from the dense N = 1 teacher's logits. */
+/** Learning from labels and from the dense N = 1 teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */
 export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
   return (batch, p, dropout) => {
     const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
-    return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    if (weights.retrieval === 0) return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    const { logits, retrieval } = readTwice(batch, config, p, dropout);
+    const answers = answerObjective(logits, batch, pass, { config, weights });
+    return {
+      loss: add(answers.loss, mul(retrieval.loss, weights.retrieval)),
+      metrics: { ...answers.metrics, retrievalAccuracy: retrieval.accuracy },
+    };
   };
+}
+
+/** Answers, and tokens that are told from the words of the batch, out of the same features. */
+function readTwice(
+  { inputs }: BatchNodes,
+  config: ModelConfig,
+  p: Parameters,
+  dropout: SiteHandler,
+): { readonly logits: Node; readonly retrieval: Retrieval } {
+  const read = features(inputs, config, p, 'all');
+  const reading = { features: read, decoder: wordDecoder(p), encoder: config.encoder, p };
+  const told = retrieve(reading, inputs.ids, instancesOf(config));
+  const outputs = [classifyFeatures(read, config, p), told.loss, told.accuracy];
+  const [logits, loss, accuracy] = attach(outputs, [dropout]) as [Node, Node, Node];
+  return { logits, retrieval: { loss, accuracy } };
 }
 
 /** The states of each layer of a graph, [B, T, D], of rows before the mixture and of groups after it; their masks are [B, T]. */
@@ -106,7 +129,9 @@ function layerStates(output: Node, { encoder }: ModelConfig, masks: readonly Nod
 /** Positions that each of a model's layers really sees, of rows that count: [B, T] each. */
 function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): Node[] {
   const { R } = dims(inputs.mask, 'R T');
-  return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(weights, [R, 1])), config);
+  // A row of a sentence counts where one of its tokens does.
+  const rowWeights = weights.shape.length === 1 ? weights : reduceMax(weights, [1]);
+  return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
 /** Σ over matched layers of their distance to the unpruned student's: each over the positions that the layer sees. */

@@ -74,9 +74,12 @@ export async function readRows(file: string, options: ReadOptions = {}): Promise
     throw new ConfigError(file, {
       expected: `a file name that ends in ${Object.keys(tableFormats).join(', ')}`,
       got: extname(file) === '' ? 'no ending' : `"${extname(file)}"`,
+      ...(/\.(conll|bio|iob)$/i.test(file) && {
+        hint: 'Tagged sentences are for token classification: --task tokens.',
+      }),
     });
   }
-  const bytes = await bytesOf(file);
+  const bytes = await bytesOf(file, 'a header and rows');
   const table = await open(file, bytes);
   const chosen = chooseColumns(file, table.columns, columns, needsLabel);
   checkUnique(file, table.columns, Object.values(chosen));
@@ -86,7 +89,8 @@ export async function readRows(file: string, options: ReadOptions = {}): Promise
   return { file, rows, checksum: createHash('sha256').update(bytes).digest('hex') };
 }
 
-async function bytesOf(file: string): Promise<Uint8Array> {
+/** The bytes of a file that must not be empty; `expected` says what it should hold. */
+export async function bytesOf(file: string, expected: string): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(file);
@@ -95,7 +99,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
     const got = code === 'ENOENT' ? 'nothing there' : code === 'EISDIR' ? 'a folder' : messageOf(cause);
     throw new DataError({ file }, { expected: 'a readable file', got, cause });
   }
-  if (bytes.length === 0) throw new DataError({ file }, { expected: 'a header and rows', got: 'an empty file' });
+  if (bytes.length === 0) throw new DataError({ file }, { expected, got: 'an empty file' });
   return bytes;
 }
 

@@ -42,7 +42,7 @@ export function kindOf(value: unknown): string {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The text of the bytes; a byte order mark is dropped. */
-function decode(file: string, bytes: Uint8Array): string {
+export function decode(file: string, bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch (cause) {
@@ -125,7 +125,7 @@ function lineCounter(bytes: Buffer): (offset: number) => number {
   };
 }
 
-function openJsonLines(file: string, bytes: Uint8Array): Table {
+export function openJsonLines(file: string, bytes: Uint8Array): Table {
   const objects = decode(file, bytes)
     .split('\n')
     .map((text, index) => ({ text: text.trim(), line: index + 1 }))
@@ -159,7 +159,7 @@ const compressors = {
 /** Text in a Parquet file that is not UTF-8 is an error too, not a row of replacement characters. */
 const parsers = { stringFromBytes: (bytes: Uint8Array | undefined) => bytes && utf8.decode(bytes) };
 
-async function openParquet(file: string, bytes: Uint8Array): Promise<Table> {
+export async function openParquet(file: string, bytes: Uint8Array): Promise<Table> {
   const source: AsyncBuffer = {
     byteLength: bytes.length,
     slice: (start, end) => Uint8Array.from(bytes.subarray(start, end)).buffer,

@@ -29,6 +29,9 @@ function blankTokenizer(): Tokenizer & { wordsOf(ids: readonly number[]): string
       const ids = [CLS, ...found.slice(0, maxTokens - 2).map(idOf), SEP];
       return { ids, types: ids.map(() => 0) };
     },
+    encodeWords(words, maxTokens) {
+      return { ...this.encode(words.join(' '), undefined, maxTokens), starts: words.map((_, at) => at + 1) };
+    },
     wordsOf: (ids) => ids.filter((id) => id > SEP).map((id) => words[id - SEP - 1] ?? ''),
   };
 }

@@ -6,7 +6,7 @@ import { initialModel } from '../mux/index.ts';
 import type { ParameterGroup } from './adamw.ts';
 import { RunFolder } from './checkpoint.ts';
 import { type DataSource, openData } from './data-source.ts';
-import type { Dataset } from './dataset.ts';
+import type { LabelledSet } from './dataset.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { startEncoder } from './encoder-start.ts';
@@ -15,6 +15,7 @@ import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
 import { type Run, runPhase } from './run-phase.ts';
+import { taskOf } from './task-table.ts';
 
 /** What every training command is told besides its recipe. */
 export interface RunOptions extends Omit<Run, 'folder'> {
@@ -41,11 +42,10 @@ export function weightGroups(learningRate: number, weightDecay: number): readonl
 /** As in the papers' recipes: one norm over all weights. */
 export const CLIP_NORM = 1;
 
-function* textsOf({ examples }: Dataset): Generator<string> {
-  for (const { text, pair } of examples) {
-    yield text;
-    if (pair !== undefined) yield pair;
-  }
+function textsOf(set: LabelledSet): readonly string[] {
+  return set.task === 'tokens'
+    ? set.examples.flatMap(({ words }) => words)
+    : set.examples.flatMap(({ text, pair }) => (pair === undefined ? [text] : [text, pair]));
 }
 
 function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Phase {
@@ -67,11 +67,17 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
   checkTrainRecipe(recipe);
   await checkDestination(options.output);
   const { source, output, seed, placement, onProgress } = options;
-  const { train, evaluation } = await openData(source);
+  const { train, evaluation } = await openData(source, { task: recipe.task });
   const start = await startEncoder(recipe, () => textsOf(train));
   const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
   const encoder = { ...start.encoder, dropout: recipe.dropout };
-  const config: ModelConfig = { encoder, labels: train.labels, featureSize: encoder.hiddenSize, maxTokens };
+  const config: ModelConfig = {
+    encoder,
+    task: recipe.task,
+    labels: train.labels,
+    featureSize: encoder.hiddenSize,
+    maxTokens,
+  };
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const initial: TrainedModel = {
     config,
@@ -92,7 +98,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
       placement,
       onProgress,
       evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
-      title: `Text classifier trained on ${train.name}`,
+      title: `${taskOf(config).modelNoun} trained on ${train.name}`,
     },
   );
   await folder.remove();

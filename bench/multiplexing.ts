@@ -1,0 +1,94 @@
+/**
+ * What multiplexing costs in accuracy, on real data: SST-2, Banking77 and WNUT-17 with 1 to 10 inputs per pass. Every figure is the output of a
+ * command that is printed with it; finished commands are not run again, stopped ones go on. Claims: issue 3 (see RESULTS.md).
+ *
+ *   npx tsx bench/multiplexing.ts DATA OUT [--only REGEX] [--figure FILE.svg]
+ *
+ * DATA has the data sets, OUT takes the models. The program must be built (`npm run build`).
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { CORPORA, type CorpusName, denseRun, ENCODER, type NamedRun, studentRun } from '../recipes/multiplexing.ts';
+import { accuracyByInstances } from '../src/report/index.ts';
+
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string', default: '' }, figure: { type: 'string' } },
+});
+const [data = '', out = ''] = positionals;
+
+type Result = Readonly<Record<string, unknown>>;
+
+/** Runs a command in a process of its own; its JSON document is kept beside the models. */
+async function resultOf({ name, argv }: NamedRun): Promise<Result> {
+  const file = join(out, 'results', `${name}.json`);
+  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
+  const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
+  const child = spawn(process.execPath, [MAIN, ...args, '--json', '--progress'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let document = '';
+  child.stdout.on('data', (text) => {
+    document += text;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  if (code !== 0) process.exit(1);
+  await mkdir(join(out, 'results'), { recursive: true });
+  await writeFile(file, document);
+  return JSON.parse(document);
+}
+
+/** A model measured: with its spread over groupings, ensembled, and (where asked) its isolation. */
+function measurement(corpus: CorpusName, { name }: NamedRun, flags: readonly string[] = ['--ensemble']): NamedRun {
+  return { name: `eval-${name}`, argv: ['eval', `OUT/${name}`, '--data', CORPORA[corpus].eval, ...flags] };
+}
+
+const PLAIN: readonly (readonly [CorpusName, readonly number[]])[] = [
+  ['sst2', [10, 5, 2]],
+  ['banking77', [4]],
+  ['wnut17', [2]],
+];
+
+function* runs(): Generator<NamedRun> {
+  yield ENCODER;
+  for (const [corpus, instances] of PLAIN) {
+    const models = [denseRun(corpus), ...instances.map((N) => studentRun(corpus, N))];
+    const flags = corpus === 'wnut17' ? [] : ['--ensemble'];
+    for (const model of models) yield* [model, measurement(corpus, model, flags)];
+  }
+  const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '1'])];
+  for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];
+}
+
+const wanted = new RegExp(values.only);
+const results = new Map<string, Result>();
+for (const run of runs()) {
+  if (!wanted.test(run.name)) continue;
+  console.log(`\n${run.name}: prumux ${run.argv.join(' ')}`);
+  const result = await resultOf(run);
+  results.set(run.name, result);
+  const scalars = Object.entries(result).filter(([, value]) => typeof value === 'number');
+  console.log(scalars.map(([key, value]) => `${key} ${(value as number).toPrecision(4)}`).join(', '));
+  if (result.isolation !== undefined) console.log(JSON.stringify(result.isolation));
+}
+
+if (values.figure !== undefined) {
+  const lines = PLAIN.map(([corpus, instances]) => ({
+    name: corpus,
+    points: [1, ...instances]
+      .flatMap((N) => {
+        const measured = results.get(`eval-${corpus}-n${N}`);
+        if (measured === undefined) return [];
+        const value = Number(measured.spanF1 ?? measured.accuracy);
+        return [{ instances: N, value, spread: Number(measured.spanF1Std ?? measured.accuracyStd ?? 0) }];
+      })
+      .sort((a, b) => a.instances - b.instances),
+  }));
+  await writeFile(values.figure, accuracyByInstances(lines));
+}

@@ -1,0 +1,92 @@
+/**
+ * Multiplexing measured on real data, as commands that anybody can repeat: an encoder from plain text, a dense classifier per data set, and
+ * students of N inputs per pass without any pruning. Settings were chosen before the runs; none was tuned on a figure that is reported.
+ */
+
+/** A run of the program, and the folder under the output that it writes; those that it needs come before it. */
+export interface NamedRun {
+  readonly name: string;
+  /** The command line; `DATA` and `OUT` stand for the two folders. */
+  readonly argv: readonly string[];
+}
+
+interface Corpus {
+  readonly data: string;
+  readonly eval: string;
+  /** Of the dense model, and of each student. */
+  readonly epochs: number;
+  readonly studentEpochs: (instances: number) => number;
+  readonly rows: number;
+  readonly maxTokens: number;
+  readonly task?: 'tokens';
+}
+
+export const CORPORA = {
+  sst2: {
+    data: 'DATA/sst2/train.tsv',
+    eval: 'DATA/sst2/dev.tsv',
+    epochs: 2,
+    studentEpochs: (N) => (N < 4 ? 3 : N),
+    rows: 64,
+    maxTokens: 64,
+  },
+  banking77: {
+    data: 'DATA/banking77/train.csv',
+    eval: 'DATA/banking77/test.csv',
+    epochs: 12,
+    studentEpochs: () => 24,
+    rows: 32,
+    maxTokens: 64,
+  },
+  wnut17: {
+    data: 'DATA/wnut17/train.conll',
+    eval: 'DATA/wnut17/dev.conll',
+    epochs: 10,
+    studentEpochs: () => 15,
+    rows: 32,
+    maxTokens: 64,
+    task: 'tokens',
+  },
+} as const satisfies Readonly<Record<string, Corpus>>;
+
+export type CorpusName = keyof typeof CORPORA;
+
+const words = (line: string): readonly string[] => line.split(' ');
+
+/** `mini` on both text files, 64 tokens a row as the classifiers read. */
+export const ENCODER: NamedRun = {
+  name: 'encoder',
+  argv: words(
+    'pretrain --text DATA/text/wikipedia.txt DATA/text/reviews.txt --preset mini --tokenizer DATA/bert-uncased ' +
+      '--epochs 1.2 --max-tokens 64 --rows 32 --learning-rate 1e-3 -o OUT/encoder',
+  ),
+};
+
+function rowsOf(corpus: CorpusName): readonly string[] {
+  const { data, eval: evaluation, maxTokens } = CORPORA[corpus];
+  return ['--data', data, '--eval', evaluation, '--max-tokens', String(maxTokens)];
+}
+
+/** The dense classifier of a data set, from the pretrained encoder or (`scratch`) from fresh weights. */
+export function denseRun(corpus: CorpusName, start: 'pretrained' | 'scratch' = 'pretrained'): NamedRun {
+  const { epochs, rows, task }: Corpus = CORPORA[corpus];
+  const name = `${corpus}-n1${start === 'scratch' ? '-scratch' : ''}`;
+  const from =
+    start === 'scratch' ? words('--encoder mini --tokenizer DATA/bert-uncased') : ['--encoder', 'OUT/encoder'];
+  const more = words(`--rows ${rows} --epochs ${epochs} --learning-rate 3e-4`);
+  const asTask = task === undefined ? [] : ['--task', task];
+  return { name, argv: ['train', ...rowsOf(corpus), ...from, ...more, ...asTask, '-o', `OUT/${name}`] };
+}
+
+/** A student of N inputs per pass, unpruned; `variant` names what is special about it, by more options. */
+export function studentRun(
+  corpus: CorpusName,
+  instances: number,
+  variant = '',
+  more: readonly string[] = [],
+): NamedRun {
+  const name = `${corpus}-n${instances}${variant && `-${variant}`}`;
+  const { studentEpochs } = CORPORA[corpus];
+  const point = words(`--instances ${instances} --sparsity 0 --multiplex-epochs ${studentEpochs(instances)}`);
+  return { name, argv: ['compress', `OUT/${corpus}-n1`, ...rowsOf(corpus), ...point, ...more, '-o', `OUT/${name}`] };
+}
