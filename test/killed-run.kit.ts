@@ -1,6 +1,6 @@
 /** Trainings in processes of their own that are killed, with SIGKILL, in the middle of their steps. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { readSafetensors } from '../src/model/index.ts';
 
 interface Ended {
-  /** Steps that the run did, in order. */
+  /** Steps of the phase that the run did, in order. */
   readonly steps: readonly number[];
   readonly total: number;
   readonly killed: boolean;
@@ -22,24 +22,24 @@ interface KillablePhase {
 }
 
 /**
- * A training: the file of its process, which numbers steps through all phases; what it learns from; its phases but for the last one, whose steps
- * are the rest; and the files that its model has.
+ * A training: the file of its process, which numbers steps through all of these phases; what it is given before the output; its phases but for
+ * the last one, whose steps are the rest; and the files that its model has. Of other phases the process says nothing.
  */
 export interface Killable {
   readonly child: string;
-  readonly data: string;
+  readonly given: readonly string[];
   readonly phases: readonly [...KillablePhase[], Pick<KillablePhase, 'name'>];
   readonly files: readonly string[];
 }
 
 /** Trains into a folder; where `mayDie` says so of a step that is done, the process is killed there. */
 function train(
-  { child: file, data }: Killable,
+  { child: file, given }: Killable,
   output: string,
   mayDie: (step: number) => boolean = () => false,
 ): Promise<Ended> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', path, data, output], { stdio: 'pipe' });
+  const child = spawn(process.execPath, ['--import', 'tsx', path, ...given, output], { stdio: 'pipe' });
   const steps: number[] = [];
   let total = 0;
   let said = '';
@@ -59,8 +59,10 @@ function train(
   });
 }
 
-function hasSaved(folder: string): boolean {
-  return existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.safetensors'));
+function hasSaved({ phases }: Killable, folder: string): boolean {
+  const isSaved = ({ name }: { readonly name: string }): boolean =>
+    ['checkpoint', 'done'].some((kind) => existsSync(join(folder, `${name}.${kind}.safetensors`)));
+  return phases.some(isSaved);
 }
 
 /** How many steps of all phases a killed run has kept. */
@@ -86,7 +88,7 @@ export async function expectSameBits(run: Killable, folder: string): Promise<voi
   const disturbed = join(folder, 'disturbed');
   const saved = (): Promise<number> => stepsSaved(run, `${disturbed}.run`);
 
-  const first = await train(run, disturbed, (step) => hasSaved(`${disturbed}.run`) && step > whole.total / 4);
+  const first = await train(run, disturbed, (step) => hasSaved(run, `${disturbed}.run`) && step > whole.total / 4);
   expect(first.killed).toBe(true);
   const doneFirst = await saved();
   expect(doneFirst).toBeGreaterThan(0);

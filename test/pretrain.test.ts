@@ -39,7 +39,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 it('killed in either phase and taken up again ends with the bits of an undisturbed run', async () => {
   const files = ['model.safetensors', 'tokenizer.json'];
   const phases = [{ name: 'prime', steps: 20 }, { name: 'mlm' }] as const;
-  await expectSameBits({ child: 'pretrain-until-killed.child.ts', data: at('text.txt'), phases, files }, folder);
+  await expectSameBits({ child: 'pretrain-until-killed.child.ts', given: [at('text.txt')], phases, files }, folder);
 }, 180_000);
 
 it('learns what neighbours tell: the loss falls far below that of word frequencies', async () => {

@@ -33,6 +33,7 @@ export default command({
         seed,
         placement,
         onStep: progress.step,
+        onProgress: progress.work,
         interrupt: terminal.interrupt,
       },
     );

@@ -53,7 +53,7 @@ export const COMPRESSION = {
   recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
-  layersWeight: option("weight of the distance to the dense model's layers", weight, compressDefaults.losses.layers),
+  layersWeight: option('weight of the distance to the layers before pruning', weight, compressDefaults.losses.layers),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
   consistency: option(
     'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',

@@ -1,6 +1,6 @@
 /**
  * `compress`: multiplexes and prunes a dense classifier, which is the teacher throughout (PruMUX, Su et al. 2023). Three phases: the
- * student learns to take N inputs at once; gates learn what to keep while the multiplexed dense model teaches the layers; the sliced
+ * student learns to take N inputs at once; gates learn what to keep while the unpruned student teaches the layers; the sliced
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
@@ -13,6 +13,7 @@ import {
   type FloatTensor,
   float32,
   type ParameterTree,
+  partOf,
   random,
   VERSION,
 } from '../base/index.ts';
@@ -26,6 +27,7 @@ import {
 } from '../model/index.ts';
 import { checkMux, longestRow, modelShapes } from '../mux/index.ts';
 import {
+  clampLogAlpha,
   gateName,
   gateNoise,
   hardGatesAt,
@@ -49,7 +51,7 @@ import { countSteps, type Phase } from './fit.ts';
 import { divide } from './frozen.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { specialIdsOf } from './masking.ts';
-import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
+import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
 import { readPrimed } from './primed.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { withRetrieval } from './retrieval.ts';
@@ -142,12 +144,7 @@ function constrainGates(config: ModelConfig, sparsity: number): (state: TrainSta
   const isCheap = taskOf(config).wanted === 'first';
   const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
-    for (const [name, { data }] of parameters) {
-      if (!name.startsWith('gates.')) continue;
-      for (let at = 0; at < data.length; at++) {
-        data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
-      }
-    }
+    clampLogAlpha(parameters);
     if (!isAffordable) return;
     parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
     parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
@@ -201,8 +198,8 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
   const { trained, frozen } = divide(student.config, student.parameters);
-  const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
-    `${TEACHER}${name}`,
+  const unpruned = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
+    `${UNPRUNED}${name}`,
     tensor,
   ]);
   const initial = new Map([
@@ -211,7 +208,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
     ...initialMultipliers(),
     ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
   ]);
-  const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
+  const phase = prunePhase(student, new Map([...frozen, ...unpruned]), compression);
   const { parameters, curve } = await runPhase(phase, initial, run);
   compression.curves.prune = curve;
   const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
@@ -240,10 +237,11 @@ async function logitsOf(
   teacher: TrainedModel,
   set: EncodedSet,
   maxTokens: number,
-  run: Run,
+  { placement, onProgress }: Pick<RunOptions, 'placement' | 'onProgress'>,
 ): Promise<readonly FloatTensor[]> {
-  const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+  const predictor = await openPredictor(teacher.config, teacher.parameters, placement);
+  const told = partOf(onProgress, "the teacher's answers", 0, 1);
+  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, onProgress: told };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
 
@@ -282,7 +280,7 @@ export async function compressClassifier(
   checkCompressRecipe(asked);
   await checkDestination(options.output);
   await refuseOverwriting(model, options.output);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   const teacher = await readTeacher(model);
   const student = studentConfig(teacher.config, asked);
   checkMux(student);
@@ -302,12 +300,13 @@ export async function compressClassifier(
     maxTokens,
     seed,
     placement,
+    onProgress,
   });
   const compression: Compression = {
     recipe,
     set,
     specialIds: specialIdsOf(teacher.tokenizer),
-    teacherLogits: await logitsOf(teacher, set, maxTokens, run),
+    teacherLogits: await logitsOf(teacher, set, maxTokens, options),
     run,
     curves: {},
   };
@@ -325,6 +324,7 @@ export async function compressClassifier(
       maxTokens,
       seed,
       placement,
+      onProgress,
       evidence: {
         command: 'compress',
         recipe,

@@ -1,4 +1,4 @@
-/** What phases minimise: the hard labels, the distance to a teacher's logits and layers and to oneself in other company, a Lagrangian. */
+/** What phases minimise: the hard labels, the distance to the teacher's logits, to the unpruned layers and to oneself in other company, a Lagrangian. */
 import {
   add,
   argMax,
@@ -40,8 +40,8 @@ import type { Objective } from './step.ts';
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
 
-/** Prefix of the teacher's parameters in a graph that has both models. */
-export const TEACHER = 'teacher/';
+/** Prefix of the unpruned student's parameters in a graph that has the gated one too. */
+export const UNPRUNED = 'unpruned/';
 
 /** Share of labels that have the largest logit. */
 function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
@@ -134,10 +134,10 @@ function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): No
   return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
-/** Σ over matched layers of their distance to the teacher's: each over the positions that the layer sees. */
-function layersLoss(teacher: Node, student: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
+/** Σ over matched layers of their distance to the unpruned student's: each over the positions that the layer sees. */
+function layersLoss(unpruned: Node, gated: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
   const masks = realPositions(batch, config);
-  const [taught, learnt] = [layerStates(teacher, config, masks), layerStates(student, config, masks)];
+  const [taught, learnt] = [layerStates(unpruned, config, masks), layerStates(gated, config, masks)];
   return matchSameLayers(masks.length)
     .map((match) => layerDistillation(statePairs([match], taught, learnt), masks[match.student] as Node, p))
     .reduce((sum, distance) => add(sum, distance));
@@ -149,7 +149,7 @@ function noiseInputs(config: ModelConfig): GateNodes {
 }
 
 /**
- * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the dense model that takes as many inputs,
+ * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the unpruned student,
  * plus the Lagrangian of the expected sparsity.
  */
 export function pruneObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
@@ -167,8 +167,8 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const loss = add(answers.loss, constraint);
     const metrics = { ...answers.metrics, sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
-    const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
-    const layers = layersLoss(teacher, logits, batch, config, p);
+    const unpruned = classifier(batch.inputs, config, (name) => p(`${UNPRUNED}${name}`), 'all');
+    const layers = layersLoss(unpruned, logits, batch, config, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

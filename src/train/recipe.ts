@@ -101,8 +101,8 @@ export interface CompressRecipe {
   readonly weightDecay: number;
   readonly dropout: number;
   /**
-   * Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping, and, while the
-   * student learns to take several inputs, the retrieval of their tokens.
+   * Weights of the losses: the teacher's logits, the unpruned student's layers, the hard labels, the same rows in a second grouping, and, while
+   * the student learns to take several inputs, the retrieval of their tokens.
    */
   readonly losses: {
     readonly logits: number;
