@@ -75,7 +75,7 @@ export function searchGates(config: EncoderConfig, fisher: Fisher, sparsity: num
   const counts = affordableCounts(config, sparsity);
   const [first] = counts;
   if (first === undefined) throw unreachable(config, sparsity);
-  const best = counts.reduce((least, each) => (lossOf(each) < lossOf(least) ? each : least), first);
+  const best = counts.reduce((least, each) => (lossOf(each) <= lossOf(least) ? each : least), first); // of equals more heads
   const kept = eachFamily((family) => keptParts(parts[family].slice(0, best[family]), config.layers.length));
   return {
     hidden: Array.from({ length: config.hiddenSize }, (_, at) => at),
