@@ -48,6 +48,14 @@ it('reads all words up to the next flag where an option takes a list', () => {
   expect(() => read('--text', '-o', 'out')).toThrow('--text: expected FILE…, got nothing');
 });
 
+it('reads a switch whose name begins with no', () => {
+  const switched = { ...options, noTrain: option('without training', toggle, false) };
+  expect(parseOptions(['--no-train', '-o', 'out'], switched).values.noTrain).toBe(true);
+  expect(parseOptions(['-o', 'out'], switched).values.noTrain).toBe(false);
+  const file = configFile('{ "noTrain": true, "output": "out" }');
+  expect(parseOptions(['--config', file], switched).values.noTrain).toBe(true);
+});
+
 it('leaves words without a flag as operands', () => {
   expect(parseOptions(['model', '-o', 'out', 'text'], options).operands).toEqual(['model', 'text']);
   expect(parseOptions(['model', '-o', 'out', '--', '--not-a-flag'], options).operands).toEqual([

@@ -39,7 +39,7 @@ export function parseOptions<O extends Options>(argv: readonly string[], options
   const configFile = line.config;
   if (typeof configFile === 'string') readConfig(configFile, options, given);
   for (const name of Object.keys(options)) {
-    const value: unknown = lists.get(name) ?? line[flagOf(name)];
+    const value: unknown = lists.get(name) ?? valueOfFlag(flagOf(name), line);
     if (value !== undefined) given.set(name, { value, where: `--${flagOf(name)}` });
   }
   const values = Object.entries(options).map(([name, option]) => {
@@ -47,6 +47,12 @@ export function parseOptions<O extends Options>(argv: readonly string[], options
     return [name, found ? option.reader.read(found.value, found.where) : option.absent(`--${flagOf(name)}`)];
   });
   return { values: Object.fromEntries(values), operands: line._ };
+}
+
+/** What citty read of a flag. A flag that begins with `no-` it takes for another one's opposite. */
+function valueOfFlag(flag: string, line: Readonly<Record<string, unknown>>): unknown {
+  const opposite = /^no-(.+)$/.exec(flag)?.[1];
+  return opposite !== undefined && line[opposite] === false ? true : line[flag];
 }
 
 /** What options that take several words are given, by name, and the words that are left. */

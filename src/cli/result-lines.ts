@@ -1,6 +1,6 @@
 /** Results in words: short lines that begin with what they say. */
 import type { Exploration, Measured } from '../auto/index.ts';
-import type { Evaluation, Isolation } from '../train/index.ts';
+import type { Evaluation, Isolation, VocabularyRecord } from '../train/index.ts';
 
 /** Line breaks as spaces. */
 export function oneLine(text: string): string {
@@ -9,6 +9,23 @@ export function oneLine(text: string): string {
 
 export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** What dropping words alone has done; nothing where the vocabulary was not pruned. */
+export function vocabularyLine(vocabulary: VocabularyRecord | undefined): string {
+  if (vocabulary === undefined) return '';
+  const { tokens, tokensBefore, parameters, parametersBefore, accuracy, accuracyBefore } = vocabulary;
+  const arrow = (before: string, after: string): string => `${before} -> ${after}`;
+  const counts = [
+    `${arrow(tokensBefore.toLocaleString('en'), tokens.toLocaleString('en'))} tokens`,
+    `${arrow(parametersBefore.toLocaleString('en'), parameters.toLocaleString('en'))} parameters`,
+    `accuracy ${arrow(percent(accuracyBefore), percent(accuracy))} by that alone`,
+  ];
+  return `vocabulary  ${counts.join(', ')}\n`;
 }
 
 /** Quality of a model, and where it is. */

@@ -3,7 +3,7 @@
  * is replaced at once or not at all.
  */
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type ParameterTree } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
@@ -57,6 +57,18 @@ export async function readModelFolder(folder: string): Promise<ModelFiles> {
     throw new CheckpointError(folder, { expected: `at most the ${vocabularySize} of vocab_size in config.json`, got });
   }
   return { config, parameters: await readParameters(join(folder, 'model.safetensors'), config), tokenizer };
+}
+
+/** Bytes of the files of a model folder; others beside them do not count. */
+export async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of OWNED) {
+    const path = join(folder, name);
+    if (!existsSync(path)) continue;
+    const files = statSync(path).isDirectory() ? (await readdir(path)).map((file) => join(path, file)) : [path];
+    for (const file of files) bytes += (await stat(file)).size;
+  }
+  return bytes;
 }
 
 /** The encoder under its `bert.` names, whatever the checkpoint calls it, and the heads. */

@@ -10,4 +10,5 @@ export * from './masked-language.ts';
 export * from './safetensors.ts';
 export * from './tokenizer.ts';
 export { learnVocabulary } from './vocabulary.ts';
+export * from './vocabulary-pruning.ts';
 export * from './words.ts';

@@ -46,7 +46,7 @@ import { drawRegrouping, regroupingFeeds } from './consistency.ts';
 import { openData } from './data-source.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
-import { type Evaluation, evaluateParameters } from './evaluate.ts';
+import { type Evaluation, evaluateModel } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
 import { divide } from './frozen.ts';
 import { labelledBatches } from './labelled-batches.ts';
@@ -56,6 +56,7 @@ import { readPrimed } from './primed.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
+import { pruneUnseenWords, type VocabularyRecord } from './seen-words.ts';
 import type { TrainState } from './step.ts';
 import {
   classifierOnly,
@@ -71,8 +72,11 @@ import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-c
 
 /** What a compression says about its model, beside what every delivery says. */
 export interface Compressed extends Delivered {
+  readonly instances: number;
   readonly teacher: Evaluation;
   readonly teacherParameters: number;
+  /** Where the vocabulary was pruned. */
+  readonly vocabulary?: VocabularyRecord;
   /** Realised share of the encoder's weights that is gone. */
   readonly sparsity: number;
 }
@@ -245,23 +249,26 @@ async function logitsOf(
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
 
+/** A classifier of any number of inputs per pass. */
+export async function readClassifier(model: string): Promise<TrainedModel> {
+  const folder = await resolveModel(model);
+  const classifier = await readModelFolder(folder);
+  const shapes = modelShapes(classifier.config);
+  requireParameters(shapes, classifier.parameters, join(folder, 'model.safetensors'));
+  // Heads of other tasks that a checkpoint brings along are no part of the classifier.
+  const parameters = new Map(Array.from(classifier.parameters).filter(([name]) => shapes.has(name)));
+  return { ...classifier, parameters };
+}
+
 /** A dense classifier of one input at a time. */
 export async function readTeacher(model: string): Promise<TrainedModel> {
-  const folder = await resolveModel(model);
-  const teacher = await readModelFolder(folder);
-  if (teacher.config.mux !== undefined) {
-    const { instances } = teacher.config.mux;
-    throw new ConfigError(folder, {
-      expected: 'a dense model of one input per pass as the teacher',
-      got: `one of ${instances} inputs`,
-      hint: 'Give the model that it was compressed from.',
-    });
-  }
-  const shapes = modelShapes(teacher.config);
-  requireParameters(shapes, teacher.parameters, join(folder, 'model.safetensors'));
-  // Heads of other tasks that a checkpoint brings along are no part of the classifier.
-  const parameters = new Map(Array.from(teacher.parameters).filter(([name]) => shapes.has(name)));
-  return { ...teacher, parameters };
+  const teacher = await readClassifier(model);
+  if (teacher.config.mux === undefined) return teacher;
+  throw new ConfigError(model, {
+    expected: 'a dense model of one input per pass as the teacher',
+    got: `one of ${teacher.config.mux.instances} inputs`,
+    hint: 'Give the model that it was compressed from.',
+  });
 }
 
 /** The teacher is needed as long as its student is: it must not be replaced by it. */
@@ -294,33 +301,31 @@ export async function compressClassifier(
   const origins = [teacherId, ...(primed ? [modelFingerprint(primed)] : [])];
   const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, ...origins));
   const run: Run = { ...options, folder };
-  const set = encodeSet(train, teacher.tokenizer, maxTokens);
-  const evaluationSet = encodeSet(evaluation, teacher.tokenizer, maxTokens);
-  const teacherEvaluation = await evaluateParameters(teacher.config, teacher.parameters, evaluationSet, {
-    maxTokens,
-    seed,
-    placement,
-    onProgress,
-  });
+  const evaluating = { maxTokens, seed, placement, onProgress };
+  const teacherEvaluation = await evaluateModel(teacher, evaluation, evaluating);
+  const smaller = recipe.pruneVocabulary
+    ? await pruneUnseenWords(teacher, { train, evaluation }, teacherEvaluation.accuracy, evaluating)
+    : undefined;
+  const start = smaller?.model ?? teacher;
   const compression: Compression = {
     recipe,
-    set,
-    specialIds: specialIdsOf(teacher.tokenizer),
-    teacherLogits: await logitsOf(teacher, set, maxTokens, options),
+    set: encodeSet(train, start.tokenizer, maxTokens),
+    specialIds: specialIdsOf(start.tokenizer),
+    teacherLogits: await logitsOf(teacher, encodeSet(train, teacher.tokenizer, maxTokens), maxTokens, options),
     run,
     curves: {},
   };
 
-  const multiplexed = await multiplex({ teacher, ...(primed && { primed }) }, compression, options.multiplexed);
+  const multiplexed = await multiplex({ teacher: start, ...(primed && { primed }) }, compression, options.multiplexed);
   const later = withoutRetrieval(compression);
   const pruned = await prune(multiplexed, later);
   const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, later);
 
   const delivered = await deliver(
-    { ...recovered, tokenizer: teacher.tokenizer },
+    { ...recovered, tokenizer: start.tokenizer },
     {
       folder: output,
-      evaluationSet,
+      evaluationSet: encodeSet(evaluation, start.tokenizer, maxTokens),
       maxTokens,
       seed,
       placement,
@@ -332,6 +337,7 @@ export async function compressClassifier(
         teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
         ...(primed && { primed: { fingerprint: modelFingerprint(primed) } }),
         sparsity: pruned.sparsity,
+        ...(smaller && { vocabulary: smaller.record }),
         curves: compression.curves,
       },
       title: `${taskOf(teacher.config).modelNoun}, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
@@ -340,6 +346,8 @@ export async function compressClassifier(
   await folder.remove();
   return {
     ...delivered,
+    instances: recipe.instances,
+    ...(smaller && { vocabulary: smaller.record }),
     teacher: teacherEvaluation,
     teacherParameters: countParameters(teacher.parameters),
     sparsity: pruned.sparsity,

@@ -182,6 +182,7 @@ library_name: prumux
 | Inputs per forward pass | ${instancesOf(config)} |
 | Hidden size | ${config.encoder.hiddenSize} |
 | Layers | ${layers} |
+| Vocabulary | ${config.encoder.vocabularySize.toLocaleString('en')} tokens |
 | Parameters | ${parameters.toLocaleString('en')} |
 ${qualityRows(evaluation)}
 | Seed | ${seed} |

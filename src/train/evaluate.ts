@@ -1,10 +1,11 @@
 /** The quality of a classifier on a data set; of a multiplexed one as mean and spread over groupings, as neighbours change answers. */
 import { type FloatTensor, type OnProgress, type ParameterTree, partOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits } from '../infer/index.ts';
-import type { ModelConfig } from '../model/index.ts';
+import type { ModelConfig, ModelFiles } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Placement } from '../runtime/index.ts';
-import type { EncodedSet } from './encoded-set.ts';
+import type { LabelledSet } from './dataset.ts';
+import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { predictions, spreadOf } from './metrics.ts';
 import { type RowClasses, type TaskQuality, taskOf } from './task-table.ts';
 
@@ -112,12 +113,26 @@ export async function evaluate(predictor: Predictor, set: EncodedSet, options: E
   };
 }
 
+/** How a model that is not open is evaluated. */
+export interface ModelEvaluation extends EvaluateOptions {
+  readonly placement: Placement;
+}
+
+/** Evaluates a model on texts as its tokenizer reads them. */
+export function evaluateModel(
+  { config, parameters, tokenizer }: ModelFiles,
+  set: LabelledSet,
+  options: ModelEvaluation,
+): Promise<Evaluation> {
+  return evaluateParameters(config, parameters, encodeSet(set, tokenizer, options.maxTokens), options);
+}
+
 /** Evaluates parameters, which are exported and opened for it. */
 export async function evaluateParameters(
   config: ModelConfig,
   parameters: ParameterTree,
   set: EncodedSet,
-  options: EvaluateOptions & { readonly placement: Placement },
+  options: ModelEvaluation,
 ): Promise<Evaluation> {
   const predictor = await openPredictor(config, parameters, options.placement);
   return closing(predictor, (open) => evaluate(open, set, options));

@@ -113,6 +113,8 @@ export interface CompressRecipe {
   };
   /** Share of the pruning steps over which the target sparsity rises from 0. */
   readonly sparsityWarmup: number;
+  /** Whether words that no training text has are dropped, before anything is trained. */
+  readonly pruneVocabulary: boolean;
 }
 
 export const compressDefaults: CompressRecipe = {
@@ -128,6 +130,23 @@ export const compressDefaults: CompressRecipe = {
   dropout: 0.1,
   losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
   sparsityWarmup: 0.4,
+  pruneVocabulary: false,
+};
+
+/** Pruning of a model as it is, of which no weight is trained. */
+export interface TrainingFreeRecipe extends Pick<CompressRecipe, 'sparsity' | 'maxTokens' | 'pruneVocabulary'> {
+  /** How many the model must take per pass, where that is asked for. */
+  readonly instances?: number;
+  /** Training rows that are looked at. */
+  readonly examples: number;
+}
+
+/** As many examples as in the paper (Kwon et al. 2022). */
+export const trainingFreeDefaults: TrainingFreeRecipe = {
+  sparsity: 0.4,
+  examples: 2048,
+  maxTokens: 128,
+  pruneVocabulary: false,
 };
 
 /** What a number of a recipe may be. */
@@ -203,6 +222,12 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
     const expected = '0 for one input per pass, which has no neighbours';
     throw new ConfigError(`losses.${name}`, { expected, got: String(losses[name]) });
   }
+}
+
+/** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
+export function checkTrainingFreeRecipe(recipe: TrainingFreeRecipe): void {
+  const { sparsity, examples, maxTokens } = recipe;
+  check({ sparsity, examples, maxTokens }, { sparsity: below1, examples: whole(1), maxTokens: whole(SHORTEST_ROW) });
 }
 
 /** Losses that are about neighbours, at the weight that they have where there are none. */
