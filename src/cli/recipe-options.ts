@@ -1,6 +1,7 @@
 /** Options that make up recipes, with the recipes' own defaults. */
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
-import { type CompressRecipe, compressDefaults, type PretrainRecipe, trainDefaults } from '../train/index.ts';
+import { MATCHINGS, type MatchingName } from '../prune/index.ts';
+import { type CompressRecipe, compressDefaults, type PretrainRecipe, TEACHERS, trainDefaults } from '../train/index.ts';
 import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
@@ -43,6 +44,21 @@ export const COMPRESSION = {
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
   layersWeight: option("weight of the distance to the dense model's layers", weight, compressDefaults.losses.layers),
+  temperature: option(
+    'softness of the answers that are compared',
+    number({ above: 0 }, 'T'),
+    compressDefaults.losses.temperature,
+  ),
+  layerMatching: option(
+    "which of the model's layers learns from one of the dense model's: of the same place, or the nearest that is left",
+    choice(Object.keys(MATCHINGS) as MatchingName[]),
+    compressDefaults.losses.matching,
+  ),
+  teacher: option(
+    'whose answers pruning and recovery learn from: the dense model, or the one that takes N inputs',
+    choice(TEACHERS),
+    compressDefaults.teacher,
+  ),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
   consistency: option(
     'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
@@ -82,7 +98,10 @@ export function compressRecipeOf(
       layers: values.layersWeight,
       labels: values.labelsWeight,
       consistency: values.consistency,
+      temperature: values.temperature,
+      matching: values.layerMatching,
     },
+    teacher: values.teacher,
     ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };
 }

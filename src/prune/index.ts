@@ -1,5 +1,5 @@
 /** Structured pruning: gates, expected sparsity, the Lagrangian, distillation, and slicing. Attaches to an encoder from outside. */
-export { gateSites } from './attach.ts';
+export { gateSites, layersAlive } from './attach.ts';
 export * from './distillation.ts';
 export * from './gates.ts';
 export * from './hard-gates.ts';

@@ -261,15 +261,23 @@ async function multiplex(teacher: TrainedModel, compression: Compression, found?
   return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
 }
 
+/** The logits of a teacher of any number of inputs for every row; neighbours are those of one grouping. */
 async function logitsOf(
-  teacher: TrainedModel,
+  teacher: Student,
   set: EncodedSet,
   maxTokens: number,
   run: Run,
 ): Promise<readonly FloatTensor[]> {
   const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, grouping: run.seed };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
+}
+
+/** Pruning and recovery learn from the logits of the teacher that the recipe names. */
+async function withTeacher(multiplexed: Student, compression: Compression): Promise<Compression> {
+  const { recipe, set, run } = compression;
+  if (recipe.teacher === 'dense' || recipe.instances === 1) return compression;
+  return { ...compression, teacherLogits: await logitsOf(multiplexed, set, recipe.maxTokens, run) };
 }
 
 /** A dense classifier of one input at a time. */
@@ -335,8 +343,9 @@ export async function compressClassifier(
   };
 
   const multiplexed = await multiplex(teacher, compression, options.multiplexed);
-  const pruned = await prune(multiplexed, compression);
-  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, compression);
+  const taught = await withTeacher(multiplexed, compression);
+  const pruned = await prune(multiplexed, taught);
+  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, taught);
 
   const delivered = await deliver(
     { ...recovered, tokenizer: teacher.tokenizer },

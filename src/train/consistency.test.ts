@@ -16,7 +16,7 @@ import { trainingFeeds } from './encoded-set.ts';
 import { type BatchNodes, fit, type Phase, type StepReport } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
-import type { CompressRecipe } from './recipe.ts';
+import { type CompressRecipe, compressDefaults } from './recipe.ts';
 import { type Objective, startState, type TrainState } from './step.ts';
 
 const [B, N, T, C] = [3, 2, 6, 3];
@@ -25,7 +25,7 @@ const config: ModelConfig = {
   ...tinyConfig,
   mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 };
-const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 };
+const losses: CompressRecipe['losses'] = compressDefaults.losses;
 
 /** Σ over the reals of p log (p / q). */
 function divergence(p: readonly number[], q: readonly number[]): number {

@@ -25,17 +25,20 @@ import {
   gateNodes,
   gateShapes,
   gateSites,
+  type LayerStretch,
   lagrangian,
   layerDistillation,
+  layersAlive,
   logitDistillation,
-  matchSameLayers,
   sampleGates,
-  statePairs,
+  teachingLayers,
 } from '../prune/index.ts';
 import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
 import type { Objective } from './step.ts';
+
+type LossWeights = CompressRecipe['losses'];
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
 
@@ -61,10 +64,17 @@ export function labelObjective(config: ModelConfig): Objectives {
 }
 
 /** α_labels · CE + α_logits · T² KL(teacher ‖ student). */
-function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: CompressRecipe['losses']): Node {
+function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: LossWeights): Node {
   const teacher = batch.teacherLogits(config.labels.length);
-  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights });
+  const { temperature } = weights;
+  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights, temperature });
   return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
+}
+
+/** A model that is trained, and what its losses weigh. */
+interface Weighted {
+  readonly config: ModelConfig;
+  readonly weights: LossWeights;
 }
 
 /** Token ids to logits, through all that is attached: [R, T] -> [R, C] */
@@ -74,12 +84,7 @@ type Pass = (inputs: TokenInputs) => Node;
  * The loss of a batch's answers. Where consistency counts, `pass` takes the same rows through in a second grouping: the mean of both
  * groupings' losses, plus α_consistency · the divergence of their answers.
  */
-function answerObjective(
-  logits: Node,
-  batch: BatchNodes,
-  pass: Pass,
-  { config, weights }: { readonly config: ModelConfig; readonly weights: CompressRecipe['losses'] },
-): Objective {
+function answerObjective(logits: Node, batch: BatchNodes, pass: Pass, { config, weights }: Weighted): Objective {
   const loss = answerLoss(logits, batch, config, weights);
   const metrics = { accuracy: accuracyOf(logits, batch) };
   if (weights.consistency === 0) return { loss, metrics };
@@ -91,7 +96,7 @@ function answerObjective(
 }
 
 /** Learning from labels and from the dense N = 1 teacher's logits. */
-export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+export function distilObjective(config: ModelConfig, weights: LossWeights): Objectives {
   return (batch, p, dropout) => {
     const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
     return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
@@ -112,12 +117,33 @@ function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): No
   return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
-/** Σ over matched layers of their distance to the teacher's: each over the positions that the layer sees. */
-function layersLoss(teacher: Node, student: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
+/** Layers by the mask of what they see, as the stretches of `layerDistillation`. */
+function stretchesOf(masks: readonly Node[]): Pick<LayerStretch, 'layers' | 'teaching' | 'mask'>[] {
+  const teaching = new Set(teachingLayers(masks.length));
+  return [...new Set(masks)].map((mask) => {
+    const layers = [...masks.keys()].filter((at) => masks[at] === mask);
+    return { layers, teaching: layers.filter((at) => teaching.has(at)), mask };
+  });
+}
+
+/** Logits of which the layers' states are compared, and which of the student's layers are alive. */
+interface ComparedPasses extends Pick<LayerStretch, 'alive'> {
+  readonly teacher: Node;
+  readonly student: Node;
+}
+
+/** Σ over the teacher's layers of their distance to those that they are matched with, over the positions that these see. */
+function layersLoss(
+  { teacher, student, alive }: ComparedPasses,
+  batch: BatchNodes,
+  { config, weights }: Weighted,
+  p: Parameters,
+): Node {
   const masks = realPositions(batch, config);
-  const [taught, learnt] = [layerStates(teacher, config, masks), layerStates(student, config, masks)];
-  return matchSameLayers(masks.length)
-    .map((match) => layerDistillation(statePairs([match], taught, learnt), masks[match.student] as Node, p))
+  const states = { teacher: layerStates(teacher, config, masks), student: layerStates(student, config, masks), alive };
+  return stretchesOf(masks)
+    .filter(({ teaching }) => teaching.length > 0)
+    .map((stretch) => layerDistillation({ ...stretch, ...states }, weights.matching, p))
     .reduce((sum, distance) => add(sum, distance));
 }
 
@@ -130,7 +156,7 @@ function noiseInputs(config: ModelConfig): GateNodes {
  * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the dense model that takes as many inputs,
  * plus the Lagrangian of the expected sparsity.
  */
-export function pruneObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+export function pruneObjective(config: ModelConfig, weights: LossWeights): Objectives {
   return (batch, p, dropout) => {
     const logAlpha = gateNodes(p);
     const gates = sampleGates(logAlpha, noiseInputs(config));
@@ -143,10 +169,11 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const target = input('prune.target', []);
     const constraint = lagrangian(sparsity, target, p);
     const loss = add(answers.loss, constraint);
-    const metrics = { ...answers.metrics, sparsity, target: mul(target, 1) };
+    const metrics = { ...answers.metrics, prediction: answers.loss, sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
-    const layers = layersLoss(teacher, logits, batch, config, p);
+    const compared = { teacher, student: logits, alive: layersAlive(config.encoder, gates) };
+    const layers = layersLoss(compared, batch, { config, weights }, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

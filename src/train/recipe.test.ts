@@ -39,6 +39,7 @@ describe('recipes', () => {
     ['learningRate.recover', { learningRate: { ...compressDefaults.learningRate, recover: 0 } }],
     ['losses.labels', { losses: { ...compressDefaults.losses, labels: Number.NaN } }],
     ['losses.consistency', { losses: { ...compressDefaults.losses, consistency: -1 } }],
+    ['losses.temperature', { losses: { ...compressDefaults.losses, temperature: 0 } }],
     ['losses.consistency', { instances: 1, losses: { ...compressDefaults.losses, consistency: 1 } }],
   ])('of compression are refused for %s', (field, change) => {
     const refused = () => checkCompressRecipe({ ...compressDefaults, ...change });

@@ -2,6 +2,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { MuxConfig, Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
+import { MATCHINGS, type MatchingName } from '../prune/index.ts';
 
 /** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
@@ -85,10 +86,19 @@ export interface CompressRecipe {
     readonly layers: number;
     readonly labels: number;
     readonly consistency: number;
+    /** Softness of the distributions that the logits are compared as. */
+    readonly temperature: number;
+    /** Which layer of the student learns from one of the teacher's. */
+    readonly matching: MatchingName;
   };
+  /** Whose logits pruning and recovery learn from: the dense model of one input per pass, or the one that takes as many as the student. */
+  readonly teacher: TeacherName;
   /** Share of the pruning steps over which the target sparsity rises from 0. */
   readonly sparsityWarmup: number;
 }
+
+export const TEACHERS = ['dense', 'multiplexed'] as const;
+export type TeacherName = (typeof TEACHERS)[number];
 
 export const compressDefaults: CompressRecipe = {
   instances: 2,
@@ -101,7 +111,8 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 },
+  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, temperature: 2, matching: 'nearest' },
+  teacher: 'dense',
   sparsityWarmup: 0.4,
 };
 
@@ -139,6 +150,10 @@ function check<Ranges extends Readonly<Record<string, Range>>>(
   }
 }
 
+function checkName(name: string, known: readonly string[], where: string): void {
+  if (!known.includes(name)) throw new ConfigError(where, { expected: known.join(', '), got: name });
+}
+
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkTrainRecipe(recipe: TrainRecipe): void {
   check(recipe, TRAIN);
@@ -158,7 +173,9 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
-  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0 }, 'losses.');
+  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0, temperature: above0 }, 'losses.');
+  checkName(losses.matching, Object.keys(MATCHINGS), 'losses.matching');
+  checkName(recipe.teacher, TEACHERS, 'teacher');
   if (recipe.instances === 1 && losses.consistency > 0) {
     throw new ConfigError('losses.consistency', {
       expected: '0 for one input per pass, which has no neighbours',
