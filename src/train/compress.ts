@@ -8,13 +8,12 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  assert,
   ConfigError,
   countParameters,
   type FloatTensor,
   float32,
-  type ParameterTree,
   parameterOf,
-  random,
   sizeOf,
   VERSION,
 } from '../base/index.ts';
@@ -26,38 +25,24 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
-import {
-  gateName,
-  gateNoise,
-  hardGatesAt,
-  initialLogAlpha,
-  initialMultipliers,
-  initialProjection,
-  LOG_ALPHA_LIMIT,
-  prunableSize,
-  realisedSparsity,
-  slicePruned,
-  targetSparsity,
-  uniformShape,
-} from '../prune/index.ts';
-import type { CurvePoint } from './checkpoint.ts';
-import { drawRegrouping, regroupingFeeds } from './consistency.ts';
+import { checkMux, initialModel, longestRow, modelShapes } from '../mux/index.ts';
+import { type Measure, realisedSparsity, uniformShape, wholeStructure } from '../prune/index.ts';
+import { finish, type Level, levelFolders, levelsOf, openGates, perLevel, prune } from './compress-levels.ts';
+import { type Compression, distil, type Student } from './compress-phases.ts';
 import { openData } from './data-source.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateParameters } from './evaluate.ts';
-import { countSteps, type Phase } from './fit.ts';
-import { labelledBatches } from './labelled-batches.ts';
-import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
+import { type Goal, type GoalFigures, openGoal } from './pruning-goal.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
-import { type Run, runPhase } from './run-phase.ts';
-import type { TrainState } from './step.ts';
+import type { Run } from './run-phase.ts';
 import { taskOf } from './task-table.ts';
-import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
+import { type RunOptions, runFolderOf } from './train-classifier.ts';
 
-/** What a compression says about its model, beside what every delivery says. */
-export interface Compressed extends Delivered {
+/** What a compression says about a model, beside what every delivery says. */
+export interface Compressed extends Delivered, GoalFigures {
+  /** What pruning aimed at. */
+  readonly target: { readonly measure: Measure; readonly level: number };
   readonly teacher: Evaluation;
   readonly teacherParameters: number;
   /** Realised share of the encoder's weights that is gone. */
@@ -67,163 +52,6 @@ export interface Compressed extends Delivered {
 export interface CompressOptions extends RunOptions {
   /** The finished model of the same recipe at sparsity 0, where there is one: pruning starts from it. */
   readonly multiplexed?: string;
-}
-
-/** What the phases of a compression share. */
-interface Compression {
-  readonly recipe: CompressRecipe;
-  readonly set: EncodedSet;
-  readonly teacherLogits: readonly FloatTensor[];
-  readonly run: Run;
-  readonly curves: Record<string, readonly CurvePoint[]>;
-}
-
-/** A model on its way. */
-interface Student {
-  readonly config: ModelConfig;
-  readonly parameters: ParameterTree;
-}
-
-function phaseBase(
-  name: 'multiplex' | 'prune' | 'recover',
-  { recipe, set, teacherLogits, run }: Compression,
-): Omit<Phase, 'objective' | 'frozen'> {
-  const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
-  return {
-    name,
-    batches: labelledBatches(set, {
-      epochs: recipe.epochs[name],
-      rows: groups * instances,
-      maxTokens,
-      teacherLogits,
-    }),
-    warmup,
-    dropout,
-    parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
-    clipNorm: CLIP_NORM,
-    feeds: (step) =>
-      recipe.losses.consistency === 0
-        ? {}
-        : regroupingFeeds(drawRegrouping(groups, instances, random(run.seed, 'regrouping', name, step))),
-  };
-}
-
-/** Parameters that are trained, and those that never are. */
-function divide({ config, parameters }: Student): { trained: ParameterTree; frozen: ParameterTree } {
-  const never = frozenNames(config);
-  const entries = Array.from(parameters);
-  return {
-    trained: new Map(entries.filter(([name]) => !never.has(name))),
-    frozen: new Map(entries.filter(([name]) => never.has(name))),
-  };
-}
-
-/** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
-async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student);
-  const phase: Phase = {
-    ...phaseBase(name, compression),
-    frozen,
-    objective: distilObjective(student.config, compression.recipe.losses),
-  };
-  const { parameters, curve } = await runPhase(phase, trained, compression.run);
-  compression.curves[name] = curve;
-  return { config: student.config, parameters: new Map([...frozen, ...parameters]) };
-}
-
-/** A gate moves by about its learning rate per step, and has 6 to go from open to shut: in a short run the published 0.01 is too slow. */
-function gateLearningRate(steps: number): number {
-  return Math.max(0.01, 20 / steps);
-}
-
-/** With 0.999 the strong pull towards the target would be remembered for a thousand steps, and gates could not return from beyond it. */
-const GATE_BETA2 = 0.98;
-
-/**
- * Holds gates within their limits, and the last feed-forward open where the budget allows: classifying texts computes it for one position per
- * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
- */
-function constrainGates(config: ModelConfig, sparsity: number): (state: TrainState) => void {
-  const { D, F, L } = uniformShape(config.encoder);
-  const isCheap = taskOf(config).wanted === 'first';
-  const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
-  return ({ parameters }) => {
-    for (const [name, { data }] of parameters) {
-      if (!name.startsWith('gates.')) continue;
-      for (let at = 0; at < data.length; at++) {
-        data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
-      }
-    }
-    if (!isAffordable) return;
-    parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
-    parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
-  };
-}
-
-function prunePhase(student: Student, frozen: ParameterTree, compression: Compression): Phase {
-  const { recipe, run } = compression;
-  const base = phaseBase('prune', compression);
-  const steps = countSteps(base);
-  const rate = gateLearningRate(steps);
-  const schedule = { sparsity: recipe.sparsity, warmupSteps: Math.round(recipe.sparsityWarmup * steps) };
-  const feeds: Phase['feeds'] = (step, ofSteps) => ({
-    ...base.feeds?.(step, ofSteps),
-    ...Object.fromEntries(gateNoise(student.config.encoder, random(run.seed, 'gates', step))),
-    'prune.target': float32([targetSparsity(step - 1, schedule)], []),
-  });
-  return {
-    ...base,
-    frozen,
-    parameterGroups: [
-      {
-        name: 'gates',
-        has: (name) => name.startsWith('gates.'),
-        learningRate: rate,
-        constant: true,
-        weightDecay: 0,
-        isClipped: false,
-        beta2: GATE_BETA2,
-      },
-      {
-        name: 'multipliers',
-        has: (name) => name.startsWith('lagrangian.'),
-        learningRate: rate,
-        constant: true,
-        weightDecay: 0,
-        isClipped: false,
-        maximize: true,
-      },
-      ...base.parameterGroups,
-    ],
-    feeds,
-    constrain: constrainGates(student.config, recipe.sparsity),
-    objective: pruneObjective(student.config, recipe.losses),
-  };
-}
-
-/** Learns the gates, decides them, and cuts the model to what they keep. */
-async function prune(student: Student, compression: Compression): Promise<Student & { readonly sparsity: number }> {
-  const { recipe, run } = compression;
-  const { encoder } = student.config;
-  if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student);
-  const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
-    `${TEACHER}${name}`,
-    tensor,
-  ]);
-  const initial = new Map([
-    ...trained,
-    ...initialLogAlpha(encoder, run.seed, { openUnits: true }),
-    ...initialMultipliers(),
-    ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
-  ]);
-  const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
-  const { parameters, curve } = await runPhase(phase, initial, run);
-  compression.curves.prune = curve;
-  const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
-  const names = [...modelShapes(student.config).keys()];
-  const pruned = new Map(names.map((name) => [name, (parameters.get(name) ?? frozen.get(name)) as FloatTensor]));
-  return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };
 }
 
 /**
@@ -306,71 +134,138 @@ export async function refuseOverwriting(model: string, output: string): Promise<
   throw new ConfigError('output', { expected: 'another folder than the model that is compressed', got: output });
 }
 
-/** Compresses a model folder into another one. */
+/** The data of a compression, encoded. */
+interface CompressionData {
+  readonly set: EncodedSet;
+  readonly evaluationSet: EncodedSet;
+  readonly checksums: { readonly train: string; readonly evaluation: string };
+}
+
+async function readData(
+  teacher: TrainedModel,
+  source: CompressOptions['source'],
+  maxTokens: number,
+): Promise<CompressionData> {
+  const { train, evaluation } = await openData(source, teacher.config);
+  return {
+    set: encodeSet(train, teacher.tokenizer, maxTokens),
+    evaluationSet: encodeSet(evaluation, teacher.tokenizer, maxTokens),
+    checksums: { train: train.checksum, evaluation: evaluation.checksum },
+  };
+}
+
+/** The recipe with rows as long as the student has positions for. Throws ConfigError for what this teacher cannot become. */
+function recipeFor(teacher: TrainedModel, asked: CompressRecipe): CompressRecipe {
+  const student = studentConfig(teacher.config, asked);
+  checkMux(student);
+  if (asked.target.levels.some((level) => level > 0)) uniformShape(teacher.config.encoder);
+  return { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
+}
+
+/** What the models of a run share. */
+interface Occasion {
+  readonly teacher: TrainedModel;
+  readonly teacherId: string;
+  readonly teacherEvaluation: Evaluation;
+  readonly data: CompressionData;
+  readonly recipe: CompressRecipe;
+  readonly run: Run;
+  readonly goal: Goal;
+}
+
+/** The share of the teacher's weights that is gone. */
+function sparsityOf({ config }: Student, { shares }: Level, { teacher }: Occasion): number {
+  return shares.to > 0 ? realisedSparsity(teacher.config.encoder, wholeStructure(config.encoder)) : 0;
+}
+
+async function deliverLevel(
+  student: Student,
+  level: Level,
+  occasion: Occasion,
+  curves: Compression['curves'],
+): Promise<Compressed> {
+  const { teacher, teacherId, teacherEvaluation, data, recipe, run, goal } = occasion;
+  const target = { measure: recipe.target.measure, level: level.value };
+  const sparsity = sparsityOf(student, level, occasion);
+  const figures = { target, sparsity, ...(await goal.figures(level.value, student)) };
+  const inputs = recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`;
+  const delivered = await deliver(
+    { ...student, tokenizer: teacher.tokenizer },
+    {
+      folder: level.folder,
+      evaluationSet: data.evaluationSet,
+      ...{ maxTokens: recipe.maxTokens, seed: run.seed, placement: run.placement },
+      evidence: {
+        command: 'compress',
+        ...{ recipe, data: data.checksums },
+        teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
+        ...{ ...figures, curves },
+      },
+      title: `${taskOf(teacher.config).modelNoun}, ${inputs} per pass, sparsity ${sparsity.toFixed(2)}`,
+    },
+  );
+  const teacherParameters = countParameters(teacher.parameters);
+  return { ...delivered, ...figures, teacher: teacherEvaluation, teacherParameters };
+}
+
+/** Prunes to the levels one after the other, and delivers a model of each. */
+async function compressToLevels(
+  multiplexed: Student,
+  compression: Compression,
+  occasion: Occasion,
+  output: string,
+): Promise<readonly Compressed[]> {
+  const { recipe, run, goal } = occasion;
+  const levels = levelsOf(recipe, goal.budget, output);
+  const pruning: Compression = { ...compression, recipe: perLevel(recipe, levels) };
+  let gated = openGates(multiplexed, pruning);
+  const models: Compressed[] = [];
+  for (const level of levels) {
+    gated = await prune(gated, level, goal, pruning);
+    const make = async (): Promise<Compressed> => {
+      const own = { ...pruning, curves: { ...pruning.curves } }; // the recovery of one model is no part of the next one's history
+      return deliverLevel(await finish(gated, level, goal, own), level, occasion, own.curves);
+    };
+    const model = await run.folder.remembered(`delivered${level.suffix}`, make);
+    models.push(existsSync(level.folder) ? model : await make());
+  }
+  return models;
+}
+
+/**
+ * Compresses a model folder into another one; or, to several levels, into a folder of folders, `s60`, `s80` and so on. All share the
+ * multiplexing, and each is pruned on from the one before it. What is finished of an earlier run is not done again.
+ */
 export async function compressClassifier(
   model: string,
   asked: CompressRecipe,
   options: CompressOptions,
-): Promise<Compressed> {
+): Promise<readonly [Compressed, ...Compressed[]]> {
   checkCompressRecipe(asked);
-  await checkDestination(options.output);
-  await refuseOverwriting(model, options.output);
+  for (const folder of levelFolders(asked.target, options.output)) {
+    await checkDestination(folder);
+    await refuseOverwriting(model, folder);
+  }
   const { source, output, seed, placement } = options;
   const teacher = await readTeacher(model);
-  const student = studentConfig(teacher.config, asked);
-  checkMux(student);
-  const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
-  if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
+  const recipe = recipeFor(teacher, asked);
   const { maxTokens } = recipe;
-  const { train, evaluation } = await openData(source, teacher.config);
-  const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const data = await readData(teacher, source, maxTokens);
+  const { set, evaluationSet, checksums } = data;
   const teacherId = modelFingerprint(teacher);
-  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, teacherId));
+  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, checksums, seed, teacherId));
   const run: Run = { ...options, folder };
-  const set = encodeSet(train, teacher.tokenizer, maxTokens);
-  const evaluationSet = encodeSet(evaluation, teacher.tokenizer, maxTokens);
   const teacherEvaluation = await evaluateParameters(teacher.config, teacher.parameters, evaluationSet, {
-    maxTokens,
-    seed,
-    placement,
+    ...{ maxTokens, seed, placement },
   });
-  const compression: Compression = {
-    recipe,
-    set,
-    teacherLogits: await logitsOf(teacher, set, maxTokens, run),
-    run,
-    curves: {},
-  };
-
-  const multiplexed = await multiplex(teacher, compression, options.multiplexed);
-  const taught = await withTeacher(multiplexed, compression);
-  const pruned = await prune(multiplexed, taught);
-  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, taught);
-
-  const delivered = await deliver(
-    { ...recovered, tokenizer: teacher.tokenizer },
-    {
-      folder: output,
-      evaluationSet,
-      maxTokens,
-      seed,
-      placement,
-      evidence: {
-        command: 'compress',
-        recipe,
-        data,
-        teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
-        sparsity: pruned.sparsity,
-        curves: compression.curves,
-      },
-      title: `${taskOf(teacher.config).modelNoun}, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
-    },
-  );
+  const teacherLogits = await logitsOf(teacher, set, maxTokens, run);
+  const compression: Compression = { recipe, set, teacherLogits, run, curves: {} };
+  const student = await multiplex(teacher, compression, options.multiplexed);
+  const goal = await openGoal(recipe.target.measure, { teacher, student, evaluationSet, maxTokens, run });
+  const occasion: Occasion = { teacher, teacherId, teacherEvaluation, data, recipe, run, goal };
+  const models = await compressToLevels(student, await withTeacher(student, compression), occasion, output);
   await folder.remove();
-  return {
-    ...delivered,
-    teacher: teacherEvaluation,
-    teacherParameters: countParameters(teacher.parameters),
-    sparsity: pruned.sparsity,
-  };
+  const [first, ...others] = models;
+  assert(first !== undefined, 'a level of the target');
+  return [first, ...others];
 }

@@ -8,7 +8,7 @@ import { gradients, input, type SiteHandler } from '../graph/index.ts';
 import { batchFeeds, regroup } from '../infer/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
 import { classifier } from '../mux/index.ts';
-import { gateNoise, initialLogAlpha, initialMultipliers, initialProjection } from '../prune/index.ts';
+import { gateNoise, initialLogAlpha, initialMultipliers, initialProjection, weightBudget } from '../prune/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { drawRegrouping, regroupingFeeds, symmetricDivergence } from './consistency.ts';
 import { Dropout } from './dropout.ts';
@@ -154,12 +154,14 @@ function valuesIn({ loss, metrics }: Objective, given: ValuesByName): Record<str
   return Object.fromEntries(names.map((name, at) => [name, values[at]?.data[0] ?? Number.NaN]));
 }
 
+const budget = weightBudget(config.encoder);
+
 describe.each([
   ['distilling', distilObjective],
   ['pruning', pruneObjective],
 ])('the objective of %s', (_, objective) => {
   const at = (consistency: number, layers = 0) =>
-    objective(config, { ...losses, layers, consistency })(batch, p, silent);
+    objective(config, { ...losses, layers, consistency }, budget)(batch, p, silent);
   const W = 3;
 
   it('is the mean of both groupings, each as a batch of its own, plus the weighted divergence', () => {
@@ -189,7 +191,7 @@ describe.each([
   it('drops other elements in the second pass', () => {
     const countOf = (consistency: number): number => {
       const dropout = new Dropout();
-      objective(config, { ...losses, consistency })(batch, p, dropout.handler);
+      objective(config, { ...losses, consistency }, budget)(batch, p, dropout.handler);
       return Object.keys(dropout.offsets(1, 1)).length;
     };
     expect(countOf(W)).toBe(2 * countOf(0));

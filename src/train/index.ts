@@ -24,6 +24,7 @@ export * from './masking.ts';
 export * from './metrics.ts';
 export * from './objectives.ts';
 export * from './pretrain.ts';
+export type { Goal, GoalFigures, Speedup } from './pruning-goal.ts';
 export * from './read-rows.ts';
 export * from './read-sentences.ts';
 export * from './recipe.ts';

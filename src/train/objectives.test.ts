@@ -5,7 +5,14 @@ import { type FloatTensor, float32, int64, type ParameterTree, sizeOf } from '..
 import { input, type Node, siteOf, sitesOf } from '../graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
 import { classifier, modelShapes } from '../mux/index.ts';
-import { gateShapes, initialMultipliers, initialProjection, MATCHINGS, type MatchingName } from '../prune/index.ts';
+import {
+  gateShapes,
+  initialMultipliers,
+  initialProjection,
+  MATCHINGS,
+  type MatchingName,
+  weightBudget,
+} from '../prune/index.ts';
 import { compile, cpu, type Feeds } from '../runtime/index.ts';
 import { pruneObjective, TEACHER } from './objectives.ts';
 import { compressDefaults } from './recipe.ts';
@@ -46,7 +53,11 @@ async function layersDistance(taughtBy: ParameterTree, matching: MatchingName): 
   const others = new Map([...open, ...initialMultipliers(), ...initialProjection(D)]);
   const feeds: Feeds = { ...under('', student), ...under(TEACHER, taughtBy), ...under('', others) };
   const p = (name: string): Node => input(name, feeds[name]?.shape ?? []);
-  const objective = pruneObjective(config, { ...compressDefaults.losses, layers: 1, matching });
+  const objective = pruneObjective(
+    config,
+    { ...compressDefaults.losses, layers: 1, matching },
+    weightBudget(config.encoder),
+  );
   const { layers } = objective(batch, p, () => undefined).metrics;
   const session = await compile({ outputs: { layers: layers as Node } }, cpu(1));
   const noise = filled(gateShapes(config.encoder, 'noise'), 0.5);

@@ -20,7 +20,7 @@ import {
 import type { ModelConfig, Parameters, TokenInputs, Wanted } from '../model/index.ts';
 import { classifier, layerMasks } from '../mux/index.ts';
 import {
-  expectedSparsity,
+  type Budget,
   type GateNodes,
   gateNodes,
   gateShapes,
@@ -154,9 +154,9 @@ function noiseInputs(config: ModelConfig): GateNodes {
 
 /**
  * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the dense model that takes as many inputs,
- * plus the Lagrangian of the expected sparsity.
+ * plus the Lagrangian of what the gates are expected to save.
  */
-export function pruneObjective(config: ModelConfig, weights: LossWeights): Objectives {
+export function pruneObjective(config: ModelConfig, weights: LossWeights, budget: Budget): Objectives {
   return (batch, p, dropout) => {
     const logAlpha = gateNodes(p);
     const gates = sampleGates(logAlpha, noiseInputs(config));
@@ -165,11 +165,12 @@ export function pruneObjective(config: ModelConfig, weights: LossWeights): Objec
       attach([classifier(inputs, config, p, wanted)], handlers)[0] as Node;
     const logits = pass(batch.inputs, weights.layers > 0 ? 'all' : 'first');
     const answers = answerObjective(logits, batch, pass, { config, weights });
-    const sparsity = expectedSparsity(config.encoder, logAlpha);
+    const saved = budget.expected(logAlpha);
     const target = input('prune.target', []);
-    const constraint = lagrangian(sparsity, target, p);
+    const constraint = lagrangian(saved, target, p);
     const loss = add(answers.loss, constraint);
-    const metrics = { ...answers.metrics, prediction: answers.loss, sparsity, target: mul(target, 1) };
+    const reached = { [budget.measure]: budget.levelOf(saved), target: mul(budget.levelOf(target), 1) };
+    const metrics = { ...answers.metrics, prediction: answers.loss, ...reached };
     if (weights.layers === 0) return { loss, metrics };
     const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
     const compared = { teacher, student: logits, alive: layersAlive(config.encoder, gates) };

@@ -2,7 +2,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { MuxConfig, Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
-import { MATCHINGS, type MatchingName } from '../prune/index.ts';
+import { MATCHINGS, type MatchingName, MEASURES, type Measure } from '../prune/index.ts';
 
 /** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
@@ -65,13 +65,19 @@ export function pretrainLearningRate(encoder: string): number {
 /** A pretrained encoder moves in small steps. */
 export const PRETRAINED_LEARNING_RATE = 5e-5;
 
+/** What pruning aims at; a model is made for each level, ascending, on the way to the last. */
+export interface PruningTarget {
+  readonly measure: Measure;
+  /** Shares of the encoder's weights to be removed, 0 to below 1; or how many times as fast as the dense teacher to be. */
+  readonly levels: readonly number[];
+}
+
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
   readonly instances: number;
   /** How they are mixed and told apart, and after how many layers they are mixed. */
   readonly mux: Required<Omit<MuxConfig, 'instances'>>;
-  /** Share of the encoder's weights to be removed, 0 to below 1. */
-  readonly sparsity: number;
+  readonly target: PruningTarget;
   readonly epochs: { readonly multiplex: number; readonly prune: number; readonly recover: number };
   readonly learningRate: { readonly multiplex: number; readonly prune: number; readonly recover: number };
   /** Groups per batch; rows are groups times instances. */
@@ -93,7 +99,7 @@ export interface CompressRecipe {
   };
   /** Whose logits pruning and recovery learn from: the dense model of one input per pass, or the one that takes as many as the student. */
   readonly teacher: TeacherName;
-  /** Share of the pruning steps over which the target sparsity rises from 0. */
+  /** Share of the pruning steps of a level over which the target rises to it. */
   readonly sparsityWarmup: number;
 }
 
@@ -103,7 +109,7 @@ export type TeacherName = (typeof TEACHERS)[number];
 export const compressDefaults: CompressRecipe = {
   instances: 2,
   mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa', prefillLayers: 0 },
-  sparsity: 0.6,
+  target: { measure: 'sparsity', levels: [0.6] },
   epochs: { multiplex: 3, prune: 3, recover: 2 },
   learningRate: { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 },
   groups: 32,
@@ -136,7 +142,7 @@ const SHORTEST_ROW = 3;
 
 const SHARED = { maxTokens: whole(SHORTEST_ROW), warmup: share, weightDecay: from0, dropout: below1 };
 const TRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
-const COMPRESS = { ...SHARED, instances: whole(1), sparsity: below1, groups: whole(1), sparsityWarmup: share };
+const COMPRESS = { ...SHARED, instances: whole(1), groups: whole(1), sparsityWarmup: share };
 
 function check<Ranges extends Readonly<Record<string, Range>>>(
   values: { readonly [Field in keyof Ranges]: number },
@@ -148,6 +154,21 @@ function check<Ranges extends Readonly<Record<string, Range>>>(
     if (!holds(values[field]))
       throw new ConfigError(`${where}${field}`, { expected: what, got: String(values[field]) });
   }
+}
+
+const LEVELS: Readonly<Record<Measure, Range>> = { sparsity: below1, speedup: above0 };
+
+function checkTarget({ measure, levels }: PruningTarget): void {
+  checkName(measure, MEASURES, 'target.measure');
+  for (const level of levels) check({ [measure]: level }, { [measure]: LEVELS[measure] });
+  const isAscending = levels.every((level, at) => level > (levels[at - 1] ?? -1));
+  if (levels.length > 0 && isAscending) return;
+  throw new ConfigError(measure, { expected: 'ascending levels, at least one', got: levels.join(', ') || 'none' });
+}
+
+/** A level in names of folders and phases: s60 for a sparsity of 0.6, x8 for a speed-up of 8. */
+export function levelName(measure: Measure, level: number): string {
+  return measure === 'sparsity' ? `s${Number((100 * level).toFixed(4))}` : `x${level}`;
 }
 
 function checkName(name: string, known: readonly string[], where: string): void {
@@ -169,6 +190,7 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
 export function checkCompressRecipe(recipe: CompressRecipe): void {
   const { epochs, learningRate, losses, mux } = recipe;
   check(recipe, COMPRESS);
+  checkTarget(recipe.target);
   strategiesOf(mux);
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
@@ -187,8 +209,12 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
 /** The recipe with as many instances and as much sparsity; without consistency where one input goes alone. */
 export function recipeAt(
   recipe: CompressRecipe,
-  point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
+  { instances, sparsity }: { readonly instances: number; readonly sparsity: number },
 ): CompressRecipe {
   const { losses } = recipe;
-  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, consistency: 0 } }) };
+  return {
+    ...recipe,
+    ...{ instances, target: { measure: 'sparsity', levels: [sparsity] } },
+    ...(instances === 1 && { losses: { ...losses, consistency: 0 } }),
+  };
 }
