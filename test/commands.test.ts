@@ -98,21 +98,6 @@ it('compress: to several sparsities in one run', async () => {
   expect(existsSync(`${at('levels')}.run`)).toBe(false);
 });
 
-it('compress: to a speed', async () => {
-  const argv = ['compress', at('dense'), ...data(), '--instances', '2', '--speedup', '4', '--threads', '1', ...short];
-  const { speedup, sparsity } = await documentOf(...argv, '-o', at('speedy'));
-  expect(speedup).toEqual({ asked: 4, predicted: above0, measured: above0 });
-  expect(sparsity).toEqual(fraction);
-  const { speedup: kept, target } = JSON.parse(await readFile(at('speedy/run.json'), 'utf8'));
-  expect({ kept, target }).toEqual({ kept: speedup, target: { measure: 'speedup', level: 4 } });
-
-  const { code, err } = await program([...argv, '--sparsity', '0.5', '-o', at('speedy')]);
-  expect({ code, err }).toEqual({
-    code: 2,
-    err: expect.stringContaining('--speedup: expected either it or --sparsity'),
-  });
-}, 120_000);
-
 it('eval: mean and spread over groupings', async () => {
   const document = await documentOf('eval', at('fast'), '--data', at('dev.tsv'), '--groupings', '3');
   const numbers = { accuracy: fraction, accuracyStd: fraction, macroF1: fraction, examplesPerSecond: above0 };

@@ -89,13 +89,17 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${digits}` : digits.replace(/^0/, '');
 }
 
-/** Metrics that are of use to a person who waits. */
-const SHOWN = { accuracy: 2, sparsity: 2, target: 2 } as const;
+/** Metrics that are of use to a person who waits, with their digits: while pruning, both losses, and what is reached of the target. */
+const SHOWN = { prediction: 3, layers: 3, accuracy: 2, sparsity: 3, speedup: 2 } as const;
+/** Those that the target is in the measure of. */
+const AIMED = new Set(['sparsity', 'speedup']);
 
 function factsOf({ loss, metrics }: StepReport): string {
   const shown = Object.entries(SHOWN).flatMap(([name, digits]) => {
     const value = metrics[name];
-    return value === undefined ? [] : [`${name} ${value.toFixed(digits)}`];
+    if (value === undefined) return [];
+    const aim = AIMED.has(name) && metrics.target !== undefined ? ` of ${metrics.target.toFixed(digits)}` : '';
+    return [`${name} ${value.toFixed(digits)}${aim}`];
   });
   return [`loss ${loss.toFixed(3)}`, ...shown].join(', ');
 }
