@@ -50,12 +50,13 @@ if (!existsSync(teacherFolder)) {
   console.log(`teacher: dev accuracy ${evaluation.accuracy.toFixed(4)} after ${minutes()}`);
 }
 if (!existsSync(compressedFolder)) {
-  const result = await compressClassifier(teacherFolder, sst2Compressed, optionsFor(compressedFolder));
-  const { evaluation, teacher, sparsity, parity } = result;
-  console.log(
-    `N=4: dev accuracy ${evaluation.accuracy.toFixed(4)} ± ${evaluation.accuracyStd.toFixed(4)}, teacher ${teacher.accuracy.toFixed(4)}, ` +
-      `sparsity ${sparsity.toFixed(3)}, parity ${parity.toExponential(1)}, after ${minutes()}`,
-  );
+  const models = await compressClassifier(teacherFolder, sst2Compressed, optionsFor(compressedFolder));
+  for (const { evaluation, teacher, sparsity, parity } of models) {
+    console.log(
+      `N=4: dev accuracy ${evaluation.accuracy.toFixed(4)} ± ${evaluation.accuracyStd.toFixed(4)}, teacher ${teacher.accuracy.toFixed(4)}, ` +
+        `sparsity ${sparsity.toFixed(3)}, parity ${parity.toExponential(1)}, after ${minutes()}`,
+    );
+  }
 }
 const dense = await readTextClassifier(teacherFolder);
 const compressed = await readTextClassifier(compressedFolder);

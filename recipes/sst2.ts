@@ -8,6 +8,6 @@ export const sst2Teacher: TrainRecipe = { ...trainDefaults, encoder: 'mini', row
 export const sst2Compressed: CompressRecipe = {
   ...compressDefaults,
   instances: 4,
-  sparsity: 0.6,
+  target: { measure: 'sparsity', levels: [0.6] },
   epochs: { multiplex: 3, prune: 3, recover: 2 },
 };

@@ -79,6 +79,25 @@ it('compress: a multiplexed and pruned one', async () => {
   for (const phase of ['multiplex', 'prune', 'recover']) expect(curves[phase], phase).toContainEqual(point);
 });
 
+it('compress: to several sparsities in one run', async () => {
+  const levels = ['--instances', '2', '--sparsity', '0.7,0,0.5'];
+  const document = await documentOf('compress', at('dense'), ...data(), ...levels, ...short, '-o', at('levels'));
+  const model = { accuracy: fraction, parameters: above0, parity: fraction };
+  expect(document).toMatchObject({
+    teacherAccuracy: fraction,
+    models: [
+      { ...model, sparsity: 0, folder: at('levels/s0') },
+      { ...model, sparsity: expect.closeTo(0.5, 1), folder: at('levels/s50') },
+      { ...model, sparsity: expect.closeTo(0.7, 1), folder: at('levels/s70') },
+    ],
+  });
+  expect(document).not.toHaveProperty('accuracy'); // of which?
+  const { curves, target } = JSON.parse(await readFile(at('levels/s70/run.json'), 'utf8'));
+  expect(Object.keys(curves)).toEqual(['multiplex', 'prune-s50', 'prune-s70', 'recover-s70']);
+  expect(target).toEqual({ measure: 'sparsity', level: 0.7 });
+  expect(existsSync(`${at('levels')}.run`)).toBe(false);
+});
+
 it('eval: mean and spread over groupings', async () => {
   const document = await documentOf('eval', at('fast'), '--data', at('dev.tsv'), '--groupings', '3');
   const numbers = { accuracy: fraction, accuracyStd: fraction, macroF1: fraction, examplesPerSecond: above0 };

@@ -1,11 +1,12 @@
 /**
- * Slicing is exact (design.md, mechanism 5): the model that pruning leaves computes what the gated one did, for any gates of 0 and 1,
- * alone and multiplexed, with ragged masks and two segments; and it has the same gradients.
+ * Slicing is exact (design.md, mechanism 5): the model that pruning leaves computes what the gated one did, and so does its ONNX export, for
+ * any gates of 0 and 1, alone and multiplexed, with ragged masks and two segments; and it has the same gradients.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FloatTensor, float32, type ParameterTree } from '../src/base/index.ts';
 import { attach, gradients, type Node, sumSquares } from '../src/graph/index.ts';
+import { exportClassifier } from '../src/infer/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../src/model/index.ts';
 import { classifier, instancesOf, modelShapes } from '../src/mux/index.ts';
 import {
@@ -17,7 +18,7 @@ import {
   slicePruned,
   uniformShape,
 } from '../src/prune/index.ts';
-import { compile, cpu, type Feeds, type Session } from '../src/runtime/index.ts';
+import { compile, cpu, type Feeds, openSession, type Session } from '../src/runtime/index.ts';
 import { loudParameters, raggedTexts, tinyConfig, worstDifference } from './tiny-bert.kit.ts';
 
 const alone = tinyConfig;
@@ -109,6 +110,13 @@ const CASES: Readonly<Record<string, Gates>> = {
     intermediate: alternating(L * F),
   },
   'one hidden dimension left': { ...open, hidden: ones(D, 1) },
+  'one hidden dimension, one head and one unit left': {
+    hidden: ones(D, 1),
+    attention: [0, 1],
+    heads: [...ones(H), ...ones(H, 1)],
+    ffn: [1, 0],
+    intermediate: ones(L * F, 1),
+  },
 };
 
 const bit = fc.constantFrom(0, 1);
@@ -150,9 +158,11 @@ describe.each([
     const sliced = slicePruned(config, parameters, keptByGates(config.encoder, gates));
     const outputs = { logits: logitsOf(sliced.config) };
     const session = await compile({ outputs, weights: sliced.parameters }, cpu(1));
-    const logits = await logitsFrom(session, texts);
-    await session.close();
-    return { worst: worstDifference(logits, expected), logits };
+    const exported = await openSession(exportClassifier(sliced.config, sliced.parameters).bytes, cpu(1));
+    const [logits, delivered] = [await logitsFrom(session, texts), await logitsFrom(exported, texts)];
+    await Promise.all([session.close(), exported.close()]);
+    const worst = Math.max(worstDifference(logits, expected), worstDifference(delivered, expected));
+    return { worst, logits };
   }
 
   it.each(Object.entries(CASES))('slices exactly: %s', async (_, gates) => {

@@ -51,7 +51,7 @@ export default command({
     await refuseOverwriting(model, output);
     const { placement, seed, progress, terminal } = context;
     const laboratory = await openLaboratory(model, {
-      recipe: compressRecipeOf(values, { instances: 1, sparsity: 0 }),
+      recipe: compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } }),
       options: {
         source: dataSourceOf(values),
         ...{ placement, seed },

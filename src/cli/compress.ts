@@ -6,44 +6,82 @@ import {
   compressDefaults,
   compressWithoutTraining,
   type RunOptions,
+  type TrainingFreeRecipe,
   trainingFreeDefaults,
 } from '../train/index.ts';
 import { command } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { option, optional, required, text, toggle, type Values } from './option.ts';
-import { COMPRESSION, compressRecipeOf, INSTANCES, SPARSITY } from './recipe-options.ts';
-import { megabytes, percent, qualityLines, vocabularyLine } from './result-lines.ts';
+import { COMPRESSION, compressRecipeOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
+import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
+import { UsageError } from './usage-error.ts';
 
 const options = {
   ...DATA,
-  output: required('model folder to write', text('DIR'), 'o'),
+  output: required(
+    'model folder to write; of several sparsities or speeds, the folder of their folders',
+    text('DIR'),
+    'o',
+  ),
   instances: optional(
     `inputs that share a forward pass [${compressDefaults.instances}; without training as many as MODEL takes]`,
     INSTANCES,
   ),
-  primed: optional(
-    "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
-    text('DIR'),
-  ),
-  sparsity: option("share of the encoder's weights to remove", SPARSITY, compressDefaults.sparsity),
+  ...TARGET,
   noTrain: option(
     'train no weight: minutes, for moderate sparsities; MODEL may be multiplexed, and options of training do nothing',
     toggle,
     false,
   ),
   pruneVocabulary: option('drop words that no training text has; rare words of other texts are spelled', toggle, false),
+  primed: optional(
+    "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
+    text('DIR'),
+  ),
   ...COMPRESSION,
 };
 
-function compress(model: string, values: Values<typeof options>, run: RunOptions): Promise<Compressed> {
-  const { instances, sparsity, maxTokens, pruneVocabulary, noTrain, primed } = values;
-  if (noTrain) {
-    const asked = { sparsity, maxTokens, pruneVocabulary, ...(instances !== undefined && { instances }) };
-    return compressWithoutTraining(model, { ...trainingFreeDefaults, ...asked }, run);
-  }
-  const point = { instances: instances ?? compressDefaults.instances, sparsity };
-  const recipe = { ...compressRecipeOf(values, point), pruneVocabulary, ...(primed !== undefined && { primed }) };
+type Asked = Values<typeof options>;
+
+/** The recipe of a run that trains nothing. Throws a UsageError for what only training can do. */
+function trainingFreeRecipeOf({
+  sparsity,
+  speedup,
+  primed,
+  instances,
+  maxTokens,
+  pruneVocabulary,
+}: Asked): TrainingFreeRecipe {
+  const refuse = (flag: string, expected: string, got: string): never => {
+    throw new UsageError(flag, {
+      expected: `${expected} with --no-train`,
+      got,
+      hint: 'Leave --no-train out to train.',
+    });
+  };
+  if (speedup !== undefined) refuse('--speedup', '--sparsity in its place', speedup.join(','));
+  if (primed !== undefined) refuse('--primed', 'no encoder to start from', primed);
+  if (sparsity !== undefined && sparsity.length > 1) refuse('--sparsity', 'one sparsity', sparsity.join(','));
+  const [share = trainingFreeDefaults.sparsity] = sparsity ?? [];
+  const asked = { sparsity: share, maxTokens, pruneVocabulary, ...(instances !== undefined && { instances }) };
+  return { ...trainingFreeDefaults, ...asked };
+}
+
+/** The models of a run: one for each sparsity or speed. */
+async function compress(model: string, asked: Asked, run: RunOptions): Promise<readonly [Compressed, ...Compressed[]]> {
+  if (asked.noTrain) return [await compressWithoutTraining(model, trainingFreeRecipeOf(asked), run)];
+  const { instances = compressDefaults.instances, pruneVocabulary, primed } = asked;
+  const recipe = {
+    ...compressRecipeOf(asked, { instances, target: targetOf(asked) }),
+    ...{ pruneVocabulary, ...(primed !== undefined && { primed }) },
+  };
   return compressClassifier(model, recipe, run);
+}
+
+/** A model in the JSON document. */
+async function entryOf({ evaluation, sparsity, speedup, parameters, parity, folder }: Compressed) {
+  const bytes = await folderBytes(folder);
+  return { ...evaluation, sparsity, ...(speedup !== undefined && { speedup }), parameters, bytes, parity, folder };
 }
 
 export default command({
@@ -54,7 +92,7 @@ export default command({
   options,
   isResumable: true,
   async run(values, [model], { progress, placement, seed, terminal }) {
-    const { evaluation, teacher, ...compressed } = await compress(model, values, {
+    const compressed = await compress(model, values, {
       source: dataSourceOf(values),
       output: values.output,
       seed,
@@ -63,19 +101,21 @@ export default command({
       onProgress: progress.work,
       interrupt: terminal.interrupt,
     });
+    const [{ teacher, teacherParameters, instances, vocabulary }] = compressed;
+    const models = await Promise.all(compressed.map(entryOf));
     return {
-      ...evaluation,
+      ...(models.length === 1 ? models[0] : {}),
       teacherAccuracy: teacher.accuracy,
       ...(teacher.spanF1 !== undefined && { teacherSpanF1: teacher.spanF1 }),
-      ...compressed,
-      bytes: await folderBytes(values.output),
+      teacherParameters,
       teacherBytes: await folderBytes(await resolveModel(model)),
+      instances,
+      ...(vocabulary && { vocabulary }),
+      models,
     };
   },
-  print: (result) =>
-    qualityLines(result) +
-    `teacher     ${percent(result.teacherSpanF1 ?? result.teacherAccuracy)}, ${result.teacherParameters.toLocaleString('en')} parameters\n` +
-    `structure   ${result.instances} inputs per pass, sparsity ${result.sparsity.toFixed(3)}\n` +
-    `size        ${megabytes(result.bytes)} on disk, of ${megabytes(result.teacherBytes)}\n` +
-    vocabularyLine(result.vocabulary),
+  print: ({ models, teacherSpanF1, teacherAccuracy, vocabulary, ...shared }) =>
+    `${models.map((entry) => compressedLines({ ...entry, ...shared })).join('\n')}` +
+    `teacher     ${percent(teacherSpanF1 ?? teacherAccuracy)}, ${shared.teacherParameters.toLocaleString('en')} parameters\n` +
+    vocabularyLine(vocabulary),
 });

@@ -6,7 +6,7 @@ import { clock, type Progress, progressOn } from './progress.ts';
 
 const report = (step: number): StepReport => ({
   ...{ phase: 'prune', step, steps: 100, loss: 0.5, examples: 32, tokens: 320, seconds: 0.1 },
-  metrics: { accuracy: 0.75, sparsity: 0.25, target: 0.3, layers: 7 },
+  metrics: { accuracy: 0.75, sparsity: 0.25, target: 0.3, prediction: 0.4, layers: 0.07, gradientNorm: 2 },
 });
 
 afterEach(() => {
@@ -57,7 +57,13 @@ it.each([
 ])('tells %s the phase, what was reached, the rate and the time left', (_, isTTY, isWanted) => {
   const text = shown(isTTY, isWanted, tellOfTraining);
   // 32 examples in 0.1 s, and 50 steps of 0.1 s to go.
-  for (const part of ['trial 1 of 2', 'prune', '50/100', 'loss 0.500', 'accuracy 0.75', 'sparsity 0.25, target 0.30']) {
+  for (const part of [
+    'trial 1 of 2',
+    'prune',
+    '50/100',
+    'loss 0.500, ',
+    'prediction 0.400, layers 0.070, accuracy 0.75, sparsity 0.250 of 0.300',
+  ]) {
     expect(text).toContain(part);
   }
   expect(text).toContain('320 examples/s, 0:05 left');

@@ -137,13 +137,24 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${digits}` : digits.replace(/^0/, '');
 }
 
-/** Metrics that are of use to a person who waits, and what they are called there. */
-const SHOWN = { accuracy: 'accuracy', retrievalAccuracy: 'retrieval', sparsity: 'sparsity', target: 'target' } as const;
+/** Metrics that are of use to a person who waits, what they are called there, and their digits: while pruning, both losses and what is reached. */
+const SHOWN = {
+  prediction: ['prediction', 3],
+  layers: ['layers', 3],
+  accuracy: ['accuracy', 2],
+  retrievalAccuracy: ['retrieval', 2],
+  sparsity: ['sparsity', 3],
+  speedup: ['speedup', 2],
+} as const;
+/** Those that the target is in the measure of. */
+const AIMED = new Set(['sparsity', 'speedup']);
 
 function factsOf({ loss, metrics }: StepReport): string {
-  const shown = Object.entries(SHOWN).flatMap(([metric, name]) => {
+  const shown = Object.entries(SHOWN).flatMap(([metric, [name, digits]]) => {
     const value = metrics[metric];
-    return value === undefined ? [] : [`${name} ${value.toFixed(2)}`];
+    if (value === undefined) return [];
+    const aim = AIMED.has(metric) && metrics.target !== undefined ? ` of ${metrics.target.toFixed(digits)}` : '';
+    return [`${name} ${value.toFixed(digits)}${aim}`];
   });
   return [`loss ${loss.toFixed(3)}`, ...shown].join(', ');
 }

@@ -1,13 +1,17 @@
 /** Options that make up recipes, with the recipes' own defaults. */
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
+import { MATCHINGS, type MatchingName } from '../prune/index.ts';
 import {
   type CompressRecipe,
   compressDefaults,
   type PretrainRecipe,
+  type PruningTarget,
   RETRIEVAL_WEIGHT,
+  TEACHERS,
   trainDefaults,
 } from '../train/index.ts';
-import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
+import { choice, number, numbers, type Option, option, optional, type Reader, type Values, whole } from './option.ts';
+import { UsageError } from './usage-error.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
@@ -22,7 +26,27 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Pretra
   dropout: option('probability of dropping a value while training', share, dropout),
 });
 
-export const SPARSITY: Reader<number> = share;
+/** What pruning aims at: one of the two, each a number or several. */
+export const TARGET = {
+  sparsity: optional(
+    `share of the encoder's weights to remove; of several, as 0.6,0.8, a model each, in folders s60, s80 [${compressDefaults.target.levels}]`,
+    numbers({ least: 0, below: 1 }, 'S,S'),
+  ),
+  speedup: optional(
+    "in place of --sparsity: how many times the dense model's throughput to reach on this machine; of several a model each, in folders x4, x8",
+    numbers({ above: 0 }, 'X,X'),
+  ),
+};
+
+export function targetOf({ sparsity, speedup }: Values<typeof TARGET>): PruningTarget {
+  if (sparsity !== undefined && speedup !== undefined) {
+    throw new UsageError('--speedup', { expected: 'either it or --sparsity', got: 'both' });
+  }
+  if (speedup !== undefined) return { measure: 'speedup', levels: speedup.toSorted((a, b) => a - b) };
+  if (sparsity !== undefined) return { measure: 'sparsity', levels: sparsity.toSorted((a, b) => a - b) };
+  return compressDefaults.target;
+}
+
 export const INSTANCES: Reader<number> = whole();
 
 /** An option that takes the name of a table's row. */
@@ -42,18 +66,37 @@ export const MULTIPLEXING = {
   ),
 };
 
-/** Compression, but for how many instances and how much sparsity. */
+/** Compression, but for how many instances and what pruning aims at. */
 export const COMPRESSION = {
   ...MULTIPLEXING,
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
-  pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
-  recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),
+  pruneEpochs: option(
+    'epochs of learning what to keep, shared by all sparsities',
+    epochs,
+    compressDefaults.epochs.prune,
+  ),
+  recoverEpochs: option('epochs of training what was kept, for each model', epochs, compressDefaults.epochs.recover),
   multiplexLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.multiplex),
   pruneLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.prune),
   recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
   layersWeight: option('weight of the distance to the layers before pruning', weight, compressDefaults.losses.layers),
+  temperature: option(
+    'softness of the answers that are compared',
+    number({ above: 0 }, 'T'),
+    compressDefaults.losses.temperature,
+  ),
+  layerMatching: option(
+    'which layer learns from one of those before pruning: the one of the same place, or the nearest that is left',
+    choice(Object.keys(MATCHINGS) as MatchingName[]),
+    compressDefaults.losses.matching,
+  ),
+  teacher: option(
+    'whose answers pruning and recovery learn from: the dense model, or the one that takes N inputs',
+    choice(TEACHERS),
+    compressDefaults.teacher,
+  ),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
   consistency: option(
     'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
@@ -65,7 +108,11 @@ export const COMPRESSION = {
     weight,
     compressDefaults.losses.retrieval,
   ),
-  sparsityWarmup: option('share of pruning over which the target rises', share, compressDefaults.sparsityWarmup),
+  sparsityWarmup: option(
+    'share of pruning, to each sparsity, over which the target rises',
+    share,
+    compressDefaults.sparsityWarmup,
+  ),
   ...optimisation(compressDefaults),
 };
 
@@ -79,7 +126,7 @@ export const TRAINING = {
 /** The recipe of a compression to that point. */
 export function compressRecipeOf(
   values: Values<typeof COMPRESSION>,
-  point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
+  point: Pick<CompressRecipe, 'instances' | 'target'>,
 ): CompressRecipe {
   const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
   const { multiplexer, demultiplexer, prefillLayers } = values;
@@ -99,7 +146,10 @@ export function compressRecipeOf(
       labels: values.labelsWeight,
       consistency: values.consistency,
       retrieval: values.retrieval,
+      temperature: values.temperature,
+      matching: values.layerMatching,
     },
+    teacher: values.teacher,
     ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };
 }

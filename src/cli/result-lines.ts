@@ -1,6 +1,6 @@
 /** Results in words: short lines that begin with what they say. */
 import type { Exploration, Measured } from '../auto/index.ts';
-import type { Evaluation, Isolation, VocabularyRecord } from '../train/index.ts';
+import type { Evaluation, GoalFigures, Isolation, Speedup, VocabularyRecord } from '../train/index.ts';
 
 /** Line breaks as spaces. */
 export function oneLine(text: string): string {
@@ -43,6 +43,31 @@ export function qualityLines(
     `model       ${folder}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** A compressed model, beside the dense one. */
+interface CompressedResult extends Evaluation, GoalFigures {
+  readonly folder: string;
+  readonly parameters: number;
+  readonly sparsity: number;
+  readonly instances: number;
+  readonly bytes: number;
+  readonly teacherBytes: number;
+}
+
+/** Quality, structure and size of a compressed model; and its speed, where that was aimed at. */
+export function compressedLines(result: CompressedResult): string {
+  const { instances, sparsity, bytes, teacherBytes, speedup } = result;
+  const lines = [
+    `structure   ${instances} inputs per pass, sparsity ${sparsity.toFixed(3)}`,
+    `size        ${megabytes(bytes)} on disk, of ${megabytes(teacherBytes)}`,
+    ...(speedup === undefined ? [] : [speedupLine(speedup)]),
+  ];
+  return `${qualityLines(result)}${lines.join('\n')}\n`;
+}
+
+function speedupLine({ asked, predicted, measured }: Speedup): string {
+  return `speed-up    ${measured.toFixed(2)}x the dense model's throughput; asked ${asked}x, predicted ${predicted.toFixed(2)}x`;
 }
 
 /** What averaging over slots brings; nothing where it was not asked for. */

@@ -6,6 +6,7 @@ import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
 import { ConfigError } from '../base/index.ts';
 import {
   compareThroughput,
+  measuredRows,
   openTextClassifier,
   readTextClassifier,
   type StoredClassifier,
@@ -94,31 +95,31 @@ export async function trainTrial(point: GridPoint, laboratory: Laboratory): Prom
   const { model, options, data, teacher, maxPositions } = laboratory;
   const name = nameOf(point);
   const folder = join(laboratory.folder, name);
-  const recipe: CompressRecipe = {
-    ...recipeAt(laboratory.recipe, point),
+  const recipeTo = (sparsity: number): CompressRecipe => ({
+    ...recipeAt(laboratory.recipe, { ...point, sparsity }),
     maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
-  };
+  });
   const isDone = (of: string, sparsity: number): Promise<boolean> =>
-    isFinished(of, { recipe: { ...recipe, sparsity }, seed: options.seed, data, teacher });
+    isFinished(of, { recipe: recipeTo(sparsity), seed: options.seed, data, teacher });
   if (!(await isDone(folder, point.sparsity))) {
     const multiplexed = join(laboratory.folder, nameOf({ ...point, sparsity: 0 }));
     const isThere = point.instances > 1 && (await isDone(multiplexed, 0));
-    await compressClassifier(model, recipe, { ...options, output: folder, ...(isThere && { multiplexed }) });
+    await compressClassifier(model, recipeTo(point.sparsity), {
+      ...options,
+      output: folder,
+      ...(isThere && { multiplexed }),
+    });
   }
   const { evaluation, parameters, sparsity } = await readEvidence(folder);
   const { accuracy, accuracyStd } = evaluation;
   return { name, folder, point, accuracy, accuracyStd, parameters, sparsity };
 }
 
-/** Rows that throughput is measured on: as many as tell the distribution of lengths. */
-const MEASURED_ROWS = 512;
-
 /** Examples per second of models in their order, side by side on rows of the evaluation file. */
 export async function measureTrials(trials: readonly Trial[], { options, recipe }: Laboratory): Promise<number[]> {
   const { source, placement, onProgress } = options;
   const texts = await openTexts(source.evaluation, source.columns);
-  const stride = Math.max(1, Math.floor(texts.length / MEASURED_ROWS));
-  const sample = texts.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
+  const sample = measuredRows(texts);
   const classifiers: StoredClassifier[] = [];
   for (const { folder } of trials) classifiers.push(await readTextClassifier(folder, recipe.maxTokens));
   const [{ tokenizer, encode, maxTokens }] = classifiers as [StoredClassifier];

@@ -44,6 +44,15 @@ export interface ThroughputOptions {
 
 export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64, 128] } as const;
 
+/** Rows that throughput is measured on: as many as tell the distribution of lengths. */
+const MEASURED_ROWS = 512;
+
+/** So many of all rows, at even distances. */
+export function measuredRows<T>(rows: readonly T[]): T[] {
+  const stride = Math.max(1, Math.floor(rows.length / MEASURED_ROWS));
+  return rows.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

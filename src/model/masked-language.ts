@@ -9,6 +9,8 @@ import type { EncoderConfig, ModelConfig } from './config.ts';
 
 const WORDS = 'bert.embeddings.word_embeddings.weight';
 const HEAD = 'cls.predictions';
+/** [V] */
+export const WORD_HEAD_BIAS = `${HEAD}.bias`;
 
 /** The head's own parameters, from features to words; the decoder's matrix is the word embeddings. */
 export function wordHeadShapes({ encoder, featureSize }: ModelConfig): ParameterShapes {
@@ -18,7 +20,7 @@ export function wordHeadShapes({ encoder, featureSize }: ModelConfig): Parameter
     [`${HEAD}.transform.dense.bias`, [D]],
     [`${HEAD}.transform.LayerNorm.weight`, [D]],
     [`${HEAD}.transform.LayerNorm.bias`, [D]],
-    [`${HEAD}.bias`, [V]],
+    [WORD_HEAD_BIAS, [V]],
   ]);
 }
 
@@ -38,7 +40,7 @@ export interface WordDecoder {
 }
 
 export function wordDecoder(p: Parameters): WordDecoder {
-  return { words: p(WORDS), bias: p(`${HEAD}.bias`) };
+  return { words: p(WORDS), bias: p(WORD_HEAD_BIAS) };
 }
 
 /** Features to logits: [M, D] -> [M, U] */

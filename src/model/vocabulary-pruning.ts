@@ -4,8 +4,9 @@
  * back to shorter pieces.
  */
 import { z } from 'zod';
-import { ConfigError, type FloatTensor, float32, parameterOf } from '../base/index.ts';
+import { ConfigError, type FloatTensor, float32, sizeOf } from '../base/index.ts';
 import type { ModelFiles } from './folder.ts';
+import { WORD_HEAD_BIAS } from './masked-language.ts';
 import { tokenizerOf } from './tokenizer.ts';
 
 /** The parts of a `tokenizer.json` that hold ids; what else it holds is kept. */
@@ -106,16 +107,18 @@ function withTokens(json: WordPieceJson, kept: readonly number[]): object {
   };
 }
 
-const WORDS = 'bert.embeddings.word_embeddings.weight';
+/** Parameters with a row for every word. */
+const WORD_TABLES = new Set(['bert.embeddings.word_embeddings.weight', WORD_HEAD_BIAS]);
 
-/** Those rows of a table: [V, D] -> [kept, D] */
+/** Those rows of a table: [V, ...] -> [kept, ...] */
 function rowsOf({ shape, data }: FloatTensor, kept: readonly number[]): FloatTensor {
-  const [, D = 1] = shape;
-  const rows = new Float32Array(kept.length * D);
+  const inner = shape.slice(1);
+  const size = sizeOf(inner);
+  const rows = new Float32Array(kept.length * size);
   kept.forEach((id, place) => {
-    rows.set(data.subarray(id * D, (id + 1) * D), place * D);
+    rows.set(data.subarray(id * size, (id + 1) * size), place * size);
   });
-  return float32(rows, [kept.length, D]);
+  return float32(rows, [kept.length, ...inner]);
 }
 
 /**
@@ -126,7 +129,9 @@ export function pruneVocabulary({ config, parameters, tokenizer }: ModelFiles, u
   const kept = keptIds(json, used);
   return {
     config: { ...config, encoder: { ...config.encoder, vocabularySize: kept.length } },
-    parameters: new Map([...parameters, [WORDS, rowsOf(parameterOf(parameters, WORDS), kept)]]),
+    parameters: new Map(
+      Array.from(parameters, ([name, tensor]) => [name, WORD_TABLES.has(name) ? rowsOf(tensor, kept) : tensor]),
+    ),
     tokenizer: tokenizerOf(withTokens(json, kept)),
   };
 }

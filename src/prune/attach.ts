@@ -98,9 +98,14 @@ interface SubLayer {
   readonly parts: Node;
 }
 
-/** A sub-layer lives if its gate and one of its parts are open; if not, its result is 0 and its norm the identity. */
+/** Whether a sub-layer lives: if its gate and one of its parts are open. [1], [n] -> bool [1]; no gradient flows */
+function isAlive(gate: Node, parts: Node): Node {
+  return greater(mul(gate, reduceMax(parts, [0], true)), 0);
+}
+
+/** The result of a sub-layer that does not live is 0, and its norm the identity. */
 function gateSubLayer({ name, gate, parts }: SubLayer, hidden: Node): [string, Rewrite][] {
-  const alive = greater(mul(gate, reduceMax(parts, [0], true)), 0); // [1]; no gradient flows
+  const alive = isAlive(gate, parts);
   const openness = mul(gate, cast(alive, 'float32'));
   return [
     [`${name}.output`, (x) => mul(x, openness)],
@@ -118,6 +123,15 @@ function gateLayer(gates: GateNodes, at: number): [string, Rewrite][] {
     ...gateSubLayer({ name: `${name}.attention`, gate: ofLayer(gates.attention, at), parts: heads }, gates.hidden),
     ...gateSubLayer({ name: `${name}.ffn`, gate: ofLayer(gates.ffn, at), parts: units }, gates.hidden),
   ];
+}
+
+/** 1 for each layer of which a sub-layer lives, 0 for one that passes its input on: [1] each. */
+export function layersAlive({ layers }: EncoderConfig, gates: GateNodes): Node[] {
+  return layers.map((_, at) => {
+    const attention = isAlive(ofLayer(gates.attention, at), ofLayer(gates.heads, at));
+    const feedForward = isAlive(ofLayer(gates.ffn, at), ofLayer(gates.intermediate, at));
+    return clip(add(cast(attention, 'float32'), cast(feedForward, 'float32')), 0, 1);
+  });
 }
 
 /**

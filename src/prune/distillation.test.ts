@@ -6,7 +6,15 @@ import { concat, constant, gradients, mul, type Node } from '../graph/index.ts';
 import { parametersFrom } from '../model/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
 import { logitDistillation } from './distillation.ts';
-import { initialProjection, layerDistillation, matchSameLayers, projectionShapes, statePairs } from './matching.ts';
+import {
+  initialProjection,
+  type LayerStretch,
+  layerDistillation,
+  MATCHINGS,
+  type MatchingName,
+  projectionShapes,
+  teachingLayers,
+} from './matching.ts';
 
 const { logits, layer } = parity.distillation;
 
@@ -46,6 +54,7 @@ describe('logits', () => {
       student: concat([student, filler], 0),
       teacher: concat([teacher, mul(filler, -1)], 0),
       weights,
+      temperature: logits.temperature,
     });
     expectClose((await valuesOf({ loss })).loss, [logits.loss]);
   });
@@ -64,38 +73,50 @@ describe('layers', () => {
   );
   const everywhere = constant(int64(new Array(B * T).fill(1), [B, T]));
 
-  it('agree with PyTorch, with their gradients', async () => {
-    const loss = layerDistillation([{ teacher, student }], everywhere, p);
-    const [ofStudent, ofWeight, ofBias] = gradients(loss, [student, weight, bias]) as [Node, Node, Node];
-    const got = await valuesOf({ loss, ofStudent, ofWeight, ofBias });
-    expectClose(got.loss, [layer.loss]);
-    expectClose(got.ofStudent, layer.gradients.student.data);
-    expectClose(got.ofWeight, layer.gradients.weight.data);
-    expectClose(got.ofBias, layer.gradients.bias.data);
+  const stretch = (one: Partial<LayerStretch>, layers = 1): LayerStretch => ({
+    layers: [...Array(layers).keys()],
+    teaching: [...Array(layers).keys()],
+    teacher: new Array(layers).fill(teacher),
+    student: new Array(layers).fill(student),
+    alive: new Array(layers).fill(constant(float32([1], [1]))),
+    mask: everywhere,
+    ...one,
   });
 
-  it('add up over pairs', async () => {
-    const pairs = statePairs(
-      [0, 1].map((at) => ({ teacher: at, student: at })),
-      [teacher, teacher],
-      [student, student],
-    );
-    expectClose((await valuesOf({ loss: layerDistillation(pairs, everywhere, p) })).loss, [2 * layer.loss]);
-  });
+  describe.each(Object.keys(MATCHINGS) as MatchingName[])('matched as %s', (matching) => {
+    it('agree with PyTorch, with their gradients', async () => {
+      const loss = layerDistillation(stretch({}), matching, p);
+      const [ofStudent, ofWeight, ofBias] = gradients(loss, [student, weight, bias]) as [Node, Node, Node];
+      const got = await valuesOf({ loss, ofStudent, ofWeight, ofBias });
+      expectClose(got.loss, [layer.loss]);
+      expectClose(got.ofStudent, layer.gradients.student.data);
+      expectClose(got.ofWeight, layer.gradients.weight.data);
+      expectClose(got.ofBias, layer.gradients.bias.data);
+    });
 
-  it('do not see padding', async () => {
-    const padding = constant(float32(new Array(B * D).fill(7), [B, 1, D]));
-    const real = Array.from({ length: B * (T + 1) }, (_, at) => (at % (T + 1) < T ? 1 : 0));
-    const padded = { teacher: concat([teacher, mul(padding, -1)], 1), student: concat([student, padding], 1) };
-    const loss = layerDistillation([padded], constant(int64(real, [B, T + 1])), p);
-    expectClose((await valuesOf({ loss })).loss, [layer.loss]);
-  });
+    it('add up', async () => {
+      expectClose((await valuesOf({ loss: layerDistillation(stretch({}, 2), matching, p) })).loss, [2 * layer.loss]);
+    });
 
-  it('start from the identity', async () => {
-    const start = parametersFrom(new Map(Array.from(initialProjection(D), ([name, value]) => [name, constant(value)])));
-    expect(
-      (await valuesOf({ loss: layerDistillation([{ teacher, student: teacher }], everywhere, start) })).loss,
-    ).toEqual([0]);
+    it('do not see padding', async () => {
+      const padding = constant(float32(new Array(B * D).fill(7), [B, 1, D]));
+      const real = Array.from({ length: B * (T + 1) }, (_, at) => (at % (T + 1) < T ? 1 : 0));
+      const padded = {
+        teacher: [concat([teacher, mul(padding, -1)], 1)],
+        student: [concat([student, padding], 1)],
+        mask: constant(int64(real, [B, T + 1])),
+      };
+      const loss = layerDistillation(stretch(padded), matching, p);
+      expectClose((await valuesOf({ loss })).loss, [layer.loss]);
+    });
+
+    it('start from the identity', async () => {
+      const start = parametersFrom(
+        new Map(Array.from(initialProjection(D), ([name, value]) => [name, constant(value)])),
+      );
+      const loss = layerDistillation(stretch({ student: [teacher] }), matching, start);
+      expect((await valuesOf({ loss })).loss).toEqual([0]);
+    });
   });
 
   it.each([
@@ -104,7 +125,6 @@ describe('layers', () => {
     [2, [0, 1]],
     [6, [1, 2, 4, 5]],
   ])('of %i are taken at even distances', (layers, expected) => {
-    expect(matchSameLayers(layers).map(({ teacher: at }) => at)).toEqual(expected);
-    expect(matchSameLayers(layers).every((match) => match.teacher === match.student)).toBe(true);
+    expect(teachingLayers(layers)).toEqual(expected);
   });
 });

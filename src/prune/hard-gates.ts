@@ -4,8 +4,8 @@
  */
 import { type FloatTensor, float32, type ParameterTree, parameterOf } from '../base/index.ts';
 import type { EncoderConfig, KeptStructure } from '../model/index.ts';
+import type { Budget, WidthMultiples } from './budget.ts';
 import { GATE_FAMILIES, type GateFamily, gateName, gateShapes, keepProbabilityOf } from './gates.ts';
-import { realisedSparsity } from './sparsity.ts';
 
 /** Ascending indices of what is kept. A sub-layer that goes as a whole keeps no heads (no units). */
 export type HardGates = KeptStructure;
@@ -18,12 +18,19 @@ function rowOf({ shape, data }: FloatTensor, at: number): Float32Array {
 
 const openIndices = (gates: Float32Array): number[] => [...gates.keys()].filter((at) => (gates[at] ?? 0) > 0);
 
-/** 1 for as many of the largest logAlpha as are expected to be open, rounded; the first of equals. At least `least` of them. */
-function decide(logAlpha: Float32Array, least = 0): Float32Array {
+/** Bounds of how many are kept. */
+interface Count {
+  readonly least: number;
+  readonly multiple: number;
+}
+
+/** 1 for as many of the largest logAlpha as are expected to be open, rounded to a multiple; the first of equals. */
+function decide(logAlpha: Float32Array, { least, multiple }: Count): Float32Array {
   const expected = logAlpha.reduce((sum, value) => sum + keepProbabilityOf(value), 0);
   const ranked = [...logAlpha.keys()].sort((a, b) => (logAlpha[b] ?? 0) - (logAlpha[a] ?? 0));
   const gates = new Float32Array(logAlpha.length);
-  for (const at of ranked.slice(0, Math.max(least, Math.round(expected)))) gates[at] = 1;
+  const count = Math.max(least, multiple * Math.round(expected / multiple));
+  for (const at of ranked.slice(0, count)) gates[at] = 1;
   return gates;
 }
 
@@ -41,22 +48,27 @@ export function keptByGates({ layers }: EncoderConfig, gates: ParameterTree): Ha
   };
 }
 
+const ANY_WIDTH: WidthMultiples = { hidden: 1, units: 1 };
+
 /**
  * Of each family (heads and units: of each layer), as many as are expected to be open are kept, those of the largest logAlpha; of hidden
- * dimensions at least one.
+ * dimensions at least one. Widths are rounded to multiples.
  * Departs from the paper: kept gates become 1, where the published evaluation leaves them at up to 0.996; so slicing is exact.
  */
-export function hardGates(config: EncoderConfig, logAlpha: ParameterTree): HardGates {
+export function hardGates(config: EncoderConfig, logAlpha: ParameterTree, multiples = ANY_WIDTH): HardGates {
   const shapes = gateShapes(config);
-  const decided = (family: GateFamily, least = 0): [string, FloatTensor] => {
+  const decided = (family: GateFamily, { least = 0, multiple = 1 }: Partial<Count> = {}): [string, FloatTensor] => {
     const { data, shape } = parameterOf(logAlpha, gateName(family));
     const gates = new Float32Array(data.length);
     const width = shapes.get(gateName(family))?.at(-1) ?? 1;
-    for (let row = 0; row < data.length; row += width) gates.set(decide(data.subarray(row, row + width), least), row);
+    for (let row = 0; row < data.length; row += width) {
+      gates.set(decide(data.subarray(row, row + width), { least, multiple }), row);
+    }
     return [gateName(family, 'hard'), float32(gates, shape)];
   };
-  const wholes = [decided('hidden', 1), decided('attention'), decided('ffn')];
-  return keptByGates(config, new Map([...wholes, decided('heads'), decided('intermediate')]));
+  const wholes = [decided('hidden', { least: 1, multiple: multiples.hidden }), decided('attention'), decided('ffn')];
+  const parts = [decided('heads'), decided('intermediate', { multiple: multiples.units })];
+  return keptByGates(config, new Map([...wholes, ...parts]));
 }
 
 /** logAlpha of some families moved by the same amount. */
@@ -78,31 +90,44 @@ function shifted(logAlpha: ParameterTree, families: readonly GateFamily[], by: n
 const WIDEST_SHIFT = 20;
 const HALVINGS = 40;
 
-/** Some families moved to where the decided gates come closest to a sparsity from below; sparsity falls as gates move up. */
-function shiftFor(
-  config: EncoderConfig,
-  logAlpha: ParameterTree,
+/** Gates that can be decided for a share of the cost to be saved. */
+interface Undecided {
+  readonly config: EncoderConfig;
+  readonly logAlpha: ParameterTree;
+  readonly budget: Budget;
+}
+
+const savedBy = ({ config, logAlpha, budget }: Undecided): number =>
+  budget.saved(hardGates(config, logAlpha, budget.multiples));
+
+/** Some families moved to the least shift at which the decided gates save a share, and just above it; savings fall as gates move up. */
+function shiftsAround(
+  gates: Undecided,
   families: readonly GateFamily[],
-  target: number,
-): ParameterTree {
-  const at = (by: number): number => realisedSparsity(config, hardGates(config, shifted(logAlpha, families, by)));
+  share: number,
+): { readonly saving: Undecided; readonly short: Undecided } {
+  const moved = (by: number): Undecided => ({ ...gates, logAlpha: shifted(gates.logAlpha, families, by) });
   let [low, high] = [-WIDEST_SHIFT, WIDEST_SHIFT];
   for (let halving = 0; halving < HALVINGS; halving++) {
     const middle = (low + high) / 2;
-    if (at(middle) > target) low = middle;
+    if (savedBy(moved(middle)) >= share) low = middle;
     else high = middle;
   }
-  return shifted(logAlpha, families, high);
+  return { saving: moved(low), short: moved(high) };
 }
 
 /**
- * Gates of which a given share of the weights is gone, whatever the expected sparsity came to: all gates are moved together until the
- * decision is just below it, then those of units alone, which are the finest. Departs from the paper, whose models miss their target by up to 0.01.
+ * Gates that save a given share of the cost, and hardly more, whatever the expected savings came to: all gates are moved together until the
+ * decision is just below it, then those of units alone, which are the finest, until it is met.
+ * Departs from the paper, whose models miss their target by up to 0.01.
  */
-export function hardGatesAt(config: EncoderConfig, logAlpha: ParameterTree, sparsity: number): HardGates {
+export function hardGatesAt(config: EncoderConfig, logAlpha: ParameterTree, budget: Budget, share: number): HardGates {
   const gates = new Map(GATE_FAMILIES.map((family) => [gateName(family), parameterOf(logAlpha, gateName(family))]));
-  const coarse = shiftFor(config, gates, GATE_FAMILIES, sparsity);
-  return hardGates(config, shiftFor(config, coarse, ['intermediate'], sparsity));
+  const all = shiftsAround({ config, logAlpha: gates, budget }, GATE_FAMILIES, share);
+  const units = shiftsAround(all.short, ['intermediate'], share).saving;
+  // Where units are too few to make up for what is short, one more of the others goes.
+  const decided = savedBy(units) >= share ? units : all.saving;
+  return hardGates(config, decided.logAlpha, budget.multiples);
 }
 
 /** Gates of 0 and 1 for the gated graph: hidden [D], attention [L], heads [L, H], ffn [L], intermediate [L, F]. */

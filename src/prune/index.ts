@@ -1,5 +1,6 @@
 /** Structured pruning: gates, expected sparsity, the Lagrangian, distillation, and slicing. Attaches to an encoder from outside. */
-export { gateSites } from './attach.ts';
+export { gateSites, layersAlive } from './attach.ts';
+export * from './budget.ts';
 export * from './distillation.ts';
 export * from './fisher.ts';
 export * from './gate-search.ts';
@@ -11,4 +12,5 @@ export * from './parts.ts';
 export * from './rescale.ts';
 export * from './slice.ts';
 export * from './sparsity.ts';
+export * from './time-budget.ts';
 export { type UniformShape, uniformShape } from './uniform-shape.ts';

@@ -6,7 +6,7 @@ import { constant, gradients, type Node, scalar } from '../graph/index.ts';
 import { type EncoderConfig, parametersFrom, presetConfig } from '../model/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
 import { GATE_FAMILIES, type GateFamily, type GateNodes, gateName, gateShapes } from './gates.ts';
-import { initialMultipliers, lagrangian, MULTIPLIER_SHAPES, targetSparsity } from './lagrangian.ts';
+import { initialMultipliers, lagrangian, MULTIPLIER_SHAPES, targetAt } from './lagrangian.ts';
 import { expectedSize, expectedSparsity, prunableSize, realisedSparsity } from './sparsity.ts';
 
 const { baseSparsity, smallSparsity } = parity;
@@ -104,8 +104,9 @@ it('starts both multipliers at 0', () => {
 });
 
 it('raises the target linearly and then holds it', () => {
-  const schedule = { sparsity: 0.8, warmupSteps: 4 };
-  const targets = [0, 1, 4, 9].map((step) => targetSparsity(step, schedule));
-  expect(targets).toEqual([0, 0.2, 0.8, 0.8]);
-  expect(targetSparsity(0, { sparsity: 0.8, warmupSteps: 0 })).toBe(0.8);
+  const targets = (from: number): number[] =>
+    [0, 1, 4, 9].map((step) => targetAt(step, { from, to: 0.8, warmupSteps: 4 }));
+  expect(targets(0)).toEqual([0, 0.2, 0.8, 0.8]);
+  expect(targets(0.5)).toEqual([0.5, 0.575, 0.8, 0.8]);
+  expect(targetAt(0, { from: 0.5, to: 0.8, warmupSteps: 0 })).toBe(0.8);
 });

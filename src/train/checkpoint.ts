@@ -3,10 +3,10 @@
  * the last one and, on the CPU, ends with the same bits.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type FloatTensor, messageOf, type ParameterTree } from '../base/index.ts';
-import { floatTensors, readSafetensors, writeSafetensors } from '../model/index.ts';
+import { floatTensors, readSafetensors, writeFileAtomically, writeSafetensors } from '../model/index.ts';
 import { MOMENT_PREFIX } from './adamw.ts';
 import type { TrainState } from './step.ts';
 
@@ -67,11 +67,27 @@ export class RunFolder {
     await rm(this.fileOf(phase, 'checkpoint'), { force: true });
   }
 
+  /** What `make` gives, kept as JSON: asked again, also by a later run, it is read. */
+  async remembered<T>(name: string, make: () => Promise<T>): Promise<T> {
+    const file = join(this.path, `${name}.note.json`);
+    if (existsSync(file)) return this.noteIn(file);
+    const value = await make();
+    await this.prepare();
+    await writeFileAtomically(file, JSON.stringify({ fingerprint: this.fingerprint, value }));
+    return value;
+  }
+
+  private async noteIn<T>(file: string): Promise<T> {
+    const note = noteOf<T>(await readFile(file, 'utf8'), file);
+    if (note.fingerprint !== this.fingerprint) throw this.foreign(file);
+    return note.value;
+  }
+
   /** Removes what runs leave here; the folder too, if nothing else is in it. */
   async remove(): Promise<void> {
     if (!existsSync(this.path)) return;
     const entries = await readdir(this.path);
-    const own = entries.filter((entry) => /\.(done|checkpoint)\.safetensors/.test(entry));
+    const own = entries.filter((entry) => /\.((done|checkpoint)\.safetensors|note\.json)/.test(entry));
     for (const entry of own) await rm(join(this.path, entry), { force: true });
     if (own.length === entries.length) await rmdir(this.path);
   }
@@ -83,6 +99,14 @@ export class RunFolder {
     } catch (cause) {
       throw new CheckpointError(this.path, { expected: 'a folder for checkpoints', got: messageOf(cause), cause });
     }
+  }
+
+  private foreign(file: string): CheckpointError {
+    return new CheckpointError(file, {
+      expected: 'a checkpoint of this very run',
+      got: 'one of another recipe, seed or data',
+      hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
+    });
   }
 
   private fileOf(phase: string, kind: 'done' | 'checkpoint'): string {
@@ -101,14 +125,22 @@ export class RunFolder {
   private async read(file: string): Promise<{ tensors: ParameterTree; done: number; curve: CurveState } | undefined> {
     if (!existsSync(file)) return undefined;
     const { tensors, metadata } = await readSafetensors(file);
-    if (metadata.fingerprint !== this.fingerprint) {
-      throw new CheckpointError(file, {
-        expected: 'a checkpoint of this very run',
-        got: 'one of another recipe, seed or data',
-        hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
-      });
-    }
+    if (metadata.fingerprint !== this.fingerprint) throw this.foreign(file);
     return { tensors: floatTensors(tensors), done: Number(metadata.done), curve: curveIn(metadata.curve, file) };
+  }
+}
+
+/** A result that is no tensor. */
+interface Note<T> {
+  readonly fingerprint: string;
+  readonly value: T;
+}
+
+function noteOf<T>(text: string, file: string): Note<T> {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError(file, { expected: 'a note of this run', got: messageOf(cause), cause });
   }
 }
 

@@ -7,7 +7,7 @@ import { checkDestination } from '../model/index.ts';
 import { instancesOf, longestRow } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
 import { type Calibration, calibrationBatches, calibrationRows } from './calibration.ts';
-import { type Compressed, readClassifier, refuseOverwriting } from './compress.ts';
+import type { Compressed } from './compress.ts';
 import { openData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { deliver, modelFingerprint, type TrainedModel } from './deliver.ts';
@@ -18,6 +18,7 @@ import { type PrunedModel, pruneWithoutTraining } from './prune-without-training
 import { checkTrainingFreeRecipe, type TrainingFreeRecipe } from './recipe.ts';
 import { pruneUnseenWords } from './seen-words.ts';
 import { taskOf } from './task-table.ts';
+import { readClassifier, refuseOverwriting } from './teacher.ts';
 import type { RunOptions } from './train-classifier.ts';
 
 function requireInstances(model: string, { config }: TrainedModel, asked: number | undefined): void {
@@ -51,7 +52,7 @@ export async function compressWithoutTraining(
   options: RunOptions,
 ): Promise<Compressed> {
   checkTrainingFreeRecipe(asked);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   await checkDestination(output);
   await refuseOverwriting(model, output);
   const teacher = await readClassifier(model);
@@ -61,14 +62,18 @@ export async function compressWithoutTraining(
   const recipe = { ...asked, instances, maxTokens: Math.min(asked.maxTokens, longestRow(teacher.config)) };
   const { maxTokens } = recipe;
   const data = await openData(source, teacher.config);
-  const evaluating = { maxTokens, seed, placement };
+  const evaluating = { maxTokens, seed, placement, onProgress };
   const before = await evaluateModel(teacher, data.evaluation, evaluating);
   const smaller = recipe.pruneVocabulary
     ? await pruneUnseenWords(teacher, data, before.accuracy, evaluating)
     : undefined;
   const start = smaller?.model ?? teacher;
   const pruned = await prune(start, data.train, recipe, options);
-  const shared = { sparsity: pruned.sparsity, ...(smaller && { vocabulary: smaller.record }) };
+  const shared = {
+    target: { measure: 'sparsity', level: recipe.sparsity },
+    ...(smaller && { vocabulary: smaller.record }),
+    sparsity: pruned.sparsity,
+  } as const;
   const delivered = await deliver(
     { ...pruned, tokenizer: start.tokenizer },
     {

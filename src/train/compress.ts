@@ -1,63 +1,26 @@
 /**
  * `compress`: multiplexes and prunes a dense classifier, which is the teacher throughout (PruMUX, Su et al. 2023). Three phases: the
  * student learns to take N inputs at once; gates learn what to keep while the unpruned student teaches the layers; the sliced
- * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
- * before recovery, which is exact here and makes recovery as cheap as the model has become.
+ * model recovers. Departs from the paper: the hard labels and a teacher's logits, by default those of the N = 1 model, are kept in every
+ * phase, and slicing comes before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
 import { existsSync } from 'node:fs';
-import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  ConfigError,
-  countParameters,
-  type FloatTensor,
-  float32,
-  type ParameterTree,
-  partOf,
-  random,
-  VERSION,
-} from '../base/index.ts';
-import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
-import {
-  checkDestination,
-  type ModelConfig,
-  readModelFolder,
-  requireParameters,
-  resolveModel,
-} from '../model/index.ts';
-import { checkMux, longestRow, modelShapes } from '../mux/index.ts';
-import {
-  clampLogAlpha,
-  gateName,
-  gateNoise,
-  hardGatesAt,
-  initialLogAlpha,
-  initialMultipliers,
-  initialProjection,
-  LOG_ALPHA_LIMIT,
-  prunableSize,
-  realisedSparsity,
-  slicePruned,
-  targetSparsity,
-  uniformShape,
-} from '../prune/index.ts';
-import type { CurvePoint } from './checkpoint.ts';
-import { drawRegrouping, regroupingFeeds } from './consistency.ts';
-import { openData } from './data-source.ts';
+import { assert, countParameters, VERSION } from '../base/index.ts';
+import { checkDestination, readModelFolder, type Tokenizer } from '../model/index.ts';
+import { checkMux, longestRow } from '../mux/index.ts';
+import { type Measure, realisedSparsity, uniformShape, wholeStructure } from '../prune/index.ts';
+import { finish, type Level, levelFolders, levelsOf, openGates, perLevel, prune } from './compress-levels.ts';
+import { type Compression, distil, withoutRetrieval } from './compress-phases.ts';
+import { type LabelledData, openData } from './data-source.ts';
 import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateModel } from './evaluate.ts';
-import { countSteps, type Phase } from './fit.ts';
-import { divide } from './frozen.ts';
-import { labelledBatches } from './labelled-batches.ts';
 import { specialIdsOf } from './masking.ts';
-import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
 import { readPrimed } from './primed.ts';
+import { type Goal, type GoalFigures, openGoal } from './pruning-goal.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
-import { withRetrieval } from './retrieval.ts';
-import { type Run, runPhase } from './run-phase.ts';
-import { pruneUnseenWords, type VocabularyRecord } from './seen-words.ts';
-import type { TrainState } from './step.ts';
+import type { Run } from './run-phase.ts';
+import { pruneUnseenWords, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import {
   classifierOnly,
   type Origins,
@@ -68,11 +31,14 @@ import {
   withWordHead,
 } from './student.ts';
 import { taskOf } from './task-table.ts';
-import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
+import { logitsOf, readTeacher, refuseOverwriting } from './teacher.ts';
+import { type RunOptions, runFolderOf } from './train-classifier.ts';
 
-/** What a compression says about its model, beside what every delivery says. */
-export interface Compressed extends Delivered {
+/** What a compression says about a model, beside what every delivery says. */
+export interface Compressed extends Delivered, GoalFigures {
   readonly instances: number;
+  /** What pruning aimed at. */
+  readonly target: { readonly measure: Measure; readonly level: number };
   readonly teacher: Evaluation;
   readonly teacherParameters: number;
   /** Where the vocabulary was pruned. */
@@ -86,139 +52,51 @@ export interface CompressOptions extends RunOptions {
   readonly multiplexed?: string;
 }
 
-/** What the phases of a compression share. */
-interface Compression {
+/** What is read before anything is computed. */
+interface Sources extends Origins {
+  /** With rows as long as the student has positions for. */
   readonly recipe: CompressRecipe;
-  readonly set: EncodedSet;
-  /** [CLS] and [SEP]. */
-  readonly specialIds: ReadonlySet<number>;
-  readonly teacherLogits: readonly FloatTensor[];
-  readonly run: Run;
-  readonly curves: Record<string, readonly CurvePoint[]>;
+  readonly data: LabelledData;
 }
 
-function phaseBase(
-  name: 'multiplex' | 'prune' | 'recover',
-  { recipe, set, specialIds, teacherLogits, run }: Compression,
-): Omit<Phase, 'objective' | 'frozen'> {
-  const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
-  const rows = groups * instances;
-  const batches = labelledBatches(set, { epochs: recipe.epochs[name], rows, maxTokens, teacherLogits });
+/** Throws ConfigError for what this teacher, or this primed encoder, cannot become. */
+async function readSources(model: string, asked: CompressRecipe, source: RunOptions['source']): Promise<Sources> {
+  const teacher = await readTeacher(model);
+  const student = studentConfig(teacher.config, asked);
+  checkMux(student);
+  const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
+  if (asked.target.levels.some((level) => level > 0)) uniformShape(teacher.config.encoder);
   return {
-    name,
-    batches: recipe.losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds }) : batches,
-    warmup,
-    dropout,
-    parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
-    clipNorm: CLIP_NORM,
-    feeds: (step) =>
-      recipe.losses.consistency === 0
-        ? {}
-        : regroupingFeeds(drawRegrouping(groups, instances, random(run.seed, 'regrouping', name, step))),
+    teacher,
+    ...(primed && { primed }),
+    recipe: { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) },
+    data: await openData(source, teacher.config),
   };
 }
 
-/** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
-async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student.config, student.parameters);
-  const phase: Phase = {
-    ...phaseBase(name, compression),
-    frozen,
-    objective: distilObjective(student.config, compression.recipe.losses),
-  };
-  const { parameters, curve } = await runPhase(phase, trained, compression.run);
-  compression.curves[name] = curve;
-  return { config: student.config, parameters: new Map([...frozen, ...parameters]) };
-}
-
-/** A gate moves by about its learning rate per step, and has 6 to go from open to shut: in a short run the published 0.01 is too slow. */
-function gateLearningRate(steps: number): number {
-  return Math.max(0.01, 20 / steps);
-}
-
-/** With 0.999 the strong pull towards the target would be remembered for a thousand steps, and gates could not return from beyond it. */
-const GATE_BETA2 = 0.98;
-
-/**
- * Holds gates within their limits, and the last feed-forward open where the budget allows: classifying texts computes it for one position per
- * group, so that its weights cost nearly nothing, and pruning them would be sparsity without speed. It may take half of what is kept.
- */
-function constrainGates(config: ModelConfig, sparsity: number): (state: TrainState) => void {
-  const { D, F, L } = uniformShape(config.encoder);
-  const isCheap = taskOf(config).wanted === 'first';
-  const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
-  return ({ parameters }) => {
-    clampLogAlpha(parameters);
-    if (!isAffordable) return;
-    parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
-    parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
-  };
-}
-
-function prunePhase(student: Student, frozen: ParameterTree, compression: Compression): Phase {
-  const { recipe, run } = compression;
-  const base = phaseBase('prune', compression);
-  const steps = countSteps(base);
-  const rate = gateLearningRate(steps);
-  const schedule = { sparsity: recipe.sparsity, warmupSteps: Math.round(recipe.sparsityWarmup * steps) };
-  const feeds: Phase['feeds'] = (step, ofSteps) => ({
-    ...base.feeds?.(step, ofSteps),
-    ...Object.fromEntries(gateNoise(student.config.encoder, random(run.seed, 'gates', step))),
-    'prune.target': float32([targetSparsity(step - 1, schedule)], []),
-  });
+/** What a run is told apart by, beside recipe and seed; its models carry it. */
+function identityOf({ teacher, primed, data }: Sources) {
   return {
-    ...base,
-    frozen,
-    parameterGroups: [
-      {
-        name: 'gates',
-        has: (name) => name.startsWith('gates.'),
-        learningRate: rate,
-        constant: true,
-        weightDecay: 0,
-        isClipped: false,
-        beta2: GATE_BETA2,
-      },
-      {
-        name: 'multipliers',
-        has: (name) => name.startsWith('lagrangian.'),
-        learningRate: rate,
-        constant: true,
-        weightDecay: 0,
-        isClipped: false,
-        maximize: true,
-      },
-      ...base.parameterGroups,
-    ],
-    feeds,
-    constrain: constrainGates(student.config, recipe.sparsity),
-    objective: pruneObjective(student.config, recipe.losses),
+    data: { train: data.train.checksum, evaluation: data.evaluation.checksum },
+    teacher: modelFingerprint(teacher),
+    ...(primed && { primed: modelFingerprint(primed) }),
   };
 }
 
-/** Learns the gates, decides them, and cuts the model to what they keep. */
-async function prune(student: Student, compression: Compression): Promise<Student & { readonly sparsity: number }> {
-  const { recipe, run } = compression;
-  const { encoder } = student.config;
-  if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student.config, student.parameters);
-  const unpruned = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
-    `${UNPRUNED}${name}`,
-    tensor,
-  ]);
-  const initial = new Map([
-    ...trained,
-    ...initialLogAlpha(encoder, run.seed, { openUnits: true }),
-    ...initialMultipliers(),
-    ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
-  ]);
-  const phase = prunePhase(student, new Map([...frozen, ...unpruned]), compression);
-  const { parameters, curve } = await runPhase(phase, initial, run);
-  compression.curves.prune = curve;
-  const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
-  const names = [...modelShapes(student.config).keys()];
-  const pruned = new Map(names.map((name) => [name, (parameters.get(name) ?? frozen.get(name)) as FloatTensor]));
-  return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };
+/** Where the student starts, with the words that it keeps; and the dense model's quality before. */
+interface Start {
+  readonly origins: Origins;
+  readonly teacherEvaluation: Evaluation;
+  readonly vocabulary?: VocabularyRecord;
+}
+
+async function startOf({ teacher, primed, recipe, data }: Sources, run: Run): Promise<Start> {
+  const evaluating = { ...run, maxTokens: recipe.maxTokens };
+  const teacherEvaluation = await evaluateModel(teacher, data.evaluation, evaluating);
+  if (!recipe.pruneVocabulary) return { origins: { teacher, ...(primed && { primed }) }, teacherEvaluation };
+  const { model, record } = await pruneUnseenWords(teacher, data, teacherEvaluation.accuracy, evaluating);
+  const origins = { teacher: model, ...(primed && { primed: withSeenWords(primed, data.train) }) };
+  return { origins, teacherEvaluation, vocabulary: record };
 }
 
 /** The dense model of as many inputs as are wanted: trained, or found. */
@@ -231,125 +109,133 @@ async function multiplex(origins: Origins, compression: Compression, found?: str
   return classifierOnly(await distil('multiplex', trained, compression));
 }
 
-/** Retrieval is for learning to tell instances apart: pruning and what follows go without it, and without its head. */
-function withoutRetrieval(compression: Compression): Compression {
-  const { recipe } = compression;
-  return { ...compression, recipe: { ...recipe, losses: { ...recipe.losses, retrieval: 0 } } };
+/** Pruning and recovery learn from the logits of the teacher that the recipe names. */
+async function withTeacher(multiplexed: Student, compression: Compression): Promise<Compression> {
+  const { recipe, set, run } = compression;
+  if (recipe.teacher === 'dense' || recipe.instances === 1) return compression;
+  return { ...compression, teacherLogits: await logitsOf(multiplexed, set, recipe.maxTokens, run) };
 }
 
-async function logitsOf(
-  teacher: TrainedModel,
-  set: EncodedSet,
-  maxTokens: number,
-  { placement, onProgress }: Pick<RunOptions, 'placement' | 'onProgress'>,
-): Promise<readonly FloatTensor[]> {
-  const predictor = await openPredictor(teacher.config, teacher.parameters, placement);
-  const told = partOf(onProgress, "the teacher's answers", 0, 1);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, onProgress: told };
-  return closing(predictor, (open) => predictLogits(open, set.encodings, options));
+/** What the models of a run share. */
+interface Occasion extends Pick<Start, 'teacherEvaluation' | 'vocabulary'> {
+  readonly teacher: TrainedModel;
+  /** The student's. */
+  readonly tokenizer: Tokenizer;
+  readonly evaluationSet: EncodedSet;
+  readonly identity: ReturnType<typeof identityOf>;
+  readonly recipe: CompressRecipe;
+  readonly run: Run;
+  readonly goal: Goal;
 }
 
-/** A classifier of any number of inputs per pass. */
-export async function readClassifier(model: string): Promise<TrainedModel> {
-  const folder = await resolveModel(model);
-  const classifier = await readModelFolder(folder);
-  const shapes = modelShapes(classifier.config);
-  requireParameters(shapes, classifier.parameters, join(folder, 'model.safetensors'));
-  // Heads of other tasks that a checkpoint brings along are no part of the classifier.
-  const parameters = new Map(Array.from(classifier.parameters).filter(([name]) => shapes.has(name)));
-  return { ...classifier, parameters };
+/** The share of the teacher's weights that is gone. */
+function sparsityOf({ config }: Student, { shares }: Level, { teacher }: Occasion): number {
+  return shares.to > 0 ? realisedSparsity(teacher.config.encoder, wholeStructure(config.encoder)) : 0;
 }
 
-/** A dense classifier of one input at a time. */
-export async function readTeacher(model: string): Promise<TrainedModel> {
-  const teacher = await readClassifier(model);
-  if (teacher.config.mux === undefined) return teacher;
-  throw new ConfigError(model, {
-    expected: 'a dense model of one input per pass as the teacher',
-    got: `one of ${teacher.config.mux.instances} inputs`,
-    hint: 'Give the model that it was compressed from.',
-  });
+async function deliverLevel(
+  student: Student,
+  level: Level,
+  occasion: Occasion,
+  curves: Compression['curves'],
+): Promise<Compressed> {
+  const { teacher, tokenizer, teacherEvaluation, identity, vocabulary, evaluationSet, recipe, run, goal } = occasion;
+  const { maxTokens, instances } = recipe;
+  const { seed, placement, onProgress } = run;
+  const sparsity = sparsityOf(student, level, occasion);
+  const told = {
+    target: { measure: recipe.target.measure, level: level.value },
+    ...(vocabulary && { vocabulary }),
+    ...{ sparsity, ...(await goal.figures(level.value, student)) },
+  };
+  const inputs = instances === 1 ? 'one input' : `${instances} inputs`;
+  const delivered = await deliver(
+    { ...student, tokenizer },
+    {
+      folder: level.folder,
+      ...{ evaluationSet, maxTokens, seed, placement, onProgress },
+      evidence: {
+        ...{ command: 'compress', recipe, data: identity.data },
+        teacher: { fingerprint: identity.teacher, evaluation: teacherEvaluation },
+        ...(identity.primed && { primed: { fingerprint: identity.primed } }),
+        ...{ ...told, curves },
+      },
+      title: `${taskOf(teacher.config).modelNoun}, ${inputs} per pass, sparsity ${sparsity.toFixed(2)}`,
+    },
+  );
+  const teacherParameters = countParameters(teacher.parameters);
+  return { ...delivered, ...told, instances, teacher: teacherEvaluation, teacherParameters };
 }
 
-/** The teacher is needed as long as its student is: it must not be replaced by it. */
-export async function refuseOverwriting(model: string, output: string): Promise<void> {
-  if (!existsSync(model) || !existsSync(output)) return;
-  if ((await realpath(model)) !== (await realpath(output))) return;
-  throw new ConfigError('output', { expected: 'another folder than the model that is compressed', got: output });
+/** Prunes to the levels one after the other, and delivers a model of each. */
+async function compressToLevels(
+  multiplexed: Student,
+  compression: Compression,
+  occasion: Occasion,
+  output: string,
+): Promise<readonly Compressed[]> {
+  const { recipe, run, goal } = occasion;
+  const levels = levelsOf(recipe, goal.budget, output);
+  const pruning: Compression = { ...compression, recipe: perLevel(compression.recipe, levels) };
+  let gated = openGates(multiplexed, pruning);
+  const models: Compressed[] = [];
+  for (const level of levels) {
+    gated = await prune(gated, level, goal, pruning);
+    const make = async (): Promise<Compressed> => {
+      const own = { ...pruning, curves: { ...pruning.curves } }; // the recovery of one model is no part of the next one's history
+      return deliverLevel(await finish(gated, level, goal, own), level, occasion, own.curves);
+    };
+    const model = await run.folder.remembered(`delivered${level.suffix}`, make);
+    models.push(existsSync(level.folder) ? model : await make());
+  }
+  return models;
 }
 
-/** Compresses a model folder into another one. */
+async function compressSources(
+  sources: Sources,
+  identity: Occasion['identity'],
+  run: Run,
+  options: CompressOptions,
+): Promise<readonly Compressed[]> {
+  const { teacher, recipe, data } = sources;
+  const { maxTokens, target } = recipe;
+  const { origins, ...before } = await startOf(sources, run);
+  const { tokenizer } = origins.teacher;
+  const compression: Compression = {
+    ...{ recipe, run, curves: {} },
+    set: encodeSet(data.train, tokenizer, maxTokens),
+    specialIds: specialIdsOf(tokenizer),
+    teacherLogits: await logitsOf(teacher, encodeSet(data.train, teacher.tokenizer, maxTokens), maxTokens, run),
+  };
+  const student = await multiplex(origins, compression, options.multiplexed);
+  const evaluationSet = encodeSet(data.evaluation, tokenizer, maxTokens);
+  const teacherSet = encodeSet(data.evaluation, teacher.tokenizer, maxTokens);
+  const goal = await openGoal(target.measure, { teacher, teacherSet, student, evaluationSet, maxTokens, run });
+  const occasion: Occasion = { ...before, teacher, tokenizer, evaluationSet, identity, recipe, run, goal };
+  const pruning = await withTeacher(student, withoutRetrieval(compression));
+  return compressToLevels(student, pruning, occasion, options.output);
+}
+
+/**
+ * Compresses a model folder into another one; or, to several levels, into a folder of folders, `s60`, `s80` and so on. All share the
+ * multiplexing, and each is pruned on from the one before it. What is finished of an earlier run is not done again.
+ */
 export async function compressClassifier(
   model: string,
   asked: CompressRecipe,
   options: CompressOptions,
-): Promise<Compressed> {
+): Promise<readonly [Compressed, ...Compressed[]]> {
   checkCompressRecipe(asked);
-  await checkDestination(options.output);
-  await refuseOverwriting(model, options.output);
-  const { source, output, seed, placement, onProgress } = options;
-  const teacher = await readTeacher(model);
-  const student = studentConfig(teacher.config, asked);
-  checkMux(student);
-  const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
-  const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
-  if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
-  const { maxTokens } = recipe;
-  const { train, evaluation } = await openData(source, teacher.config);
-  const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const teacherId = modelFingerprint(teacher);
-  const origins = [teacherId, ...(primed ? [modelFingerprint(primed)] : [])];
-  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, ...origins));
-  const run: Run = { ...options, folder };
-  const evaluating = { maxTokens, seed, placement, onProgress };
-  const teacherEvaluation = await evaluateModel(teacher, evaluation, evaluating);
-  const smaller = recipe.pruneVocabulary
-    ? await pruneUnseenWords(teacher, { train, evaluation }, teacherEvaluation.accuracy, evaluating)
-    : undefined;
-  const start = smaller?.model ?? teacher;
-  const compression: Compression = {
-    recipe,
-    set: encodeSet(train, start.tokenizer, maxTokens),
-    specialIds: specialIdsOf(start.tokenizer),
-    teacherLogits: await logitsOf(teacher, encodeSet(train, teacher.tokenizer, maxTokens), maxTokens, options),
-    run,
-    curves: {},
-  };
-
-  const multiplexed = await multiplex({ teacher: start, ...(primed && { primed }) }, compression, options.multiplexed);
-  const later = withoutRetrieval(compression);
-  const pruned = await prune(multiplexed, later);
-  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, later);
-
-  const delivered = await deliver(
-    { ...recovered, tokenizer: start.tokenizer },
-    {
-      folder: output,
-      evaluationSet: encodeSet(evaluation, start.tokenizer, maxTokens),
-      maxTokens,
-      seed,
-      placement,
-      onProgress,
-      evidence: {
-        command: 'compress',
-        recipe,
-        data,
-        teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
-        ...(primed && { primed: { fingerprint: modelFingerprint(primed) } }),
-        sparsity: pruned.sparsity,
-        ...(smaller && { vocabulary: smaller.record }),
-        curves: compression.curves,
-      },
-      title: `${taskOf(teacher.config).modelNoun}, ${recipe.instances === 1 ? 'one input' : `${recipe.instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
-    },
-  );
+  for (const folder of levelFolders(asked.target, options.output)) {
+    await checkDestination(folder);
+    await refuseOverwriting(model, folder);
+  }
+  const { source, output, seed } = options;
+  const sources = await readSources(model, asked, source);
+  const identity = identityOf(sources);
+  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, sources.recipe, identity, seed));
+  const [first, ...others] = await compressSources(sources, identity, { ...options, folder }, options);
   await folder.remove();
-  return {
-    ...delivered,
-    instances: recipe.instances,
-    ...(smaller && { vocabulary: smaller.record }),
-    teacher: teacherEvaluation,
-    teacherParameters: countParameters(teacher.parameters),
-    sparsity: pruned.sparsity,
-  };
+  assert(first !== undefined, 'a level of the target');
+  return [first, ...others];
 }

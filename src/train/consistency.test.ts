@@ -8,7 +8,7 @@ import { gradients, input, type SiteHandler } from '../graph/index.ts';
 import { batchFeeds, regroup } from '../infer/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
 import { classifier } from '../mux/index.ts';
-import { gateNoise, initialLogAlpha, initialMultipliers, initialProjection } from '../prune/index.ts';
+import { gateNoise, initialLogAlpha, initialMultipliers, initialProjection, weightBudget } from '../prune/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { drawRegrouping, regroupingFeeds, symmetricDivergence } from './consistency.ts';
 import { Dropout } from './dropout.ts';
@@ -16,7 +16,7 @@ import { trainingFeeds } from './encoded-set.ts';
 import { type BatchNodes, fit, type Phase, type StepReport } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
-import type { CompressRecipe } from './recipe.ts';
+import { type CompressRecipe, compressDefaults } from './recipe.ts';
 import { type Objective, startState, type TrainState } from './step.ts';
 
 const [B, N, T, C] = [3, 2, 6, 3];
@@ -25,7 +25,7 @@ const config: ModelConfig = {
   ...tinyConfig,
   mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 };
-const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 };
+const losses: CompressRecipe['losses'] = compressDefaults.losses;
 
 /** Σ over the reals of p log (p / q). */
 function divergence(p: readonly number[], q: readonly number[]): number {
@@ -154,12 +154,14 @@ function valuesIn({ loss, metrics }: Objective, given: ValuesByName): Record<str
   return Object.fromEntries(names.map((name, at) => [name, values[at]?.data[0] ?? Number.NaN]));
 }
 
+const budget = weightBudget(config.encoder);
+
 describe.each([
   ['distilling', distilObjective],
   ['pruning', pruneObjective],
 ])('the objective of %s', (_, objective) => {
   const at = (consistency: number, layers = 0) =>
-    objective(config, { ...losses, layers, consistency })(batch, p, silent);
+    objective(config, { ...losses, layers, consistency }, budget)(batch, p, silent);
   const W = 3;
 
   it('is the mean of both groupings, each as a batch of its own, plus the weighted divergence', () => {
@@ -189,7 +191,7 @@ describe.each([
   it('drops other elements in the second pass', () => {
     const countOf = (consistency: number): number => {
       const dropout = new Dropout();
-      objective(config, { ...losses, consistency })(batch, p, dropout.handler);
+      objective(config, { ...losses, consistency }, budget)(batch, p, dropout.handler);
       return Object.keys(dropout.offsets(1, 1)).length;
     };
     expect(countOf(W)).toBe(2 * countOf(0));

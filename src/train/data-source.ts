@@ -71,11 +71,17 @@ const READERS = { sequence: textReader, tokens: sentenceReader } satisfies Recor
 /** What is known of the model that the rows are for. */
 type Known = Partial<Pick<ModelConfig, 'task' | 'labels'>>;
 
-/** Rows to train on and to evaluate on. Labels are the training rows', unless the model has its own. */
+/** Rows to train on and to evaluate on, of the same labels. */
+export interface LabelledData {
+  readonly train: LabelledSet;
+  readonly evaluation: LabelledSet;
+}
+
+/** Reads the rows of a run. Labels are the training rows', unless the model has its own. */
 export async function openData(
   { data, evaluation, columns }: DataSource,
   { task = 'sequence', labels }: Known = {},
-): Promise<{ train: LabelledSet; evaluation: LabelledSet }> {
+): Promise<LabelledData> {
   const { open } = READERS[task];
   const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
   const present = train.labels();

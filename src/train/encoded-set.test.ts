@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type FloatTensor, float32, int64, random, type Tensor } from '../base/index.ts';
 import { constant, crossEntropy, weightedMean } from '../graph/index.ts';
 import { learnVocabulary, tokenizerOf } from '../model/index.ts';
-import { DISTILLATION_TEMPERATURE, logitDistillation } from '../prune/index.ts';
+import { logitDistillation } from '../prune/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
 import { symmetricDivergence } from './consistency.ts';
 import { taggedDatasetOf } from './dataset.ts';
@@ -98,12 +98,13 @@ describe('losses over tokens', () => {
   };
 
   it('are means over the labelled ones', async () => {
+    const τ = 2;
     const [of, from, weigh] = [constant(student), constant(teacher), constant(weights)];
     const session = await compile(
       {
         outputs: {
           labels: weightedMean(crossEntropy(of, constant(labels)), weigh),
-          logits: logitDistillation({ student: of, teacher: from, weights: weigh }),
+          logits: logitDistillation({ student: of, teacher: from, weights: weigh, temperature: τ }),
           consistency: symmetricDivergence(of, from, weigh),
         },
       },
@@ -112,7 +113,6 @@ describe('losses over tokens', () => {
     const results = await session.run({});
     await session.close();
     const hard = meanOver((cell) => -(logSoftmax(student, cell)[Number(labels.data[cell])] as number));
-    const τ = DISTILLATION_TEMPERATURE;
     const soft = meanOver((cell) => {
       const [t, s] = [logSoftmax(teacher, cell, τ), logSoftmax(student, cell, τ)];
       return τ ** 2 * t.reduce((sum, value, at) => sum + Math.exp(value) * (value - (s[at] as number)), 0);

@@ -6,7 +6,7 @@ import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '
 import { classifier, instancesOf, modelShapes } from '../mux/index.ts';
 import { eachFamily, type Fisher, fisherBlocks, type Parts, partsOf } from '../prune/index.ts';
 import { compile, type Placement, type Session } from '../runtime/index.ts';
-import { type Calibration, countedRows, inSteps } from './calibration.ts';
+import { type Calibration, oneByOne } from './calibration.ts';
 import { trainingFeeds } from './encoded-set.ts';
 
 const blockName = ({ at, family }: Pick<Parts, 'at' | 'family'>): string => `fisher.${at}.${family}`;
@@ -40,7 +40,7 @@ function compileBatch(
     const block = blocks[at] as Node;
     return [afterBatch(blockName(parts)), add(input(blockName(parts), block.shape), block)];
   });
-  return compile({ outputs: { loss, ...Object.fromEntries(sums) } }, placement);
+  return compile({ outputs: Object.fromEntries(sums) }, placement);
 }
 
 function zeroBlocks(config: ModelConfig): Record<string, FloatTensor> {
@@ -60,16 +60,13 @@ export async function measureFisher(
   const sessions = new Map<number, Session>();
   let blocks = zeroBlocks(config);
   try {
-    await inSteps('fisher', batches, calibration, async (plan) => {
+    await oneByOne('Fisher information', batches, calibration, async (plan) => {
       const feeds = { ...trainingFeeds(set, plan), ...batchFeeds(set.encodings, plan, set.padId) }; // ids of the whole vocabulary
       const labelled = feeds['batch.labels']?.shape ?? [];
       const session = sessions.get(plan.tokens) ?? (await compileBatch(config, labelled, plan.tokens, placement));
       sessions.set(plan.tokens, session);
       const results = await session.run({ ...feeds, ...Object.fromEntries(parameters), ...blocks });
       blocks = Object.fromEntries(Object.keys(blocks).map((name) => [name, results[afterBatch(name)] as FloatTensor]));
-      const rows = countedRows(plan);
-      const loss = Number(results.loss?.data[0]) / rows;
-      return { loss, examples: rows, tokens: plan.examples.length * plan.tokens };
     });
   } finally {
     for (const session of sessions.values()) await session.close();

@@ -5,9 +5,17 @@ import { type FloatTensor, float32, int64, type ParameterTree, sizeOf } from '..
 import { input, type Node, siteOf, sitesOf } from '../graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
 import { classifier, modelShapes } from '../mux/index.ts';
-import { gateShapes, initialMultipliers, initialProjection } from '../prune/index.ts';
+import {
+  gateShapes,
+  initialMultipliers,
+  initialProjection,
+  MATCHINGS,
+  type MatchingName,
+  weightBudget,
+} from '../prune/index.ts';
 import { compile, cpu, type Feeds } from '../runtime/index.ts';
 import { pruneObjective, UNPRUNED } from './objectives.ts';
+import { compressDefaults } from './recipe.ts';
 
 const [N, B, T] = [2, 2, 4];
 const R = N * B;
@@ -34,7 +42,7 @@ function filled(shapes: ReadonlyMap<string, readonly number[]>, value: number): 
 }
 
 /** The metric `layers` of the objective, all gates open. */
-async function layersDistance(taughtBy: ParameterTree): Promise<number> {
+async function layersDistance(taughtBy: ParameterTree, matching: MatchingName): Promise<number> {
   const batch = {
     inputs: tokenInputs(R, T),
     labels: input('batch.labels', [R], 'int64'),
@@ -45,7 +53,11 @@ async function layersDistance(taughtBy: ParameterTree): Promise<number> {
   const others = new Map([...open, ...initialMultipliers(), ...initialProjection(D)]);
   const feeds: Feeds = { ...under('', student), ...under(UNPRUNED, taughtBy), ...under('', others) };
   const p = (name: string): Node => input(name, feeds[name]?.shape ?? []);
-  const objective = pruneObjective(config, { logits: 0.5, layers: 1, labels: 0.5, consistency: 0, retrieval: 0 });
+  const objective = pruneObjective(
+    config,
+    { ...compressDefaults.losses, layers: 1, matching },
+    weightBudget(config.encoder),
+  );
   const { layers } = objective(batch, p, () => undefined).metrics;
   const session = await compile({ outputs: { layers: layers as Node } }, cpu(1));
   const noise = filled(gateShapes(config.encoder, 'noise'), 0.5);
@@ -85,18 +97,24 @@ function meanSquare(a: FloatTensor, b: FloatTensor, counts: (row: number, positi
   return sum / count;
 }
 
-it('is that of rows before the mixture plus that of groups after it, over real positions and the prefix', async () => {
-  const [mine, theirs] = [await statesOf(student), await statesOf(unpruned)];
-  const isReal = (row: number, position: number): boolean =>
-    weights[row] === 1 && (position < N || Number(texts.attention_mask?.data[row * T + position - N]) === 1);
-  const isRealOfGroup = (group: number, position: number): boolean =>
-    Array.from({ length: N }, (_, place) => group * N + place).some((row) => isReal(row, position));
-  const expected =
-    meanSquare(mine[0] as FloatTensor, theirs[0] as FloatTensor, isReal) +
-    meanSquare(mine[1] as FloatTensor, theirs[1] as FloatTensor, isRealOfGroup);
-  expect(await layersDistance(unpruned)).toBeCloseTo(expected, 4);
-});
+const matchings = Object.keys(MATCHINGS) as MatchingName[];
 
-it('is 0 where pruning has changed nothing', async () => {
-  expect(await layersDistance(student)).toBeLessThan(1e-8);
+// One layer before the mixture and one after it: nothing but itself is the nearest.
+it.each(matchings)(
+  'of rows before the mixture and groups after it, over real positions and the prefix: %s',
+  async (matching) => {
+    const [mine, theirs] = [await statesOf(student), await statesOf(unpruned)];
+    const isReal = (row: number, position: number): boolean =>
+      weights[row] === 1 && (position < N || Number(texts.attention_mask?.data[row * T + position - N]) === 1);
+    const isRealOfGroup = (group: number, position: number): boolean =>
+      Array.from({ length: N }, (_, place) => group * N + place).some((row) => isReal(row, position));
+    const expected =
+      meanSquare(mine[0] as FloatTensor, theirs[0] as FloatTensor, isReal) +
+      meanSquare(mine[1] as FloatTensor, theirs[1] as FloatTensor, isRealOfGroup);
+    expect(await layersDistance(unpruned, matching)).toBeCloseTo(expected, 4);
+  },
+);
+
+it.each(matchings)('is 0 where pruning has changed nothing: %s', async (matching) => {
+  expect(await layersDistance(student, matching)).toBeLessThan(1e-8);
 });

@@ -20,23 +20,26 @@ import {
 import { type ModelConfig, type Parameters, type TokenInputs, type Wanted, wordDecoder } from '../model/index.ts';
 import { classifier, classifyFeatures, features, instancesOf, layerMasks } from '../mux/index.ts';
 import {
-  expectedSparsity,
+  type Budget,
   type GateNodes,
   gateNodes,
   gateShapes,
   gateSites,
+  type LayerStretch,
   lagrangian,
   layerDistillation,
+  layersAlive,
   logitDistillation,
-  matchSameLayers,
   sampleGates,
-  statePairs,
+  teachingLayers,
 } from '../prune/index.ts';
 import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
 import { type Retrieval, retrieve } from './retrieval.ts';
 import type { Objective } from './step.ts';
+
+type LossWeights = CompressRecipe['losses'];
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
 
@@ -62,10 +65,17 @@ export function labelObjective(config: ModelConfig): Objectives {
 }
 
 /** α_labels · CE + α_logits · T² KL(teacher ‖ student). */
-function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: CompressRecipe['losses']): Node {
+function answerLoss(logits: Node, batch: BatchNodes, config: ModelConfig, weights: LossWeights): Node {
   const teacher = batch.teacherLogits(config.labels.length);
-  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights });
+  const { temperature } = weights;
+  const distance = logitDistillation({ student: logits, teacher, weights: batch.weights, temperature });
   return add(mul(labelLoss(logits, batch), weights.labels), mul(distance, weights.logits));
+}
+
+/** A model that is trained, and what its losses weigh. */
+interface Weighted {
+  readonly config: ModelConfig;
+  readonly weights: LossWeights;
 }
 
 /** Token ids to logits, through all that is attached: [R, T] -> [R, C] */
@@ -75,12 +85,7 @@ type Pass = (inputs: TokenInputs) => Node;
  * The loss of a batch's answers. Where consistency counts, `pass` takes the same rows through in a second grouping: the mean of both
  * groupings' losses, plus α_consistency · the divergence of their answers.
  */
-function answerObjective(
-  logits: Node,
-  batch: BatchNodes,
-  pass: Pass,
-  { config, weights }: { readonly config: ModelConfig; readonly weights: CompressRecipe['losses'] },
-): Objective {
+function answerObjective(logits: Node, batch: BatchNodes, pass: Pass, { config, weights }: Weighted): Objective {
   const loss = answerLoss(logits, batch, config, weights);
   const metrics = { accuracy: accuracyOf(logits, batch) };
   if (weights.consistency === 0) return { loss, metrics };
@@ -91,8 +96,8 @@ function answerObjective(
   return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
 }
 
-/** Learning from labels and from the dense N = 1 teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */
-export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+/** Learning from labels and from the teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */
+export function distilObjective(config: ModelConfig, weights: LossWeights): Objectives {
   return (batch, p, dropout) => {
     const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
     if (weights.retrieval === 0) return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
@@ -134,12 +139,33 @@ function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): No
   return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
-/** Σ over matched layers of their distance to the unpruned student's: each over the positions that the layer sees. */
-function layersLoss(unpruned: Node, gated: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
+/** Layers by the mask of what they see, as the stretches of `layerDistillation`. */
+function stretchesOf(masks: readonly Node[]): Pick<LayerStretch, 'layers' | 'teaching' | 'mask'>[] {
+  const teaching = new Set(teachingLayers(masks.length));
+  return [...new Set(masks)].map((mask) => {
+    const layers = [...masks.keys()].filter((at) => masks[at] === mask);
+    return { layers, teaching: layers.filter((at) => teaching.has(at)), mask };
+  });
+}
+
+/** Logits of which the layers' states are compared, and which of the gated layers are alive. */
+interface ComparedPasses extends Pick<LayerStretch, 'alive'> {
+  readonly unpruned: Node;
+  readonly gated: Node;
+}
+
+/** Σ over layers of the unpruned student of their distance to those that they are matched with, over the positions that these see. */
+function layersLoss(
+  { unpruned, gated, alive }: ComparedPasses,
+  batch: BatchNodes,
+  { config, weights }: Weighted,
+  p: Parameters,
+): Node {
   const masks = realPositions(batch, config);
-  const [taught, learnt] = [layerStates(unpruned, config, masks), layerStates(gated, config, masks)];
-  return matchSameLayers(masks.length)
-    .map((match) => layerDistillation(statePairs([match], taught, learnt), masks[match.student] as Node, p))
+  const states = { teacher: layerStates(unpruned, config, masks), student: layerStates(gated, config, masks), alive };
+  return stretchesOf(masks)
+    .filter(({ teaching }) => teaching.length > 0)
+    .map((stretch) => layerDistillation({ ...stretch, ...states }, weights.matching, p))
     .reduce((sum, distance) => add(sum, distance));
 }
 
@@ -150,9 +176,9 @@ function noiseInputs(config: ModelConfig): GateNodes {
 
 /**
  * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the unpruned student,
- * plus the Lagrangian of the expected sparsity.
+ * plus the Lagrangian of what the gates are expected to save.
  */
-export function pruneObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
+export function pruneObjective(config: ModelConfig, weights: LossWeights, budget: Budget): Objectives {
   return (batch, p, dropout) => {
     const logAlpha = gateNodes(p);
     const gates = sampleGates(logAlpha, noiseInputs(config));
@@ -161,14 +187,16 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
       attach([classifier(inputs, config, p, wanted)], handlers)[0] as Node;
     const logits = pass(batch.inputs, weights.layers > 0 ? 'all' : 'first');
     const answers = answerObjective(logits, batch, pass, { config, weights });
-    const sparsity = expectedSparsity(config.encoder, logAlpha);
+    const saved = budget.expected(logAlpha);
     const target = input('prune.target', []);
-    const constraint = lagrangian(sparsity, target, p);
+    const constraint = lagrangian(saved, target, p);
     const loss = add(answers.loss, constraint);
-    const metrics = { ...answers.metrics, sparsity, target: mul(target, 1) };
+    const reached = { [budget.measure]: budget.levelOf(saved), target: mul(budget.levelOf(target), 1) };
+    const metrics = { ...answers.metrics, prediction: answers.loss, ...reached };
     if (weights.layers === 0) return { loss, metrics };
     const unpruned = classifier(batch.inputs, config, (name) => p(`${UNPRUNED}${name}`), 'all');
-    const layers = layersLoss(unpruned, logits, batch, config, p);
+    const compared = { unpruned, gated: logits, alive: layersAlive(config.encoder, gates) };
+    const layers = layersLoss(compared, batch, { config, weights }, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

@@ -59,7 +59,6 @@ function calibrationOf(set: EncodedSet): Calibration {
     set,
     batches: [plan, { ...plan, examples: [5, 3, 1, 2, 0, 4] }],
     placement: cpu(1),
-    onStep: () => undefined,
   };
 }
 

@@ -67,12 +67,12 @@ export async function guessAccuracies(
   calibration: Calibration,
   { evaluationSet, maxTokens, seed }: GuessOptions,
 ): Promise<GuessedAccuracy[]> {
-  const { placement } = calibration;
+  const { placement, onProgress } = calibration;
   const prunable = { config, parameters, fisher: await measureFisher({ config, parameters }, calibration) };
   const guesses: GuessedAccuracy[] = [];
   for (const sparsity of sparsities) {
     const pruned = await pruneWithoutTraining(prunable, sparsity, calibration);
-    const options = { maxTokens, seed, placement };
+    const options = { maxTokens, seed, placement, onProgress };
     const { accuracy } = await evaluateParameters(pruned.config, pruned.parameters, evaluationSet, options);
     guesses.push({ sparsity, accuracy });
   }

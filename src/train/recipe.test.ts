@@ -30,7 +30,10 @@ describe('recipes', () => {
 
   it.each([
     ['instances', { instances: 0 }],
-    ['sparsity', { sparsity: 1 }],
+    ['sparsity', { target: { measure: 'sparsity' as const, levels: [0.5, 1] } }],
+    ['sparsity', { target: { measure: 'sparsity' as const, levels: [] } }],
+    ['sparsity', { target: { measure: 'sparsity' as const, levels: [0.8, 0.6] } }],
+    ['speedup', { target: { measure: 'speedup' as const, levels: [0] } }],
     ['groups', { groups: 0 }],
     ['multiplexer', { mux: { ...compressDefaults.mux, multiplexer: 'sum' } }],
     ['demultiplexer', { mux: { ...compressDefaults.mux, demultiplexer: 'none' } }],
@@ -39,6 +42,7 @@ describe('recipes', () => {
     ['learningRate.recover', { learningRate: { ...compressDefaults.learningRate, recover: 0 } }],
     ['losses.labels', { losses: { ...compressDefaults.losses, labels: Number.NaN } }],
     ['losses.consistency', { losses: { ...compressDefaults.losses, consistency: -1 } }],
+    ['losses.temperature', { losses: { ...compressDefaults.losses, temperature: 0 } }],
     ['losses.consistency', { instances: 1, losses: { ...compressDefaults.losses, consistency: 1 } }],
   ])('of compression are refused for %s', (field, change) => {
     const refused = () => checkCompressRecipe({ ...compressDefaults, ...change });
@@ -48,9 +52,10 @@ describe('recipes', () => {
 
   it('at a point of a grid ask for consistency only where there are neighbours', () => {
     const recipe: CompressRecipe = { ...compressDefaults, losses: { ...compressDefaults.losses, consistency: 2 } };
-    expect(recipeAt(recipe, { instances: 4, sparsity: 0 })).toEqual({ ...recipe, instances: 4, sparsity: 0 });
+    const unpruned = { measure: 'sparsity', levels: [0] };
+    expect(recipeAt(recipe, { instances: 4, sparsity: 0 })).toEqual({ ...recipe, instances: 4, target: unpruned });
     const alone = recipeAt(recipe, { instances: 1, sparsity: 0.5 });
-    expect(alone).toMatchObject({ instances: 1, sparsity: 0.5, losses: { consistency: 0, labels: 0.5 } });
+    expect(alone).toMatchObject({ instances: 1, target: { levels: [0.5] }, losses: { consistency: 0, labels: 0.5 } });
     expect(() => checkCompressRecipe(alone)).not.toThrow();
   });
 });

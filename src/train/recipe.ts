@@ -2,6 +2,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { MuxConfig, Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
+import { MATCHINGS, type MatchingName, MEASURES, type Measure } from '../prune/index.ts';
 
 /** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
@@ -83,6 +84,13 @@ export const RETRIEVAL_WEIGHT = 0.1;
 /** A pretrained encoder moves in small steps. */
 export const PRETRAINED_LEARNING_RATE = 5e-5;
 
+/** What pruning aims at; a model is made for each level, ascending, on the way to the last. */
+export interface PruningTarget {
+  readonly measure: Measure;
+  /** Shares of the encoder's weights to be removed, 0 to below 1; or how many times as fast as the dense teacher to be. */
+  readonly levels: readonly number[];
+}
+
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
   /** Model folder of a multiplexed encoder that the student starts from, in place of the teacher's encoder and a fresh multiplexer. */
@@ -90,8 +98,7 @@ export interface CompressRecipe {
   readonly instances: number;
   /** How they are mixed and told apart, and after how many layers they are mixed. */
   readonly mux: Required<Omit<MuxConfig, 'instances'>>;
-  /** Share of the encoder's weights to be removed, 0 to below 1. */
-  readonly sparsity: number;
+  readonly target: PruningTarget;
   readonly epochs: { readonly multiplex: number; readonly prune: number; readonly recover: number };
   readonly learningRate: { readonly multiplex: number; readonly prune: number; readonly recover: number };
   /** Groups per batch; rows are groups times instances. */
@@ -110,17 +117,26 @@ export interface CompressRecipe {
     readonly labels: number;
     readonly consistency: number;
     readonly retrieval: number;
+    /** Softness of the distributions that the logits are compared as. */
+    readonly temperature: number;
+    /** Which layer of the student learns from one of the teacher's. */
+    readonly matching: MatchingName;
   };
-  /** Share of the pruning steps over which the target sparsity rises from 0. */
+  /** Whose logits pruning and recovery learn from: the dense model of one input per pass, or the one that takes as many as the student. */
+  readonly teacher: TeacherName;
+  /** Share of the pruning steps of a level over which the target rises to it. */
   readonly sparsityWarmup: number;
   /** Whether words that no training text has are dropped, before anything is trained. */
   readonly pruneVocabulary: boolean;
 }
 
+export const TEACHERS = ['dense', 'multiplexed'] as const;
+export type TeacherName = (typeof TEACHERS)[number];
+
 export const compressDefaults: CompressRecipe = {
   instances: 2,
   mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa', prefillLayers: 0 },
-  sparsity: 0.6,
+  target: { measure: 'sparsity', levels: [0.6] },
   epochs: { multiplex: 3, prune: 3, recover: 2 },
   learningRate: { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 },
   groups: 32,
@@ -128,13 +144,19 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
+  losses: {
+    ...{ logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
+    ...{ temperature: 2, matching: 'nearest' },
+  },
+  teacher: 'dense',
   sparsityWarmup: 0.4,
   pruneVocabulary: false,
 };
 
 /** Pruning of a model as it is, of which no weight is trained. */
-export interface TrainingFreeRecipe extends Pick<CompressRecipe, 'sparsity' | 'maxTokens' | 'pruneVocabulary'> {
+export interface TrainingFreeRecipe extends Pick<CompressRecipe, 'maxTokens' | 'pruneVocabulary'> {
+  /** Share of the encoder's weights to be removed, 0 to below 1. */
+  readonly sparsity: number;
   /** How many the model must take per pass, where that is asked for. */
   readonly instances?: number;
   /** Training rows that are looked at. */
@@ -169,7 +191,7 @@ const SHORTEST_ROW = 3;
 
 const SHARED = { maxTokens: whole(SHORTEST_ROW), warmup: share, weightDecay: from0, dropout: below1 };
 const TRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
-const COMPRESS = { ...SHARED, instances: whole(1), sparsity: below1, groups: whole(1), sparsityWarmup: share };
+const COMPRESS = { ...SHARED, instances: whole(1), groups: whole(1), sparsityWarmup: share };
 
 function check<Ranges extends Readonly<Record<string, Range>>>(
   values: { readonly [Field in keyof Ranges]: number },
@@ -181,6 +203,25 @@ function check<Ranges extends Readonly<Record<string, Range>>>(
     if (!holds(values[field]))
       throw new ConfigError(`${where}${field}`, { expected: what, got: String(values[field]) });
   }
+}
+
+const LEVELS: Readonly<Record<Measure, Range>> = { sparsity: below1, speedup: above0 };
+
+function checkTarget({ measure, levels }: PruningTarget): void {
+  checkName(measure, MEASURES, 'target.measure');
+  for (const level of levels) check({ [measure]: level }, { [measure]: LEVELS[measure] });
+  const isAscending = levels.every((level, at) => level > (levels[at - 1] ?? -1));
+  if (levels.length > 0 && isAscending) return;
+  throw new ConfigError(measure, { expected: 'ascending levels, at least one', got: levels.join(', ') || 'none' });
+}
+
+/** A level in names of folders and phases: s60 for a sparsity of 0.6, x8 for a speed-up of 8. */
+export function levelName(measure: Measure, level: number): string {
+  return measure === 'sparsity' ? `s${Number((100 * level).toFixed(4))}` : `x${level}`;
+}
+
+function checkName(name: string, known: readonly string[], where: string): void {
+  if (!known.includes(name)) throw new ConfigError(where, { expected: known.join(', '), got: name });
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
@@ -211,11 +252,19 @@ function checkMultiplexed({ mux, primeSteps, retrieval }: MultiplexedPretraining
 export function checkCompressRecipe(recipe: CompressRecipe): void {
   const { epochs, learningRate, losses, mux } = recipe;
   check(recipe, COMPRESS);
+  checkTarget(recipe.target);
   strategiesOf(mux);
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
-  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0, retrieval: from0 }, 'losses.');
+  const { matching, ...numbers } = losses;
+  check(
+    numbers,
+    { logits: from0, layers: from0, labels: from0, consistency: from0, retrieval: from0, temperature: above0 },
+    'losses.',
+  );
+  checkName(matching, Object.keys(MATCHINGS), 'losses.matching');
+  checkName(recipe.teacher, TEACHERS, 'teacher');
   if (recipe.instances > 1) return;
   for (const name of Object.keys(AMONG_NEIGHBOURS) as (keyof typeof AMONG_NEIGHBOURS)[]) {
     if (losses[name] === 0) continue;
@@ -236,8 +285,12 @@ const AMONG_NEIGHBOURS = { consistency: 0, retrieval: 0 } as const satisfies Par
 /** The recipe with as many instances and as much sparsity; without losses about neighbours where one input goes alone. */
 export function recipeAt(
   recipe: CompressRecipe,
-  point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
+  { instances, sparsity }: { readonly instances: number; readonly sparsity: number },
 ): CompressRecipe {
   const { losses } = recipe;
-  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, ...AMONG_NEIGHBOURS } }) };
+  return {
+    ...recipe,
+    ...{ instances, target: { measure: 'sparsity', levels: [sparsity] } },
+    ...(instances === 1 && { losses: { ...losses, ...AMONG_NEIGHBOURS } }),
+  };
 }

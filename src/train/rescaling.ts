@@ -37,7 +37,7 @@ import {
   unitScales,
 } from '../prune/index.ts';
 import { compile, type EmitOptions } from '../runtime/index.ts';
-import { type Calibration, countedRows, inSteps } from './calibration.ts';
+import { type Calibration, oneByOne } from './calibration.ts';
 
 const DENSE = 'states.dense';
 const PRUNED = 'states.pruned';
@@ -189,13 +189,10 @@ export async function rescaleParts(model: DenseModel, kept: HardGates, calibrati
   const all = partsOf(model.config.encoder);
   const walk = new Walk(model, calibration);
   const found = new Map<Parts, Float64Array>();
-  const examples = calibration.batches.reduce((sum, plan) => sum + countedRows(plan), 0);
-  const tokens = calibration.batches.reduce((sum, plan) => sum + plan.examples.length * plan.tokens, 0);
-  await inSteps('rescale', all, calibration, async (parts) => {
+  await oneByOne('rescaling', all, calibration, async (parts) => {
     const indices = kept.layers[parts.at]?.[parts.family] ?? [];
-    const { scales, left } = await walk.pass({ parts, after: all[all.indexOf(parts) - 1]?.norm }, indices);
+    const { scales } = await walk.pass({ parts, after: all[all.indexOf(parts) - 1]?.norm }, indices);
     found.set(parts, scales);
-    return { loss: left, examples, tokens };
   });
   return model.config.encoder.layers.map((_, layer) =>
     eachFamily((family) => {

@@ -1,5 +1,5 @@
 /** Runs a phase to its end with checkpoints on the way, or takes up what an earlier run left of it. */
-import type { ParameterTree } from '../base/index.ts';
+import type { OnProgress, ParameterTree } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { CurvePoint, CurveState, Finished, RunFolder } from './checkpoint.ts';
 import { fit, type Phase, type StepReport } from './fit.ts';
@@ -11,6 +11,8 @@ export interface Run {
   readonly placement: Placement;
   readonly folder: RunFolder;
   readonly onStep: (report: StepReport) => void;
+  /** Told of all that is no step of training. */
+  readonly onProgress?: OnProgress | undefined;
   /** Least time between two checkpoints. */
   readonly checkpointSeconds?: number;
   /** When it is aborted, the run saves a checkpoint and fails with the signal's reason. */

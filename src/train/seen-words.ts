@@ -1,6 +1,7 @@
 /** Vocabulary pruning in a run: the words that the training texts have, and what dropping the others does. */
 import { countParameters } from '../base/index.ts';
 import { type ModelFiles, pruneVocabulary } from '../model/index.ts';
+import type { LabelledData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { encodeSet } from './encoded-set.ts';
 import { evaluateModel, type ModelEvaluation } from './evaluate.ts';
@@ -31,7 +32,7 @@ export interface SmallerVocabulary {
 
 export async function pruneUnseenWords(
   model: ModelFiles,
-  { train, evaluation }: { readonly train: LabelledSet; readonly evaluation: LabelledSet },
+  { train, evaluation }: LabelledData,
   accuracyBefore: number,
   options: ModelEvaluation,
 ): Promise<SmallerVocabulary> {

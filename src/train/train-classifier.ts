@@ -1,6 +1,6 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
 import { resolve } from 'node:path';
-import { type OnProgress, VERSION } from '../base/index.ts';
+import { VERSION } from '../base/index.ts';
 import { checkDestination, type ModelConfig } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
 import type { ParameterGroup } from './adamw.ts';
@@ -21,8 +21,6 @@ import { taskOf } from './task-table.ts';
 export interface RunOptions extends Omit<Run, 'folder'> {
   readonly source: DataSource;
   readonly output: string;
-  /** Told of all that is no step of training. */
-  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Where a run keeps its checkpoints: beside its output, so that the output appears only when it is whole. */

@@ -1,0 +1,90 @@
+/**
+ * Pruning to one level after the other in one run, as ZipLM does (Kurtic et al. 2023, section 3.3): the target of each rises from the level
+ * before it, over the first part of its steps, and stays for the rest, so that gates and weights have settled where they are decided. What
+ * is decided recovers by itself; pruning goes on from the gates and weights that were not cut.
+ */
+import { join } from 'node:path';
+import type { FloatTensor, ParameterTree } from '../base/index.ts';
+import { modelShapes } from '../mux/index.ts';
+import { type Budget, type HardGates, slicePruned } from '../prune/index.ts';
+import { type Compression, distil, phaseBase } from './compress-phases.ts';
+import { divide } from './frozen.ts';
+import { asUnpruned, initialGates, type Pruning, prunePhase } from './prune-phase.ts';
+import type { Goal } from './pruning-goal.ts';
+import { type CompressRecipe, levelName, type PruningTarget } from './recipe.ts';
+import { runPhase } from './run-phase.ts';
+import type { Student } from './student.ts';
+
+/** A level of the target: its names, and the shares of the cost that are saved before and after it. */
+export interface Level {
+  readonly value: number;
+  /** What names of its phases and of its folder end in; nothing where there is but one. */
+  readonly suffix: string;
+  readonly folder: string;
+  readonly shares: Pruning['shares'];
+}
+
+/** Where the models of a target go: of one level the output itself, of several a folder in it for each. */
+export function levelFolders({ measure, levels }: PruningTarget, output: string): string[] {
+  return levels.length === 1 ? [output] : levels.map((level) => join(output, levelName(measure, level)));
+}
+
+export function levelsOf({ target }: CompressRecipe, { shareAt }: Budget, output: string): Level[] {
+  const { measure, levels } = target;
+  const folders = levelFolders(target, output);
+  const share = (at: number): number => Math.max(0, at < 0 ? 0 : shareAt(levels[at] as number));
+  return levels.map((value, at) => ({
+    value,
+    suffix: levels.length === 1 ? '' : `-${levelName(measure, value)}`,
+    folder: folders[at] as string,
+    shares: { from: share(at - 1), to: share(at) },
+  }));
+}
+
+/** Pruning under way: what it started from, what it trains, and what it only reads. */
+export interface Gated {
+  readonly student: Student;
+  readonly trained: ParameterTree;
+  readonly frozen: ParameterTree;
+}
+
+export function openGates(student: Student, { recipe, run }: Compression): Gated {
+  const { trained, frozen } = divide(student.config, student.parameters);
+  const isPruned = recipe.target.levels.some((level) => level > 0);
+  return {
+    student,
+    trained: new Map([...trained, ...(isPruned ? initialGates(student.config, recipe, run.seed) : [])]),
+    frozen: new Map([...frozen, ...asUnpruned(student.parameters)]),
+  };
+}
+
+/** Learns to save the share of a level, from where the one before it ended. */
+export async function prune(gated: Gated, level: Level, goal: Goal, compression: Compression): Promise<Gated> {
+  if (level.shares.to <= 0) return gated;
+  const { recipe, run, curves } = compression;
+  const { config } = gated.student;
+  const base = phaseBase('prune', level.suffix, compression);
+  const pruning: Pruning = { config, recipe, budget: goal.budget, shares: level.shares, seed: run.seed };
+  const phase = prunePhase({ ...base, frozen: gated.frozen }, pruning);
+  const { parameters, curve } = await runPhase(phase, gated.trained, run);
+  curves[phase.name] = curve;
+  return { ...gated, trained: parameters };
+}
+
+/** Decides the gates of a level, cuts the model to what they keep, and lets it recover. */
+export async function finish(gated: Gated, level: Level, goal: Goal, compression: Compression): Promise<Student> {
+  const { student, trained, frozen } = gated;
+  if (level.shares.to <= 0) return student;
+  const names = [...modelShapes(student.config).keys()];
+  const parameters = new Map(names.map((name) => [name, (trained.get(name) ?? frozen.get(name)) as FloatTensor]));
+  const slice = (gates: HardGates): Student => slicePruned(student.config, parameters, gates);
+  const gates = await goal.decide(level.value, { logAlpha: trained, slice });
+  return distil('recover', slice(gates), compression, level.suffix);
+}
+
+/** The recipe of the pruning phases: their epochs are shared by the levels that prune at all. */
+export function perLevel(recipe: CompressRecipe, levels: readonly Level[]): CompressRecipe {
+  const pruning = levels.filter(({ shares }) => shares.to > 0).length;
+  const { epochs } = recipe;
+  return { ...recipe, epochs: { ...epochs, prune: epochs.prune / Math.max(1, pruning) } };
+}

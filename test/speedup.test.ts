@@ -1,0 +1,57 @@
+/** `compress --speedup` from the command line to the model folder, on a model so small that this machine's times are noise: what is told, not what is reached. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { randomModel, writeModel } from './model-folder.kit.ts';
+import { program } from './program.kit.ts';
+
+let folder: string;
+const at = (name: string): string => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-speedup-'));
+  await writeModel(at('dense'), randomModel());
+  const rows = Array.from(
+    { length: 16 },
+    (_, row) => `a ${row % 2 === 0 ? 'fine and quiet' : 'poor old'} story\t${row % 2}`,
+  );
+  await writeFile(at('rows.tsv'), `sentence\tlabel\n${rows.join('\n')}\n`);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const compress = (...more: string[]) =>
+  program([
+    ...['compress', at('dense'), '--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--instances', '1'],
+    ...['--threads', '1', '--prune-epochs', '8', '--recover-epochs', '1', '--groups', '8', '--json'],
+    ...more,
+  ]);
+
+const above0 = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
+
+it('prunes until the table of times promises the speed, and tells what was measured', async () => {
+  const { code, out } = await compress('--speedup', '1.4', '-o', at('fast'));
+  expect(code).toBe(0);
+  const { speedup, sparsity, folder: output } = JSON.parse(out);
+  expect({ speedup, sparsity, output }).toEqual({
+    speedup: { asked: 1.4, predicted: above0, measured: above0 },
+    sparsity: above0,
+    output: at('fast'),
+  });
+  const { speedup: kept, target, curves } = JSON.parse(await readFile(at('fast/run.json'), 'utf8'));
+  expect({ kept, target }).toEqual({ kept: speedup, target: { measure: 'speedup', level: 1.4 } });
+  expect(curves.prune.at(-1).values).toMatchObject({ speedup: above0, target: above0, prediction: above0 });
+}, 300_000);
+
+it('refuses a speed that no model on this machine has, and says which one has', async () => {
+  const { code, err } = await compress('--speedup', '10000', '-o', at('faster'));
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/speedup: expected below [\d.]+, .*got 10000/) });
+}, 300_000);
+
+it('aims at one thing', async () => {
+  const { code, err } = await compress('--speedup', '2', '--sparsity', '0.5', '-o', at('both'));
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: expect.stringContaining('--speedup: expected either it or --sparsity'),
+  });
+});
