@@ -9,6 +9,7 @@ import {
   RETRIEVAL_WEIGHT,
   TEACHERS,
   trainDefaults,
+  trainingFreeDefaults,
 } from '../train/index.ts';
 import { choice, number, numbers, type Option, option, optional, type Reader, type Values, whole } from './option.ts';
 import { UsageError } from './usage-error.ts';
@@ -29,7 +30,7 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Pretra
 /** What pruning aims at: one of the two, each a number or several. */
 export const TARGET = {
   sparsity: optional(
-    `share of the encoder's weights to remove; of several, as 0.6,0.8, a model each, in folders s60, s80 [${compressDefaults.target.levels}]`,
+    `share of the encoder's weights to remove; of several, as 0.6,0.8, a model each, in folders s60, s80 [${compressDefaults.target.levels}; without training one, ${trainingFreeDefaults.sparsity}]`,
     numbers({ least: 0, below: 1 }, 'S,S'),
   ),
   speedup: optional(
@@ -71,7 +72,7 @@ export const COMPRESSION = {
   ...MULTIPLEXING,
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
   pruneEpochs: option(
-    'epochs of learning what to keep, shared by all sparsities',
+    'epochs of learning what to keep, shared by all sparsities or speeds',
     epochs,
     compressDefaults.epochs.prune,
   ),
@@ -109,7 +110,7 @@ export const COMPRESSION = {
     compressDefaults.losses.retrieval,
   ),
   sparsityWarmup: option(
-    'share of pruning, to each sparsity, over which the target rises',
+    'share of pruning, to each sparsity or speed, over which the target rises',
     share,
     compressDefaults.sparsityWarmup,
   ),

@@ -119,12 +119,12 @@ export interface CompressRecipe {
     readonly retrieval: number;
     /** Softness of the distributions that the logits are compared as. */
     readonly temperature: number;
-    /** Which layer of the student learns from one of the teacher's. */
+    /** Which layer learns from one of the unpruned student's. */
     readonly matching: MatchingName;
   };
   /** Whose logits pruning and recovery learn from: the dense model of one input per pass, or the one that takes as many as the student. */
   readonly teacher: TeacherName;
-  /** Share of the pruning steps of a level over which the target rises to it. */
+  /** Share of the pruning steps to a level over which the target rises to it. */
   readonly sparsityWarmup: number;
   /** Whether words that no training text has are dropped, before anything is trained. */
   readonly pruneVocabulary: boolean;
