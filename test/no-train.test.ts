@@ -132,6 +132,15 @@ it.each([
   expect(err).toMatch(message);
 });
 
+it.each([
+  [['--speedup', '2'], '--speedup: expected --sparsity in its place with --no-train, got 2'],
+  [['--sparsity', '0.3,0.5'], '--sparsity: expected one sparsity with --no-train, got 0.3,0.5'],
+  [['--primed', 'anything'], '--primed: expected no encoder to start from with --no-train, got anything'],
+])('refuses %j, which take training', async (argv, message) => {
+  const line = ['compress', at('dense'), ...data('tsv'), '--no-train', ...argv, '-o', at('none')];
+  expect(await program(line)).toMatchObject({ code: 2, err: expect.stringContaining(message) });
+});
+
 it('says what it did', async () => {
   const argv = ['compress', at('dense'), ...data('tsv'), '--no-train', '--prune-vocabulary', '-o', at('said')];
   const { out } = await program([...argv, '--sparsity', '0.3']);

@@ -4,13 +4,21 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { random } from '../src/base/index.ts';
-import { readModelFolder } from '../src/model/index.ts';
+import { parameterOf, random } from '../src/base/index.ts';
+import { type ModelFiles, readModelFolder } from '../src/model/index.ts';
 import { expectSameBits } from './killed-run.kit.ts';
 import { program } from './program.kit.ts';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
+
+/** The embedding of a word that is a token. */
+function rowOf({ tokenizer, parameters }: ModelFiles, word: string): number[] {
+  const { data, shape } = parameterOf(parameters, 'bert.embeddings.word_embeddings.weight');
+  const [, D = 0] = shape;
+  const [, id = 0] = tokenizer.encode(word).ids; // after [CLS]
+  return [...data.subarray(id * D, (id + 1) * D)];
+}
 
 /** Sentences in which the colour decides the noun and the noun the verb, so that neighbours tell a masked word. */
 function sentences(count: number): string {
@@ -148,9 +156,14 @@ it('compress starts from the primed encoder, and says in what one differs that d
   expect([...parameters.keys()].filter((name) => name.startsWith('cls.'))).toEqual([]);
   // Frozen keys are those of the primed encoder, and not this seed's.
   const primed = await readModelFolder(at('primed'));
-  const seeded = await run('seeded', '--instances', '2', '--seed', '7', '--sparsity', '0', '--multiplex-epochs', '1');
+  const unpruned = ['--sparsity', '0', '--multiplex-epochs', '1', '--multiplex-learning-rate', '1e-30'];
+  const seeded = await run('seeded', '--instances', '2', '--seed', '7', ...unpruned, '--prune-vocabulary');
   expect(seeded.code).toBe(0);
   expect((await readModelFolder(at('seeded'))).parameters.get('mux.keys')).toEqual(primed.parameters.get('mux.keys'));
+  // So are its words, of those that are left.
+  const found = await readModelFolder(at('seeded'));
+  expect(found.tokenizer.vocabularySize).toBeLessThan(primed.tokenizer.vocabularySize);
+  expect(rowOf(found, 'the')).toEqual(rowOf(primed, 'the'));
   const evidence = JSON.parse(await readFile(join(at('seeded'), 'run.json'), 'utf8'));
   expect(evidence.primed.fingerprint).toMatch(/^[0-9a-f]{64}$/);
   const refusals = [

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loudParameters, tinyConfig } from '../../test/tiny-bert.kit.ts';
-import { parameterOf } from '../base/index.ts';
+import { float32, parameterOf } from '../base/index.ts';
 import type { ModelFiles } from './folder.ts';
 import { type Tokenizer, tokenizerOf } from './tokenizer.ts';
 import { learnVocabulary, wordPieceTokenizer } from './vocabulary.ts';
@@ -53,6 +53,19 @@ describe('pruneVocabulary', () => {
       },
     );
     fc.assert(property, { numRuns: 60 });
+  });
+
+  it('takes the bias of each word along, where there is a head over words', () => {
+    const bias = float32(
+      Array.from({ length: model.tokenizer.vocabularySize }, (_, id) => id),
+      [model.tokenizer.vocabularySize],
+    );
+    const headed = { ...model, parameters: new Map([...model.parameters, ['cls.predictions.bias', bias] as const]) };
+    const { parameters, tokenizer } = pruneVocabulary(headed, usedIn(model.tokenizer, ['king']));
+    const kept = parameterOf(parameters, 'cls.predictions.bias');
+    expect(kept.shape).toEqual([tokenizer.vocabularySize]);
+    // Biases are the old ids.
+    expect(tokenizer.encode('king').ids.map((id) => kept.data[id])).toEqual(model.tokenizer.encode('king').ids);
   });
 
   it('spells other words in shorter pieces instead of [UNK]', () => {
