@@ -10,14 +10,12 @@ import { type Calibration, calibrationBatches, calibrationRows } from './calibra
 import type { Compressed } from './compress.ts';
 import { openData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
-import { deliver, modelFingerprint, type TrainedModel } from './deliver.ts';
+import { compressedTitle, deliver, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
-import { evaluateModel } from './evaluate.ts';
 import { measureFisher } from './fisher-information.ts';
 import { type PrunedModel, pruneWithoutTraining } from './prune-without-training.ts';
 import { checkTrainingFreeRecipe, type TrainingFreeRecipe } from './recipe.ts';
-import { pruneUnseenWords } from './seen-words.ts';
-import { taskOf } from './task-table.ts';
+import { prepare } from './seen-words.ts';
 import { readClassifier, refuseOverwriting } from './teacher.ts';
 import type { RunOptions } from './train-classifier.ts';
 
@@ -63,15 +61,15 @@ export async function compressWithoutTraining(
   const { maxTokens } = recipe;
   const data = await openData(source, teacher.config);
   const evaluating = { maxTokens, seed, placement, onProgress };
-  const before = await evaluateModel(teacher, data.evaluation, evaluating);
-  const smaller = recipe.pruneVocabulary
-    ? await pruneUnseenWords(teacher, data, before.accuracy, evaluating)
-    : undefined;
-  const start = smaller?.model ?? teacher;
+  const {
+    model: start,
+    evaluation: before,
+    vocabulary,
+  } = await prepare(teacher, data, recipe.pruneVocabulary, evaluating);
   const pruned = await prune(start, data.train, recipe, options);
   const shared = {
     target: { measure: 'sparsity', level: recipe.sparsity },
-    ...(smaller && { vocabulary: smaller.record }),
+    ...(vocabulary && { vocabulary }),
     sparsity: pruned.sparsity,
   } as const;
   const delivered = await deliver(
@@ -88,7 +86,7 @@ export async function compressWithoutTraining(
         teacher: { fingerprint: modelFingerprint(teacher), evaluation: before },
         ...shared,
       },
-      title: `${taskOf(teacher.config).modelNoun}, pruned without training, ${instances === 1 ? 'one input' : `${instances} inputs`} per pass, sparsity ${pruned.sparsity.toFixed(2)}`,
+      title: compressedTitle(pruned.config, pruned.sparsity, ', pruned without training'),
     },
   );
   return {

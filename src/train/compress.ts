@@ -12,15 +12,22 @@ import { type Measure, realisedSparsity, uniformShape, wholeStructure } from '..
 import { finish, type Level, levelFolders, levelsOf, openGates, perLevel, prune } from './compress-levels.ts';
 import { type Compression, distil, withoutRetrieval } from './compress-phases.ts';
 import { type LabelledData, openData } from './data-source.ts';
-import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedModel } from './deliver.ts';
+import {
+  compressedTitle,
+  type Delivered,
+  deliver,
+  fingerprintOf,
+  modelFingerprint,
+  type TrainedModel,
+} from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
-import { type Evaluation, evaluateModel } from './evaluate.ts';
+import type { Evaluation } from './evaluate.ts';
 import { specialIdsOf } from './masking.ts';
 import { readPrimed } from './primed.ts';
 import { type Goal, type GoalFigures, openGoal } from './pruning-goal.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import type { Run } from './run-phase.ts';
-import { pruneUnseenWords, type VocabularyRecord, withSeenWords } from './seen-words.ts';
+import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import {
   classifierOnly,
   type Origins,
@@ -30,7 +37,6 @@ import {
   withoutUnusedSegments,
   withWordHead,
 } from './student.ts';
-import { taskOf } from './task-table.ts';
 import { logitsOf, readTeacher, refuseOverwriting } from './teacher.ts';
 import { type RunOptions, runFolderOf } from './train-classifier.ts';
 
@@ -83,20 +89,16 @@ function identityOf({ teacher, primed, data }: Sources) {
   };
 }
 
-/** Where the student starts, with the words that it keeps; and the dense model's quality before. */
-interface Start {
-  readonly origins: Origins;
-  readonly teacherEvaluation: Evaluation;
-  readonly vocabulary?: VocabularyRecord;
-}
-
-async function startOf({ teacher, primed, recipe, data }: Sources, run: Run): Promise<Start> {
-  const evaluating = { ...run, maxTokens: recipe.maxTokens };
-  const teacherEvaluation = await evaluateModel(teacher, data.evaluation, evaluating);
-  if (!recipe.pruneVocabulary) return { origins: { teacher, ...(primed && { primed }) }, teacherEvaluation };
-  const { model, record } = await pruneUnseenWords(teacher, data, teacherEvaluation.accuracy, evaluating);
-  const origins = { teacher: model, ...(primed && { primed: withSeenWords(primed, data.train) }) };
-  return { origins, teacherEvaluation, vocabulary: record };
+/** The origins with the words that the student keeps, and the teacher's quality. */
+async function prepareOrigins(
+  { teacher, primed, recipe, data }: Sources,
+  run: Run,
+): Promise<Omit<Prepared, 'model'> & { readonly origins: Origins }> {
+  const { pruneVocabulary, maxTokens } = recipe;
+  const { model, ...told } = await prepare(teacher, data, pruneVocabulary, { ...run, maxTokens });
+  if (primed === undefined) return { ...told, origins: { teacher: model } };
+  const start = pruneVocabulary ? withSeenWords(primed, data.train) : primed;
+  return { ...told, origins: { teacher: model, primed: start } };
 }
 
 /** The dense model of as many inputs as are wanted: trained, or found. */
@@ -117,8 +119,9 @@ async function withTeacher(multiplexed: Student, compression: Compression): Prom
 }
 
 /** What the models of a run share. */
-interface Occasion extends Pick<Start, 'teacherEvaluation' | 'vocabulary'> {
+interface Occasion extends Pick<Prepared, 'vocabulary'> {
   readonly teacher: TrainedModel;
+  readonly teacherEvaluation: Evaluation;
   /** The student's. */
   readonly tokenizer: Tokenizer;
   readonly evaluationSet: EncodedSet;
@@ -148,7 +151,6 @@ async function deliverLevel(
     ...(vocabulary && { vocabulary }),
     ...{ sparsity, ...(await goal.figures(level.value, student)) },
   };
-  const inputs = instances === 1 ? 'one input' : `${instances} inputs`;
   const delivered = await deliver(
     { ...student, tokenizer },
     {
@@ -160,7 +162,7 @@ async function deliverLevel(
         ...(identity.primed && { primed: { fingerprint: identity.primed } }),
         ...{ ...told, curves },
       },
-      title: `${taskOf(teacher.config).modelNoun}, ${inputs} per pass, sparsity ${sparsity.toFixed(2)}`,
+      title: compressedTitle(student.config, sparsity),
     },
   );
   const teacherParameters = countParameters(teacher.parameters);
@@ -199,7 +201,7 @@ async function compressSources(
 ): Promise<readonly Compressed[]> {
   const { teacher, recipe, data } = sources;
   const { maxTokens, target } = recipe;
-  const { origins, ...before } = await startOf(sources, run);
+  const { origins, evaluation: teacherEvaluation, ...before } = await prepareOrigins(sources, run);
   const { tokenizer } = origins.teacher;
   const compression: Compression = {
     ...{ recipe, run, curves: {} },
@@ -211,7 +213,17 @@ async function compressSources(
   const evaluationSet = encodeSet(data.evaluation, tokenizer, maxTokens);
   const teacherSet = encodeSet(data.evaluation, teacher.tokenizer, maxTokens);
   const goal = await openGoal(target.measure, { teacher, teacherSet, student, evaluationSet, maxTokens, run });
-  const occasion: Occasion = { ...before, teacher, tokenizer, evaluationSet, identity, recipe, run, goal };
+  const occasion: Occasion = {
+    ...before,
+    teacher,
+    teacherEvaluation,
+    tokenizer,
+    evaluationSet,
+    identity,
+    recipe,
+    run,
+    goal,
+  };
   const pruning = await withTeacher(student, withoutRetrieval(compression));
   return compressToLevels(student, pruning, occasion, options.output);
 }

@@ -140,6 +140,13 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
   return { folder, evaluation, parameters, parity };
 }
 
+/** The title of a compressed model. */
+export function compressedTitle(config: ModelConfig, sparsity: number, how = ''): string {
+  const instances = instancesOf(config);
+  const inputs = instances === 1 ? 'one input' : `${instances} inputs`;
+  return `${taskOf(config).modelNoun}${how}, ${inputs} per pass, sparsity ${sparsity.toFixed(2)}`;
+}
+
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** The figures of an evaluation as rows of a table. */

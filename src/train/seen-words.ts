@@ -4,7 +4,7 @@ import { type ModelFiles, pruneVocabulary } from '../model/index.ts';
 import type { LabelledData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { encodeSet } from './encoded-set.ts';
-import { evaluateModel, type ModelEvaluation } from './evaluate.ts';
+import { type Evaluation, evaluateModel, type ModelEvaluation } from './evaluate.ts';
 
 /** A model before and after its vocabulary was pruned, nothing else changed. */
 export interface VocabularyRecord {
@@ -24,26 +24,30 @@ export function withSeenWords(model: ModelFiles, train: LabelledSet): ModelFiles
   return pruneVocabulary(model, seen);
 }
 
-/** A model whose vocabulary was pruned, and what that has saved and cost. */
-export interface SmallerVocabulary {
+/** A model that is about to be compressed: its quality as it was, and itself, without the words that it does not need if that is asked for. */
+export interface Prepared {
+  readonly evaluation: Evaluation;
   readonly model: ModelFiles;
-  readonly record: VocabularyRecord;
+  readonly vocabulary?: VocabularyRecord;
 }
 
-export async function pruneUnseenWords(
+export async function prepare(
   model: ModelFiles,
-  { train, evaluation }: LabelledData,
-  accuracyBefore: number,
+  data: LabelledData,
+  isVocabularyPruned: boolean,
   options: ModelEvaluation,
-): Promise<SmallerVocabulary> {
-  const smaller = withSeenWords(model, train);
-  const { accuracy } = await evaluateModel(smaller, evaluation, options);
-  const record = {
+): Promise<Prepared> {
+  const before = await evaluateModel(model, data.evaluation, options);
+  if (!isVocabularyPruned) return { evaluation: before, model };
+  const smaller = withSeenWords(model, data.train);
+  const after = await evaluateModel(smaller, data.evaluation, options);
+  const vocabulary = {
     tokensBefore: model.tokenizer.vocabularySize,
     tokens: smaller.tokenizer.vocabularySize,
     parametersBefore: countParameters(model.parameters),
     parameters: countParameters(smaller.parameters),
-    ...{ accuracyBefore, accuracy },
+    accuracyBefore: before.accuracy,
+    accuracy: after.accuracy,
   };
-  return { model: smaller, record };
+  return { evaluation: before, model: smaller, vocabulary };
 }
