@@ -83,6 +83,17 @@ export const COMPRESSION = {
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
   layersWeight: option('weight of the distance to the layers before pruning', weight, compressDefaults.losses.layers),
+  labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
+  consistency: option(
+    'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
+    weight,
+    compressDefaults.losses.consistency,
+  ),
+  retrieval: option(
+    `weight of telling the tokens of the inputs apart while learning to take N at once, for N > 1; published: ${RETRIEVAL_WEIGHT}`,
+    weight,
+    compressDefaults.losses.retrieval,
+  ),
   temperature: option(
     'softness of the answers that are compared',
     number({ above: 0 }, 'T'),
@@ -97,17 +108,6 @@ export const COMPRESSION = {
     'whose answers pruning and recovery learn from: the dense model, or the one that takes N inputs',
     choice(TEACHERS),
     compressDefaults.teacher,
-  ),
-  labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
-  consistency: option(
-    'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
-    weight,
-    compressDefaults.losses.consistency,
-  ),
-  retrieval: option(
-    `weight of telling the tokens of the inputs apart while learning to take N at once, for N > 1; published: ${RETRIEVAL_WEIGHT}`,
-    weight,
-    compressDefaults.losses.retrieval,
   ),
   sparsityWarmup: option(
     'share of pruning, to each sparsity or speed, over which the target rises',
