@@ -13,7 +13,7 @@
  */
 import { parseArgs } from 'node:util';
 import { float32, random } from '../src/base/index.ts';
-import { attach, input, matmul, type Node, product, reduceMax, siteOf, sitesOf } from '../src/graph/index.ts';
+import { attach, input, matmul, type Node, product, siteOf, sitesOf, slice } from '../src/graph/index.ts';
 import { batchFeeds, type Contestant, compareThroughput, exportClassifier, median } from '../src/infer/index.ts';
 import {
   type EncoderConfig,
@@ -63,13 +63,15 @@ function contestantOf(instances: number, density: number, wanted: Wanted = 'firs
   return { name, config, onnx: bytes };
 }
 
-/** The two ends of a multiplexed model as models of their own: ids to what the first layer reads, summed up; states to features. */
+/** The two ends of a multiplexed model as models of their own: ids to what the first layer reads, of which one token is given out; states to features. */
 function endsOf(config: ModelConfig): { readonly front: EmitOptions; readonly back: EmitOptions } {
   const { instances = 1 } = config.mux ?? {};
   const inputs = tokenInputs(product([instances, 'B']), 'T');
   const p = parametersFrom(parameterInputs(modelShapes(config)));
-  const [logits] = attach([classifier(inputs, config, p)], [mixtureBySlot(inputs, config, p)]) as [Node];
-  const embedded = siteOf(sitesOf([logits]), 'mux.embeddings.norm');
+  const whole = classifier(inputs, config, p);
+  const [embedded] = attach([siteOf(sitesOf([whole]), 'mux.embeddings.norm')], [mixtureBySlot(inputs, config, p)]) as [
+    Node,
+  ];
   const { hiddenSize } = config.encoder;
   const dimensions = Array.from({ length: hiddenSize }, (_, at) => at);
   const sizes = { instances, hiddenSize, featureSize: config.featureSize, dimensions };
@@ -83,7 +85,7 @@ function endsOf(config: ModelConfig): { readonly front: EmitOptions; readonly ba
   });
   const weights = initialModel(config, 1);
   return {
-    front: { outputs: { largest: reduceMax(embedded, [0, 1, 2]) }, weights, inputs: Object.values(inputs) },
+    front: { outputs: { first: slice(embedded, 1, 0, 1) }, weights, inputs: Object.values(inputs) },
     back: { outputs: { features }, weights, inputs: [states] },
   };
 }

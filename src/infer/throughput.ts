@@ -99,6 +99,8 @@ async function secondsOf({ predictor, batches, repeats }: Lane): Promise<number>
 
 /** A round shorter than this would measure the clock and the scheduler. */
 const SHORTEST_ROUND_SECONDS = 0.25;
+/** And a trial, by which the lane is chosen. */
+const SHORTEST_TRIAL_SECONDS = 0.1;
 
 /** Batch sizes to try, in groups. */
 function groupChoices({ config }: Contestant, rows: readonly number[]): readonly number[] {
@@ -129,8 +131,7 @@ async function bestLane(
     const predictor = await openStreams(onnx, config, options.placement, streams);
     for (const groups of groupChoices(contestant, options.rows)) {
       const lane = laneOf(contestant, predictor, encodings, groups, options);
-      await secondsOf(lane);
-      const seconds = await secondsOf(lane);
+      const seconds = await secondsOf(lasting(lane, await secondsOf(lane), SHORTEST_TRIAL_SECONDS));
       onTried();
       if (best !== undefined && best.seconds <= seconds) continue;
       if (best?.lane.predictor !== predictor) await best?.lane.predictor.close();
@@ -139,11 +140,13 @@ async function bestLane(
     if (best?.lane.predictor !== predictor) await predictor.close();
   }
   assert(best !== undefined, 'a batch size to try');
-  const { lane, seconds } = best;
-  return {
-    ...lane,
-    repeats: lane.predictor.streams * Math.ceil(SHORTEST_ROUND_SECONDS / seconds / lane.predictor.streams),
-  };
+  return lasting(best.lane, best.seconds, SHORTEST_ROUND_SECONDS);
+}
+
+/** The lane with as many repeats as take at least so long, a multiple of its streams. */
+function lasting(lane: Lane, secondsOnce: number, least: number): Lane {
+  const { streams } = lane.predictor;
+  return { ...lane, repeats: streams * Math.ceil(least / secondsOnce / streams) };
 }
 
 /** Measures all contestants on the same rows; the first one is the baseline of the ratios. */
