@@ -1,5 +1,6 @@
 /**
- * Time as what pruning saves: measured seconds of sub-layers, by their widths, in place of counts of weights.
+ * Time as what pruning saves: measured times of sub-layers, by their widths, in place of counts of weights. The unit is a pass through the
+ * unpruned model.
  * Papers: ZipLM (Kurtic et al. 2023), section 3.2 - https://arxiv.org/abs/2302.04089; A Fast Post-Training Pruning Framework for
  * Transformers (Kwon et al. 2022), section 4.1 - https://arxiv.org/abs/2204.09656
  */
@@ -31,7 +32,7 @@ import { uniformShape } from './uniform-shape.ts';
 export const PLACES = ['rows', 'groups', 'read'] as const;
 export type Place = (typeof PLACES)[number];
 
-/** Seconds of a sub-layer per pass, by its width (heads, units) and the hidden size: [widths, hidden sizes] of the table's grid. */
+/** Times of a sub-layer in a pass, by its width (heads, units) and the hidden size: [widths, hidden sizes] of the table's grid. */
 export interface SubLayerTimes {
   readonly attention: readonly (readonly number[])[];
   readonly feedForward: readonly (readonly number[])[];
@@ -42,7 +43,7 @@ export interface TimeTable {
   readonly heads: readonly number[];
   readonly units: readonly number[];
   readonly hidden: readonly number[];
-  /** Seconds of all that is no sub-layer: embeddings, multiplexer, demultiplexer, head. [hidden sizes] */
+  /** Time of all that is no sub-layer: embeddings, multiplexer, demultiplexer, head. [hidden sizes] */
   readonly rest: readonly number[];
   readonly places: Readonly<Partial<Record<Place, SubLayerTimes>>>;
   /** Layers before the mixture, and whether only some states of the last layer are read. */
@@ -89,12 +90,12 @@ function timesAt({ places }: TimeTable, place: Place, family: Family): readonly 
   return places[place]?.[family] ?? [];
 }
 
-/** Seconds of a pass through a structure. */
+/** The time of a pass through a structure. */
 export function passTime(table: TimeTable, { hidden, layers }: KeptStructure): number {
   const byHidden = interpolation(table.hidden, hidden.length);
   const lastAttention = layers.findLastIndex(({ heads }) => heads.length > 0);
   const places = placesOf(table, layers.length, Math.max(lastAttention, table.prefillLayers));
-  const seconds = (at: number, family: Family, grid: readonly number[], width: number): number => {
+  const timeOf = (at: number, family: Family, grid: readonly number[], width: number): number => {
     const times = timesAt(table, places[at] as Place, family);
     return dot(
       interpolation(grid, width),
@@ -103,8 +104,7 @@ export function passTime(table: TimeTable, { hidden, layers }: KeptStructure): n
   };
   const subLayers = layers.map(
     ({ heads, intermediate }, at) =>
-      seconds(at, 'attention', table.heads, heads.length) +
-      seconds(at, 'feedForward', table.units, intermediate.length),
+      timeOf(at, 'attention', table.heads, heads.length) + timeOf(at, 'feedForward', table.units, intermediate.length),
   );
   return dot(byHidden, table.rest) + subLayers.reduce((sum, time) => sum + time, 0);
 }
@@ -127,14 +127,14 @@ function expectedTime(table: TimeTable, byHidden: Node, { family, grid, layers, 
     .map((place, at) => {
       const times = timesAt(table, place, family);
       const matrix = constant(float32(times.flat(), [grid.length, table.hidden.length]));
-      const seconds = reduceSum(mul(matmul(slice(byWidth, 0, at, at + 1), matrix), byHidden), [0, 1]); // []
-      return mul(seconds, reshape(slice(open, 0, at, at + 1), []));
+      const time = reduceSum(mul(matmul(slice(byWidth, 0, at, at + 1), matrix), byHidden), [0, 1]); // []
+      return mul(time, reshape(slice(open, 0, at, at + 1), []));
     })
     .reduce((sum, time) => add(sum, time));
 }
 
 /**
- * The expected seconds of a pass: a scalar. Piecewise linear in the expected numbers of heads, units and hidden dimensions. The last layer
+ * The expected time of a pass: a scalar. Piecewise linear in the expected numbers of heads, units and hidden dimensions. The last layer
  * is taken for the one with the last attention, as it is while its attention is open.
  */
 export function expectedPassTime(table: TimeTable, logAlpha: GateNodes): Node {

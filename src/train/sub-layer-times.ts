@@ -9,7 +9,7 @@ import type { EncoderConfig, LayerShape } from '../model/index.ts';
 import { type Place, type SubLayerTimes, type TimeTable, uniformShape, type WidthMultiples } from '../prune/index.ts';
 import type { RunFolder } from './checkpoint.ts';
 import { fingerprintOf, machineOf } from './deliver.ts';
-import { type PassSetting, type Probe, passSeconds, probe } from './pass-seconds.ts';
+import { type PassSetting, type Probe, probe, relativeTimes, wholeProbe } from './relative-times.ts';
 import { taskOf } from './task-table.ts';
 
 /** Widths that are measured, ascending; between them times are interpolated. */
@@ -57,10 +57,11 @@ export function rising(times: readonly number[]): number[] {
 }
 
 /** Where an attention reads only some states, only the last of several does; so there is one. */
-async function measureColumn(place: Place, hiddenSize: number, grid: WidthGrid, setting: PassSetting): Promise<Column> {
+async function measureColumn(place: Place, hiddenSize: number, grid: WidthGrid, whole: PassSetting): Promise<Column> {
+  const setting = settingAt(place, whole);
   const wanted = place === 'read' ? 'first' : 'all';
   const attentions = place === 'read' ? 1 : COPIES;
-  const [rest = 0, ...seconds] = await passSeconds(
+  const [rest = 0, ...times] = await relativeTimes(
     [
       probe(setting, hiddenSize, [], wanted),
       ...grid.heads.map((heads) =>
@@ -70,14 +71,15 @@ async function measureColumn(place: Place, hiddenSize: number, grid: WidthGrid, 
         probe(setting, hiddenSize, copies(COPIES, { heads: 0, intermediateSize }), wanted),
       ),
     ],
+    wholeProbe(whole),
     setting,
   );
   const beyondRest = (from: number, to: number, count: number): number[] =>
-    rising(seconds.slice(from, to).map((time) => (time - rest) / count));
+    rising(times.slice(from, to).map((time) => (time - rest) / count));
   return {
     rest,
     attention: beyondRest(0, grid.heads.length, attentions),
-    feedForward: beyondRest(grid.heads.length, seconds.length, COPIES),
+    feedForward: beyondRest(grid.heads.length, times.length, COPIES),
   };
 }
 
@@ -93,7 +95,7 @@ const MULTIPLES = [16, 8, 4, 2] as const;
 
 /**
  * The multiple that widths should have: the largest of which a width takes clearly less time than the mean of those half a multiple below and
- * above, which for kernels that do not care is the same. `seconds` are of the middle width, then of the pairs around it.
+ * above, which for kernels that do not care is the same. Times are of the middle width, and of the pairs around it.
  */
 export function preferredMultiple(middle: number, pairs: readonly (readonly [number, number])[]): number {
   const at = pairs.findIndex(([below, above]) => middle < (FASTER * (below + above)) / 2);
@@ -112,7 +114,9 @@ async function measureMultiple(
   const middle = aligned(width / 2);
   if (middle < LEAST_MIDDLE) return 1;
   const around = MULTIPLES.flatMap((multiple) => [middle - multiple / 2, middle + multiple / 2]);
-  const [time = 0, ...others] = (await passSeconds([middle, ...around].map(probeOf), setting)).map((t) => t - rest);
+  const [time = 0, ...others] = (
+    await relativeTimes([middle, ...around].map(probeOf), wholeProbe(setting), setting)
+  ).map((t) => t - rest);
   const pairs = MULTIPLES.map((_, at) => [others[2 * at] ?? 0, others[2 * at + 1] ?? 0] as const);
   return preferredMultiple(time, pairs);
 }
@@ -163,7 +167,7 @@ export async function measureTimes(
     const columns: Column[] = [];
     for (const [at, size] of grid.hidden.entries()) {
       const done = places.indexOf(place) * grid.hidden.length + at;
-      const told = { ...settingAt(place, setting), onProgress: partOf(onProgress, 'measuring layers', done, total) };
+      const told = { ...setting, onProgress: partOf(onProgress, 'measuring layers', done, total) };
       columns.push(await keep(`${place}-${size}`, () => measureColumn(place, size, grid, told)));
     }
     return columns;

@@ -1,10 +1,11 @@
 /**
- * Seconds of a pass through classifiers that were never trained: exported, opened and run as those that are delivered, side by side, in rounds
- * that take turns, medians over rounds.
+ * Times of a pass through classifiers that were never trained: exported, opened and run as those that are delivered, side by side, in rounds
+ * that take turns. All are told as parts of the time of one of them in the same round, as a machine that also does something else is slower
+ * in one minute than in the next.
  */
 import { type FloatTensor, float32, int64, type OnProgress, type ParameterTree, sizeOf } from '../base/index.ts';
 import { exportClassifier, median, openStreams, type Predictor, predictorOf } from '../infer/index.ts';
-import type { LayerShape, ModelConfig, Wanted } from '../model/index.ts';
+import type { EncoderConfig, LayerShape, ModelConfig, Wanted } from '../model/index.ts';
 import { instancesOf, modelShapes } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement } from '../runtime/index.ts';
 
@@ -21,27 +22,39 @@ export interface PassSetting {
 
 const ROUNDS = 7;
 /** A sample shorter than this would measure the clock. */
-const SHORTEST_SAMPLE_SECONDS = 0.005;
-/** Rows of the word table that are drawn from: what a pass reads of a real one does not depend on its size. */
+const SHORTEST_SAMPLE_SECONDS = 0.01;
 const MOST_WORDS = 4096;
 
 /** A classifier that is measured. */
 export interface Probe {
   readonly config: ModelConfig;
   readonly wanted: Wanted;
+  readonly groups: number;
+}
+
+/** With few words: what a pass reads of a table of words does not depend on its size. */
+function withFewWords(encoder: EncoderConfig): EncoderConfig {
+  return { ...encoder, vocabularySize: Math.min(encoder.vocabularySize, MOST_WORDS) };
+}
+
+/** The classifier of a setting as it is. */
+export function wholeProbe({ config, groups }: PassSetting): Probe {
+  return { config: { ...config, encoder: withFewWords(config.encoder) }, wanted: 'first', groups };
 }
 
 /** The classifier of a setting with another hidden size and other layers, all of them after the mixture. */
 export function probe(
-  { config }: PassSetting,
+  { config, groups }: PassSetting,
   hiddenSize: number,
   layers: readonly LayerShape[],
   wanted: Wanted,
 ): Probe {
-  const vocabularySize = Math.min(config.encoder.vocabularySize, MOST_WORDS);
-  const encoder = { ...config.encoder, vocabularySize, hiddenSize, layers };
   const { mux, ...rest } = config;
-  return { config: { ...rest, encoder, ...(mux !== undefined && { mux: { ...mux, prefillLayers: 0 } }) }, wanted };
+  const encoder = { ...withFewWords(config.encoder), hiddenSize, layers };
+  return {
+    config: { ...rest, encoder, ...(mux !== undefined && { mux: { ...mux, prefillLayers: 0 } }) },
+    ...{ wanted, groups },
+  };
 }
 
 /** Small numbers without any meaning: time does not depend on them. */
@@ -54,7 +67,7 @@ function anyParameters(config: ModelConfig): ParameterTree {
   );
 }
 
-function feedsFor({ config }: Probe, { groups, tokens }: PassSetting): Feeds {
+function feedsFor({ config, groups }: Probe, { tokens }: PassSetting): Feeds {
   const shape = [groups * instancesOf(config), tokens];
   const cells = (value: (at: number) => number) =>
     int64(
@@ -85,23 +98,41 @@ async function sample(predictor: Predictor, feeds: Feeds, passes: number): Promi
   return (performance.now() - start) / 1000 / passes;
 }
 
-/** Median seconds of a pass through each, in rounds that take turns; the first pass warms up, the second says how many a sample takes. */
-export async function passSeconds(probes: readonly Probe[], setting: PassSetting): Promise<number[]> {
-  const opened: { predictor: Predictor; feeds: Feeds; passes: number; samples: number[] }[] = [];
+/** A probe that is open, and how many passes a sample takes. */
+interface Opened {
+  readonly predictor: Predictor;
+  readonly feeds: Feeds;
+  readonly passes: number;
+}
+
+/** The first pass warms up, the second says how many a sample takes. */
+async function open(one: Probe, setting: PassSetting): Promise<Opened> {
+  const [predictor, feeds] = [await openProbe(one, setting), feedsFor(one, setting)];
+  const { streams } = predictor;
+  await sample(predictor, feeds, streams);
+  const seconds = await sample(predictor, feeds, streams);
+  return { predictor, feeds, passes: streams * Math.ceil(SHORTEST_SAMPLE_SECONDS / seconds / streams) };
+}
+
+/** The time of a pass through each, as part of that through the reference: the median of rounds, in each of which all have a turn. */
+export async function relativeTimes(
+  probes: readonly Probe[],
+  reference: Probe,
+  setting: PassSetting,
+): Promise<number[]> {
+  const opened: Opened[] = [];
+  const ratios = probes.map((): number[] => []);
   try {
-    for (const one of probes) {
-      const [predictor, feeds] = [await openProbe(one, setting), feedsFor(one, setting)];
-      await sample(predictor, feeds, predictor.streams);
-      const seconds = await sample(predictor, feeds, predictor.streams);
-      const passes = predictor.streams * Math.ceil(SHORTEST_SAMPLE_SECONDS / seconds / predictor.streams);
-      opened.push({ predictor, feeds, passes, samples: [] });
-    }
+    for (const one of [reference, ...probes]) opened.push(await open(one, setting));
     for (let round = 0; round < ROUNDS; round++) {
-      for (const { predictor, feeds, passes, samples } of opened) samples.push(await sample(predictor, feeds, passes));
+      const seconds: number[] = [];
+      for (const { predictor, feeds, passes } of opened) seconds.push(await sample(predictor, feeds, passes));
+      const [whole = 1, ...others] = seconds;
+      for (const [at, time] of others.entries()) ratios[at]?.push(time / whole);
       setting.onProgress?.('measuring', round + 1, ROUNDS);
     }
   } finally {
     for (const { predictor } of opened) await predictor.close();
   }
-  return opened.map(({ samples }) => median(samples));
+  return ratios.map(median);
 }
