@@ -62,6 +62,8 @@ function* runs(): Generator<NamedRun> {
     const flags = corpus === 'wnut17' ? [] : ['--ensemble'];
     for (const model of models) yield* [model, measurement(corpus, model, flags)];
   }
+  const pretrained = denseRun('sst2', 'pretrained');
+  yield* [pretrained, measurement('sst2', pretrained, [])];
   const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '1'])];
   for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];
 }

@@ -9,15 +9,17 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { median } from '../src/infer/index.ts';
-import { initialParameters, loadTokenizer, maskedLanguageShapes, presetConfig } from '../src/model/index.ts';
+import { loadTokenizer, type ModelConfig, presetConfig } from '../src/model/index.ts';
+import { initialModel } from '../src/mux/index.ts';
 import { cpu } from '../src/runtime/index.ts';
 import {
   CLIP_NORM,
   fit,
+  languageModelShapes,
   maskedBatches,
-  maskedObjective,
   maskingOf,
   openTextFile,
+  pretrainObjective,
   startState,
   TextCorpus,
   TextRows,
@@ -37,6 +39,7 @@ const { values, positionals } = parseArgs({
 const [text = '', folder = ''] = positionals;
 const tokenizer = await loadTokenizer(folder);
 const encoder = presetConfig('mini', tokenizer.vocabularySize);
+const config: ModelConfig = { encoder, labels: [], featureSize: encoder.hiddenSize };
 const textRows = new TextRows(new TextCorpus([openTextFile(text)], tokens), tokenizer, tokens);
 const steps = WARM_UP + Number(values.steps);
 const { vocabularySize } = encoder;
@@ -51,9 +54,9 @@ const reading = (performance.now() - start) / steps;
 const phase = {
   ...{ name: 'mlm', batches, warmup: 0, dropout: 0, clipNorm: CLIP_NORM, frozen: new Map() },
   parameterGroups: weightGroups(1e-3, 0.01),
-  objective: maskedObjective(encoder),
+  objective: pretrainObjective(config, { masked: 1, retrieval: 0 }),
 };
-const state = startState(initialParameters(maskedLanguageShapes(encoder), 1));
+const state = startState(initialModel(config, 1, new Map(), languageModelShapes(config)));
 const seconds: number[] = [];
 for await (const report of fit(phase, state, { seed: 1, placement: cpu(Number(values.threads)) })) {
   if (report.step > WARM_UP) seconds.push(report.seconds);

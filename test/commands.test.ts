@@ -161,6 +161,16 @@ it('bench: side by side, the baseline first', async () => {
   ]);
 });
 
+it('eval and bench: tell how far they are, where that is asked for', async () => {
+  const rest = ['--data', at('dev.tsv'), '--progress'];
+  const evaluated = await program(['eval', at('fast'), ...rest, '--ensemble', '--isolation', '--probes', '3']);
+  for (const piece of ['evaluating', 'ensembling', 'regrouping', 'seeking neighbours']) {
+    expect(evaluated.err).toContain(piece);
+  }
+  const measured = await program(['bench', at('fast'), ...rest, '--rounds', '2']);
+  for (const piece of ['choosing batch sizes', 'measuring']) expect(measured.err).toContain(piece);
+});
+
 it('auto: the choice, its report, and no second training of what is finished', async () => {
   const grid = ['--instances', '1,2', '--sparsities', '0,0.5', '--max-drop', '100', ...short];
   const argv = ['auto', at('dense'), ...data(), ...grid, '-o', at('auto')];
@@ -172,7 +182,9 @@ it('auto: the choice, its report, and no second training of what is finished', a
 
   const weights = join(`${at('auto')}.run`, 'n2-s0.5', 'model.safetensors');
   const written = (await stat(weights)).mtimeMs;
-  await documentOf(...argv);
+  const { code, err } = await program([...argv, '--progress']);
+  expect(code).toBe(0);
+  for (const piece of ['dense model · evaluating', 'side by side · measuring']) expect(err).toContain(piece);
   expect((await stat(weights)).mtimeMs).toBe(written);
 
   const figure = at('frontier.svg');

@@ -4,80 +4,34 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type FloatTensor,
-  float32,
-  int64,
-  type ParameterTree,
-  random,
-  sizeOf,
-  type Tensor,
-} from '../src/base/index.ts';
+import { type FloatTensor, float32, type ParameterTree } from '../src/base/index.ts';
 import { attach, gradients, type Node, sumSquares } from '../src/graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../src/model/index.ts';
 import { classifier, instancesOf, modelShapes } from '../src/mux/index.ts';
-import { gateNodes, gateShapes, gateSites, gateTensors, keptByGates, slicePruned } from '../src/prune/index.ts';
+import {
+  gateNodes,
+  gateShapes,
+  gateSites,
+  gateTensors,
+  keptByGates,
+  slicePruned,
+  uniformShape,
+} from '../src/prune/index.ts';
 import { compile, cpu, type Feeds, type Session } from '../src/runtime/index.ts';
+import { loudParameters, raggedTexts, tinyConfig, worstDifference } from './tiny-bert.kit.ts';
 
-const [H, K, F, L, T, V] = [4, 4, 12, 2, 7, 40];
-const D = H * K;
+const alone = tinyConfig;
+const { D, H, F, L } = uniformShape(alone.encoder);
+const T = 7;
 const GROUPS = 3;
 const TOLERANCE = 1e-4;
 
-const alone: ModelConfig = {
-  encoder: {
-    vocabularySize: V,
-    hiddenSize: D,
-    headSize: K,
-    layers: Array.from({ length: L }, () => ({ heads: H, intermediateSize: F })),
-    maxPositions: T + 2,
-    typeVocabularySize: 2,
-    layerNormEpsilon: 1e-12,
-    dropout: 0.1,
-  },
-  labels: ['a', 'b', 'c'],
-  featureSize: D,
-};
 const multiplexed = {
   ...alone,
   mux: { instances: 3, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 } satisfies ModelConfig;
 
 const mixedAfterALayer: ModelConfig = { ...multiplexed, mux: { ...multiplexed.mux, prefillLayers: 1 } };
-
-/** Parameters large enough that every part of the model shows in the logits; norms scale by about 1. */
-function parametersOf(config: ModelConfig, seed: number): ParameterTree {
-  return new Map(
-    Array.from(modelShapes(config), ([name, shape]): [string, FloatTensor] => {
-      const draws = random(seed, name);
-      const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
-      return [
-        name,
-        float32(
-          Float32Array.from({ length: sizeOf(shape) }, () => centre + 0.4 * draws.normal()),
-          shape,
-        ),
-      ];
-    }),
-  );
-}
-
-/** Texts of different lengths, each with a second segment. */
-function textsOf(rows: number, seed: number): Feeds {
-  const draws = random(seed, 'texts');
-  const lengths = Array.from({ length: rows }, () => 1 + draws.integer(T));
-  const splits = lengths.map((length) => draws.integer(length + 1));
-  const each = (value: (row: number, at: number) => number): Tensor =>
-    int64(
-      Array.from({ length: rows * T }, (_, cell) => value(Math.floor(cell / T), cell % T)),
-      [rows, T],
-    );
-  return {
-    input_ids: each(() => draws.integer(V)),
-    attention_mask: each((row, at) => Number(at < (lengths[row] ?? 0))),
-    token_type_ids: each((row, at) => Number(at >= (splits[row] ?? 0))),
-  };
-}
 
 function logitsOf(config: ModelConfig, parameters = parameterInputs(modelShapes(config))): Node {
   return classifier(tokenInputs(GROUPS * instancesOf(config), T), config, parametersFrom(parameters));
@@ -110,11 +64,6 @@ function treeOf(gates: Gates): ParameterTree {
   return new Map(
     Array.from(shapes, ([name, shape]) => [name, float32(gates[name.split('.').at(-1) as keyof Gates], shape)]),
   );
-}
-
-function worstDifference(left: ArrayLike<number>, right: ArrayLike<number>): number {
-  expect(left).toHaveLength(right.length);
-  return Array.from(left).reduce((worst, value, at) => Math.max(worst, Math.abs(value - (right[at] ?? Number.NaN))), 0);
 }
 
 /** The gradients of Σ logits² with respect to every parameter. */
@@ -195,8 +144,8 @@ describe.each([
     gates: ParameterTree,
     seed: number,
   ): Promise<{ readonly worst: number; readonly logits: number[] }> {
-    const parameters = parametersOf(config, seed);
-    const texts = textsOf(GROUPS * instancesOf(config), seed);
+    const parameters = loudParameters(config, seed);
+    const texts = raggedTexts(GROUPS * instancesOf(config), T, seed);
     const expected = await logitsFrom(gated, { ...feedsOf(parameters, gates), ...texts });
     const sliced = slicePruned(config, parameters, keptByGates(config.encoder, gates));
     const outputs = { logits: logitsOf(sliced.config) };
@@ -224,15 +173,15 @@ describe.each([
     const gates = treeOf({ ...open, attention: [0, 1], ffn: [1, 0], heads: [...ones(H), ...ones(H, 0)] });
     const folded = gateTensors(config.encoder, keptByGates(config.encoder, gates));
     expect(folded).not.toEqual(gates);
-    const [parameters, texts] = [parametersOf(config, 3), textsOf(GROUPS * instancesOf(config), 3)];
+    const [parameters, texts] = [loudParameters(config, 3), raggedTexts(GROUPS * instancesOf(config), T, 3)];
     const closed = await logitsFrom(gated, { ...feedsOf(parameters, gates), ...texts });
     expect(closed).toEqual(await logitsFrom(gated, { ...feedsOf(parameters, folded), ...texts }));
   });
 
   it.each(['everything open', 'a layer gone', 'half of everything gone'])('slices gradients too: %s', async (name) => {
     const gates = treeOf(CASES[name] ?? open);
-    const parameters = parametersOf(config, 2);
-    const texts = textsOf(GROUPS * instancesOf(config), 2);
+    const parameters = loudParameters(config, 2);
+    const texts = raggedTexts(GROUPS * instancesOf(config), T, 2);
     const gradientsThroughGates = await gradientsOf(config, { ...feedsOf(parameters, gates), ...texts }, gateLogits);
     const kept = keptByGates(config.encoder, gates);
     const expected = slicePruned(config, gradientsThroughGates, kept).parameters;

@@ -8,29 +8,38 @@ import { expect } from 'vitest';
 import { readSafetensors } from '../src/model/index.ts';
 
 interface Ended {
-  /** Steps that the run did, in order. */
+  /** Steps of the phase that the run did, in order. */
   readonly steps: readonly number[];
   readonly total: number;
   readonly killed: boolean;
   readonly said: string;
 }
 
-/** A training: the file of its process, what it learns from, the name of its phase, and the files that its model has. */
+/** A phase of so many steps. */
+interface KillablePhase {
+  readonly name: string;
+  readonly steps: number;
+}
+
+/**
+ * A training: the file of its process, which numbers steps through all of these phases; what it is given before the output; its phases but for
+ * the last one, whose steps are the rest; and the files that its model has. Of other phases the process says nothing.
+ */
 export interface Killable {
   readonly child: string;
-  readonly data: string;
-  readonly phase: string;
+  readonly given: readonly string[];
+  readonly phases: readonly [...KillablePhase[], Pick<KillablePhase, 'name'>];
   readonly files: readonly string[];
 }
 
 /** Trains into a folder; where `mayDie` says so of a step that is done, the process is killed there. */
 function train(
-  { child: file, data }: Killable,
+  { child: file, given }: Killable,
   output: string,
   mayDie: (step: number) => boolean = () => false,
 ): Promise<Ended> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', path, data, output], { stdio: 'pipe' });
+  const child = spawn(process.execPath, ['--import', 'tsx', path, ...given, output], { stdio: 'pipe' });
   const steps: number[] = [];
   let total = 0;
   let said = '';
@@ -50,6 +59,25 @@ function train(
   });
 }
 
+function hasSaved({ phases }: Killable, folder: string): boolean {
+  const isSaved = ({ name }: { readonly name: string }): boolean =>
+    ['checkpoint', 'done'].some((kind) => existsSync(join(folder, `${name}.${kind}.safetensors`)));
+  return phases.some(isSaved);
+}
+
+/** How many steps of all phases a killed run has kept. */
+async function stepsSaved({ phases }: Killable, folder: string): Promise<number> {
+  let before = 0;
+  for (const phase of phases) {
+    const file = (kind: string): string => join(folder, `${phase.name}.${kind}.safetensors`);
+    if (existsSync(file('checkpoint')))
+      return before + Number((await readSafetensors(file('checkpoint'))).metadata.done);
+    if (!existsSync(file('done'))) return before;
+    before += 'steps' in phase ? phase.steps : 0;
+  }
+  return before;
+}
+
 /** Kills a run twice and lets it end: it must leave what an undisturbed one leaves, bit for bit. */
 export async function expectSameBits(run: Killable, folder: string): Promise<void> {
   const undisturbed = join(folder, 'undisturbed');
@@ -58,12 +86,12 @@ export async function expectSameBits(run: Killable, folder: string): Promise<voi
   expect(whole.steps).toEqual(Array.from({ length: whole.total }, (_, at) => at + 1));
 
   const disturbed = join(folder, 'disturbed');
-  const checkpoint = join(`${disturbed}.run`, `${run.phase}.checkpoint.safetensors`);
-  const saved = async (): Promise<number> => Number((await readSafetensors(checkpoint)).metadata.done);
+  const saved = (): Promise<number> => stepsSaved(run, `${disturbed}.run`);
 
-  const first = await train(run, disturbed, (step) => existsSync(checkpoint) && step > whole.total / 4);
+  const first = await train(run, disturbed, (step) => hasSaved(run, `${disturbed}.run`) && step > whole.total / 4);
   expect(first.killed).toBe(true);
   const doneFirst = await saved();
+  expect(doneFirst).toBeGreaterThan(0);
   const second = await train(run, disturbed, (step) => step > Math.max(doneFirst + 3, whole.total / 2));
   expect(second.killed).toBe(true);
   expect(second.steps[0]).toBe(doneFirst + 1);

@@ -1,4 +1,4 @@
-/** Pretraining from end to end: killed and taken up again, the loss on held-out text, and a classifier that starts from the result. */
+/** Pretraining from end to end: killed and taken up again, the loss on held-out text, priming, and classifiers that start from the results. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,9 +36,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it('killed and taken up again ends with the bits of an undisturbed run', async () => {
+it('killed in either phase and taken up again ends with the bits of an undisturbed run', async () => {
   const files = ['model.safetensors', 'tokenizer.json'];
-  await expectSameBits({ child: 'pretrain-until-killed.child.ts', data: at('text.txt'), phase: 'mlm', files }, folder);
+  const phases = [{ name: 'prime', steps: 20 }, { name: 'mlm' }] as const;
+  await expectSameBits({ child: 'pretrain-until-killed.child.ts', given: [at('text.txt')], phases, files }, folder);
 }, 180_000);
 
 it('learns what neighbours tell: the loss falls far below that of word frequencies', async () => {
@@ -57,6 +58,36 @@ it('learns what neighbours tell: the loss falls far below that of word frequenci
   expect(record.data.map(({ name }: { name: string }) => name)).toEqual(['text.txt', 'more.txt']);
   expect(record.curves.mlm[0].values.loss).toBeGreaterThan(2 * record.curves.mlm.at(-1).values.loss);
   expect(existsSync(`${at('encoder')}.run`)).toBe(false);
+}, 60_000);
+
+it('multiplexed: primed, it tells the tokens of each slot far better than word frequencies do', async () => {
+  const argv = ['pretrain', '--text', at('text.txt'), '--encoder', at('encoder'), '--instances', '2'];
+  const sizes = [
+    '--prime-steps',
+    '90',
+    '--steps',
+    '10',
+    '--rows',
+    '8',
+    '--max-tokens',
+    '24',
+    '--learning-rate',
+    '2e-3',
+  ];
+  const { code, out, err } = await program([...argv, ...sizes, '-o', at('primed'), '--json']);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const { retrievalAccuracy, retrievalAccuracyBySlot, ...document } = JSON.parse(out);
+  expect(document).toMatchObject({ instances: 2, primeSteps: 90, steps: 10 });
+  // A token that is in every sentence is one of six; after steps of masked words it is a little less than when primed.
+  expect(retrievalAccuracy).toBeGreaterThan(0.5);
+  expect(retrievalAccuracyBySlot).toHaveLength(2);
+  for (const accuracy of retrievalAccuracyBySlot) expect(accuracy).toBeGreaterThan(0.4);
+  const { config, parameters } = await readModelFolder(at('primed'));
+  expect(config).toMatchObject({ labels: [], mux: { instances: 2, multiplexer: 'gaussian-hadamard' } });
+  expect([...parameters.keys()]).toEqual(expect.arrayContaining(['mux.keys', 'demux.keys', 'cls.predictions.bias']));
+  const { curves } = JSON.parse(await readFile(join(at('primed'), 'run.json'), 'utf8'));
+  expect(Object.keys(curves)).toEqual(['prime', 'mlm']);
+  expect(curves.prime.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.9);
 }, 60_000);
 
 it('the folder is a BertForMaskedLM, and no classifier', async () => {
@@ -88,6 +119,58 @@ it('train and pretrain go on from it', async () => {
   expect(continued).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse(continued.out).loss).toBeLessThan(1.5);
 }, 60_000);
+
+it('compress starts from the primed encoder, and says in what one differs that does not fit', async () => {
+  const data = ['--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--max-tokens', '24', '--groups', '4'];
+  const short = ['--multiplex-epochs', '40', '--prune-epochs', '2', '--recover-epochs', '2', '--sparsity', '0.3'];
+  const run = (name: string, ...more: string[]) =>
+    program([
+      'compress',
+      at('classifier'),
+      ...data,
+      ...short,
+      '--primed',
+      at('primed'),
+      ...more,
+      '-o',
+      at(name),
+      '--json',
+    ]);
+  const { code, out, err } = await run('fast', '--instances', '2', '--retrieval', '0.1');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const document = JSON.parse(out);
+  expect(document.sparsity).toBeGreaterThan(0.2);
+  expect(document.accuracy).toBeGreaterThan(0.8);
+  const { curves } = JSON.parse(await readFile(join(at('fast'), 'run.json'), 'utf8'));
+  expect(curves.multiplex.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.5);
+  expect(Object.keys(curves.recover.at(-1).values)).not.toContain('retrievalAccuracy');
+  const { parameters } = await readModelFolder(at('fast'));
+  expect([...parameters.keys()].filter((name) => name.startsWith('cls.'))).toEqual([]);
+  // Frozen keys are those of the primed encoder, and not this seed's.
+  const primed = await readModelFolder(at('primed'));
+  const seeded = await run('seeded', '--instances', '2', '--seed', '7', '--sparsity', '0', '--multiplex-epochs', '1');
+  expect(seeded.code).toBe(0);
+  expect((await readModelFolder(at('seeded'))).parameters.get('mux.keys')).toEqual(primed.parameters.get('mux.keys'));
+  const evidence = JSON.parse(await readFile(join(at('seeded'), 'run.json'), 'utf8'));
+  expect(evidence.primed.fingerprint).toMatch(/^[0-9a-f]{64}$/);
+  const refusals = [
+    [['--instances', '3'], "primed: expected an encoder with instances 3, as the student's, got 2"],
+    [['--instances', '2', '--demultiplexer', 'mlp'], "with demultiplexer mlp, as the student's, got rsa"],
+    [['--instances', '2', '--prefill-layers', '1'], "with prefillLayers 1, as the student's, got 0"],
+  ] as const;
+  for (const [flags, message] of refusals) {
+    expect(await run('never', ...flags)).toMatchObject({ code: 1, err: expect.stringContaining(message) });
+  }
+}, 120_000);
+
+it('what starts from one text per pass refuses a primed encoder, and so does what wants a classifier', async () => {
+  const { code, err } = await program(['train', '--encoder', at('primed'), '-o', at('never')]);
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('which takes 2 inputs per pass') });
+  const predicted = await program(['predict', at('primed'), 'the red apple']);
+  expect(predicted).toMatchObject({ code: 1, err: expect.stringContaining('prumux compress MODEL --primed FOLDER') });
+  const alone = await program(['pretrain', '--text', at('text.txt'), '--prime-steps', '3', '-o', at('never')]);
+  expect(alone).toMatchObject({ code: 2, err: expect.stringContaining('--prime-steps: expected nothing') });
+});
 
 it('refuses text that is missing or too short before it starts', async () => {
   await writeFile(at('short.txt'), 'a few words\n');

@@ -1,10 +1,11 @@
-/** A training run that is killed twice, with SIGKILL, in the middle of its steps, against one that nobody disturbs: the same bits. */
+/** Runs of `train` and `compress` that are killed twice, with SIGKILL, in the middle of their steps, against one that nobody disturbs: the same bits. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, it } from 'vitest';
 import { random } from '../src/base/index.ts';
 import { expectSameBits } from './killed-run.kit.ts';
+import { randomModel, writeModel } from './model-folder.kit.ts';
 
 let folder: string;
 let data: string;
@@ -16,18 +17,39 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const COLOURS = ['red', 'green', 'blue'];
+
 /** Sentences of 3 to 20 words, so that there are several bucket sizes; the first word is the label. */
 function sentences(count: number): string[] {
   const draws = random(1, 'resume');
-  const words = ['red', 'green', 'blue', 'river', 'mountain', 'road', 'old', 'tall', 'quiet', 'winter'];
+  const words = ['river', 'mountain', 'road', 'old', 'tall', 'quiet', 'winter'];
   return Array.from({ length: count }, (_, row) => {
-    const label = words[row % 3] as string;
-    const rest = Array.from({ length: 2 + draws.integer(18) }, () => draws.pick(words.slice(3)));
+    const label = COLOURS[row % 3] as string;
+    const rest = Array.from({ length: 2 + draws.integer(18) }, () => draws.pick(words));
     return `${[label, ...rest].join(' ')}\t${label}`;
   });
 }
 
-it('ends with the bits of an undisturbed run', async () => {
-  const files = ['model.safetensors', 'onnx/model.onnx', 'tokenizer.json'];
-  await expectSameBits({ child: 'train-until-killed.child.ts', data, phase: 'fine-tune', files }, folder);
+const files = ['model.safetensors', 'onnx/model.onnx', 'tokenizer.json'];
+
+it('train ends with the bits of an undisturbed run', async () => {
+  const killable = {
+    child: 'train-until-killed.child.ts',
+    given: [data],
+    phases: [{ name: 'fine-tune' }] as const,
+    files,
+  };
+  await expectSameBits(killable, join(folder, 'train'));
+}, 180_000);
+
+it('compress ends with the bits of an undisturbed run, killed while it prunes', async () => {
+  const teacher = join(folder, 'teacher');
+  await writeModel(teacher, randomModel(COLOURS));
+  const killable = {
+    child: 'compress-until-killed.child.ts',
+    given: [teacher, data],
+    phases: [{ name: 'prune' }] as const,
+    files,
+  };
+  await expectSameBits(killable, join(folder, 'compress'));
 }, 180_000);

@@ -9,12 +9,14 @@ import {
   type Tensor,
 } from '../src/base/index.ts';
 import { input } from '../src/graph/index.ts';
-import { type BatchPlan, batchFeeds } from '../src/infer/index.ts';
+import { type BatchOptions, type BatchPlan, batchFeeds } from '../src/infer/index.ts';
 import { type ModelConfig, tokenInputs } from '../src/model/index.ts';
 import { modelShapes } from '../src/mux/index.ts';
 import type { Feeds } from '../src/runtime/index.ts';
 import type { ParameterGroup } from '../src/train/adamw.ts';
 import { type EncodedSet, trainingFeeds } from '../src/train/encoded-set.ts';
+import type { Phase } from '../src/train/fit.ts';
+import { labelledBatches } from '../src/train/labelled-batches.ts';
 import { labelObjective } from '../src/train/objectives.ts';
 import type { StepPlan } from '../src/train/step.ts';
 
@@ -119,6 +121,23 @@ export const tinyGroups: readonly ParameterGroup[] = [
   },
   { name: 'weights', has: () => true, learningRate: 0.01, weightDecay: 0.1, isClipped: true },
 ];
+
+/** What the batches of `tinyPhase` are cut by. */
+export const TINY_BATCHES: BatchOptions = { rows: 4, maxTokens: 16 };
+
+/** Fine-tuning of the tiny BERT with dropout, on a set. */
+export function tinyPhase(set: EncodedSet, epochs = 2): Phase {
+  return {
+    name: 'tiny',
+    batches: labelledBatches(set, { ...TINY_BATCHES, epochs }),
+    warmup: 0.25,
+    dropout: 0.1,
+    parameterGroups: tinyGroups,
+    clipNorm: TINY_CLIP_NORM,
+    frozen: new Map(),
+    objective: labelObjective(tinyConfig),
+  };
+}
 
 /** Fine-tuning of the tiny BERT on one batch. */
 export function tinyPlan(parameters: ParameterTree): StepPlan {

@@ -56,6 +56,7 @@ export default command({
         source: dataSourceOf(values),
         ...{ placement, seed },
         onStep: progress.step,
+        onProgress: progress.work,
         interrupt: terminal.interrupt,
       },
       folder: `${output.replace(/[/\\]+$/, '')}.run`,

@@ -18,7 +18,7 @@ export default command({
     rounds: option('rounds that the median is of', whole(), throughputDefaults.rounds),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
-  async run({ baseline, data, columns, rounds, maxTokens }, models, { placement }) {
+  async run({ baseline, data, columns, rounds, maxTokens }, models, { placement, progress }) {
     const names = [...new Set([baseline ?? models[0], ...models])];
     const classifiers: StoredClassifier[] = [];
     for (const name of names) classifiers.push(await readTextClassifier(name, maxTokens));
@@ -31,7 +31,7 @@ export default command({
     const [{ own }] = contestants as [(typeof contestants)[0]];
     const results = await compareThroughput(contestants, own.encodings, {
       ...throughputDefaults,
-      ...{ rounds, placement, padId: own.padId },
+      ...{ rounds, placement, padId: own.padId, onProgress: progress.work },
       maxTokens: Math.max(...classifiers.map((classifier) => classifier.maxTokens)),
     });
     return {

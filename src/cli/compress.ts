@@ -21,6 +21,10 @@ const options = {
     `inputs that share a forward pass [${compressDefaults.instances}; without training as many as MODEL takes]`,
     INSTANCES,
   ),
+  primed: optional(
+    "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
+    text('DIR'),
+  ),
   sparsity: option("share of the encoder's weights to remove", SPARSITY, compressDefaults.sparsity),
   noTrain: option(
     'train no weight: minutes, for moderate sparsities; MODEL may be multiplexed, and options of training do nothing',
@@ -32,13 +36,14 @@ const options = {
 };
 
 function compress(model: string, values: Values<typeof options>, run: RunOptions): Promise<Compressed> {
-  const { instances, sparsity, maxTokens, pruneVocabulary, noTrain } = values;
+  const { instances, sparsity, maxTokens, pruneVocabulary, noTrain, primed } = values;
   if (noTrain) {
     const asked = { sparsity, maxTokens, pruneVocabulary, ...(instances !== undefined && { instances }) };
     return compressWithoutTraining(model, { ...trainingFreeDefaults, ...asked }, run);
   }
   const point = { instances: instances ?? compressDefaults.instances, sparsity };
-  return compressClassifier(model, { ...compressRecipeOf(values, point), pruneVocabulary }, run);
+  const start = { pruneVocabulary, ...(primed !== undefined && { primed }) };
+  return compressClassifier(model, { ...compressRecipeOf(values, point), ...start }, run);
 }
 
 export default command({
@@ -55,6 +60,7 @@ export default command({
       seed,
       placement,
       onStep: progress.step,
+      onProgress: progress.work,
       interrupt: terminal.interrupt,
     });
     return {

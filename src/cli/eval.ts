@@ -26,11 +26,11 @@ export default command({
     const rows = await openEvaluation(values.data, predictor.config, values.columns);
     const set = encodeSet(rows, tokenizer, maxTokens);
     const { groupings, ensemble, probes } = values;
+    const { work: onProgress } = progress;
     remarkOnEnsemble(ensemble, predictor.config, terminal);
-    const evaluation = await evaluate(predictor, set, { maxTokens, seed, groupings, ensemble });
-    if (values.isolation) progress.title('seeking neighbours that change answers');
+    const evaluation = await evaluate(predictor, set, { maxTokens, seed, groupings, ensemble, onProgress });
     const isolation =
-      values.isolation && (await measureIsolation(predictor, set, { maxTokens, seed, groupings, probes }));
+      values.isolation && (await measureIsolation(predictor, set, { maxTokens, seed, groupings, probes, onProgress }));
     await classifier.close();
     return { ...evaluation, ...(isolation && { isolation }), folder: model };
   },

@@ -1,15 +1,19 @@
 /** `prumux pretrain`: an encoder from plain text. */
-import { PRESETS, type PresetName } from '../model/index.ts';
+import { isPreset, PRESETS, type PresetName } from '../model/index.ts';
 import {
+  MULTIPLEXED_PRETRAIN_RATE,
+  type MultiplexedPretraining,
+  PRIME_SHARE,
   type Pretrained,
   type PretrainRecipe,
   pretrain,
   pretrainDefaults,
   pretrainLearningRate,
+  RETRIEVAL_WEIGHT,
 } from '../train/index.ts';
 import { command } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
-import { optimisation } from './recipe-options.ts';
+import { INSTANCES, MULTIPLEXING, optimisation } from './recipe-options.ts';
 import { percent } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -24,14 +28,44 @@ const options = {
   tokenizer: optional('tokenizer for a preset: a folder or Hub id [learned from the text]', text('NAME')),
   vocabularySize: option('size of the vocabulary that is learned', whole(6), pretrainDefaults.vocabularySize),
   epochs: option('passes over the text', number({ above: 0 }), pretrainDefaults.epochs),
-  steps: optional('batches to learn from, in place of epochs', whole()),
-  rows: option('rows per batch', whole(), pretrainDefaults.rows),
+  steps: optional('batches to learn from, in place of epochs', whole(0)),
+  rows: option('rows per batch; with --instances N, groups of N rows', whole(), pretrainDefaults.rows),
   learningRate: optional(
-    'highest learning rate [by the size of the encoder, from 1e-3 for tiny to 1e-4 for base]',
+    `highest learning rate [by the size of the encoder, from 1e-3 for tiny to 1e-4 for base; ${MULTIPLEXED_PRETRAIN_RATE} with --instances and --encoder]`,
     number({ above: 0 }, 'RATE'),
+  ),
+  instances: option('inputs that share a forward pass', INSTANCES, 1),
+  ...MULTIPLEXING,
+  primeSteps: optional(
+    `batches of token retrieval alone, before words are masked, for N > 1 [${PRIME_SHARE} times as many as those]`,
+    whole(0),
+  ),
+  retrieval: optional(
+    `weight of token retrieval beside masked words, for N > 1 [${RETRIEVAL_WEIGHT}]`,
+    number({ least: 0 }, 'WEIGHT'),
   ),
   ...optimisation(pretrainDefaults),
 };
+
+/** What a multiplexed encoder has besides; nothing where one text goes alone. */
+function multiplexedOf(values: Values<typeof options>): MultiplexedPretraining | undefined {
+  const { instances, multiplexer, demultiplexer, prefillLayers, primeSteps, retrieval } = values;
+  if (instances > 1) {
+    return {
+      mux: { instances, multiplexer, demultiplexer, prefillLayers },
+      ...(primeSteps !== undefined && { primeSteps }),
+      retrieval: retrieval ?? RETRIEVAL_WEIGHT,
+    };
+  }
+  if (primeSteps === undefined && retrieval === undefined) return undefined;
+  const flag = primeSteps === undefined ? '--retrieval' : '--prime-steps';
+  const expected = 'nothing, as one text per pass has no neighbours to be told from';
+  throw new UsageError(flag, { expected, got: String(primeSteps ?? retrieval), hint: 'Give --instances, too.' });
+}
+
+function usualRate(encoder: string, instances: number): number {
+  return instances > 1 && !isPreset(encoder) ? MULTIPLEXED_PRETRAIN_RATE : pretrainLearningRate(encoder);
+}
 
 function recipeOf(values: Values<typeof options>): PretrainRecipe {
   const { preset, tokenizer, steps, vocabularySize, epochs, rows, maxTokens, warmup, weightDecay, dropout } = values;
@@ -40,18 +74,31 @@ function recipeOf(values: Values<typeof options>): PretrainRecipe {
     throw new UsageError(flag, { expected: 'nothing, as --encoder has its own', got: preset ?? String(tokenizer) });
   }
   const encoder = values.encoder ?? preset ?? pretrainDefaults.encoder;
+  const multiplexed = multiplexedOf(values);
   return {
     encoder,
     ...(tokenizer !== undefined && { tokenizer }),
     ...(steps !== undefined && { steps }),
-    learningRate: values.learningRate ?? pretrainLearningRate(encoder),
+    ...(multiplexed && { multiplexed }),
+    learningRate: values.learningRate ?? usualRate(encoder, values.instances),
     ...{ vocabularySize, epochs, rows, maxTokens, warmup, weightDecay, dropout },
   };
 }
 
-function resultLines({ loss, accuracy, positions, tokensPerSecond, parameters, folder }: Pretrained): string {
+function retrievalLine({ retrievalAccuracy, retrievalAccuracyBySlot }: Pretrained): string[] {
+  if (retrievalAccuracy === null || retrievalAccuracyBySlot === null) return [];
+  const [worst, best] = [Math.min(...retrievalAccuracyBySlot), Math.max(...retrievalAccuracyBySlot)];
+  return [
+    `retrieval   ${percent(retrievalAccuracy)} of the words, unmasked, told from the mixture; ` +
+      `${percent(worst)} to ${percent(best)} by slot`,
+  ];
+}
+
+function resultLines(result: Pretrained): string {
+  const { loss, accuracy, positions, tokensPerSecond, parameters, folder } = result;
   const lines = [
     `loss        ${loss.toFixed(3)} over the whole vocabulary; ${percent(accuracy)} of ${positions} held-out masked words right`,
+    ...retrievalLine(result),
     ...(tokensPerSecond === null ? [] : [`throughput  ${Math.round(tokensPerSecond)} tokens/s`]),
     `parameters  ${parameters.toLocaleString('en')}`,
     `model       ${folder}`,
@@ -61,21 +108,20 @@ function resultLines({ loss, accuracy, positions, tokensPerSecond, parameters, f
 
 export default command({
   name: 'pretrain',
-  description: 'Learn an encoder from plain text by masked-language modelling, for train to start from.',
+  description:
+    'Learn an encoder from plain text, for train to start from; with --instances one that is multiplexed, for compress.',
   example: '--text wikipedia.txt reviews.txt --preset mini -o models/encoder',
   options,
   isResumable: true,
   async run(values, _, { progress, placement, seed, terminal }) {
-    const pretrained = await pretrain(recipeOf(values), {
+    return pretrain(recipeOf(values), {
       text: values.text,
       output: values.output,
       seed,
       placement,
-      onStep: progress.step,
+      onStep: (report) => progress.step(report, 'tokens'),
       interrupt: terminal.interrupt,
     });
-    // Retrieval of tokens is a matter of several inputs per pass.
-    return { ...pretrained, retrievalAccuracy: null };
   },
   print: resultLines,
 });

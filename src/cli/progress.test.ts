@@ -1,42 +1,76 @@
 /** Progress: quiet by default, lines where they are wanted, a bar on a terminal. */
 import { PassThrough } from 'node:stream';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import type { StepReport } from '../train/index.ts';
-import { clock, progressOn } from './progress.ts';
+import { clock, type Progress, progressOn } from './progress.ts';
 
 const report = (step: number): StepReport => ({
   ...{ phase: 'prune', step, steps: 100, loss: 0.5, examples: 32, tokens: 320, seconds: 0.1 },
   metrics: { accuracy: 0.75, sparsity: 0.25, target: 0.3, layers: 7 },
 });
 
-function shown(isTTY: boolean, isWanted: boolean): string {
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** What is written of the reports that `tell` makes. */
+function shown(isTTY: boolean, isWanted: boolean, tell: (progress: Progress) => void): string {
   const stream = Object.assign(new PassThrough(), { isTTY, columns: 200 });
   let text = '';
   stream.on('data', (chunk) => {
     text += chunk;
   });
   const progress = progressOn(stream, isWanted);
-  progress.title('trial 1 of 2');
-  progress.step(report(1));
-  progress.step(report(50));
+  tell(progress);
   progress.stop();
   return text;
 }
 
+function tellOfTraining(progress: Progress): void {
+  progress.title('trial 1 of 2');
+  progress.step(report(1));
+  progress.step(report(50));
+}
+
+/** Parts of other work, at these seconds by the clock. */
+function tellOfWork({ work }: Progress): void {
+  const clockNow = vi.spyOn(performance, 'now');
+  for (const [seconds, name, done, total] of [
+    [100, 'evaluating', 2, 9],
+    [101, 'evaluating', 3, 9],
+    [104, 'evaluating', 5, 9],
+    [105, 'measuring', 1, 7],
+  ] as const) {
+    clockNow.mockReturnValue(1000 * seconds);
+    work(name, done, total);
+  }
+}
+
 it('is quiet where nobody looks', () => {
-  expect(shown(false, false)).toBe('');
+  expect(shown(false, false, tellOfTraining)).toBe('');
+  expect(shown(false, false, tellOfWork)).toBe('');
 });
 
 it.each([
   ['a terminal', true, false],
   ['a file, when asked for', false, true],
 ])('tells %s the phase, what was reached, the rate and the time left', (_, isTTY, isWanted) => {
-  const text = shown(isTTY, isWanted);
+  const text = shown(isTTY, isWanted, tellOfTraining);
   // 32 examples in 0.1 s, and 50 steps of 0.1 s to go.
   for (const part of ['trial 1 of 2', 'prune', '50/100', 'loss 0.500', 'accuracy 0.75', 'sparsity 0.25, target 0.30']) {
     expect(text).toContain(part);
   }
   expect(text).toContain('320 examples/s, 0:05 left');
+});
+
+it.each([
+  ['a terminal', true, false],
+  ['a file, when asked for', false, true],
+])('tells %s how far other work is, and the time left', (_, isTTY, isWanted) => {
+  const text = shown(isTTY, isWanted, tellOfWork);
+  for (const part of ['evaluating', '5/9', 'measuring', '1/7']) expect(text).toContain(part);
+  // Three parts in 4 s, the older one counting 0.95: (0.95 · 1 + 3) / (0.95 · 1 + 2) s for each of 4 more.
+  expect(text.match(/\d:\d\d left/g)?.at(-1)).toBe('0:05 left');
 });
 
 it('tells the time as a clock does', () => {

@@ -1,31 +1,57 @@
 /** Progress of long work on standard error: a bar with rate and time left on a terminal, a line now and then with `--progress`, else nothing. */
 import { type Options as BarOptions, SingleBar } from 'cli-progress';
+import type { OnProgress } from '../base/index.ts';
 import type { StepReport } from '../train/index.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a rate counts. */
+type Unit = 'examples' | 'tokens';
+
 export interface Progress {
-  /** What is going on, for the steps that follow. */
+  /** What is going on, for what follows. */
   title(text: string): void;
-  step(report: StepReport): void;
+  /** A step of training; the rate is that of the unit. */
+  step(report: StepReport, unit?: Unit): void;
+  /** Any other work that takes long. */
+  work: OnProgress;
   stop(): void;
 }
 
-const QUIET: Progress = { title: () => undefined, step: () => undefined, stop: () => undefined };
+const QUIET: Progress = {
+  title: () => undefined,
+  step: () => undefined,
+  work: () => undefined,
+  stop: () => undefined,
+};
 const SMOOTHING = 0.95;
 const SECONDS_BETWEEN_LINES = 10;
+
+/** What is on the screen. */
+interface Shown {
+  readonly name: string;
+  readonly bar: SingleBar;
+  readonly pace: Pace;
+}
 
 /** `isWanted` shows progress even where there is no terminal. */
 export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progress {
   if (!stderr.isTTY && !isWanted) return QUIET;
-  let bar: SingleBar | undefined;
-  let phase = '';
   let heading = '';
-  let rate: Rate | undefined;
+  let shown: Shown | undefined;
 
   function stop(): void {
-    bar?.stop();
-    bar = undefined;
-    phase = '';
+    shown?.bar.stop();
+    shown = undefined;
+  }
+
+  /** The bar of some work, which is new where the last one was of another. */
+  function show(name: string, done: number, total: number): Shown {
+    if (shown?.name === name) return shown;
+    stop();
+    const bar = new SingleBar(barOptions(stderr));
+    bar.start(total, done, { name: `${heading}${name}`, facts: '', left: '' });
+    shown = { name, bar, pace: new Pace(done) };
+    return shown;
   }
 
   return {
@@ -35,17 +61,19 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       heading = `${text} · `;
       stderr.write(`${text}\n`);
     },
-    step(report) {
-      if (report.phase !== phase) {
-        stop();
-        phase = report.phase;
-        rate = new Rate();
-        bar = new SingleBar(barOptions(stderr));
-        bar.start(report.steps, report.step - 1, { name: `${heading}${phase}`, facts: '', left: '' });
-      }
-      rate?.add(report);
-      bar?.update(report.step, { facts: factsOf(report), left: rate?.left(report) ?? '' });
-      if (report.step === report.steps) stop(); // what follows is not this phase's any more
+    step(report, unit = 'examples') {
+      const { phase, step, steps, seconds } = report;
+      const { bar, pace } = show(phase, step - 1, steps);
+      pace.add(1, seconds, report[unit]);
+      const throughput = `${Math.round(pace.perSecond)} ${unit}/s`;
+      bar.update(step, { facts: factsOf(report), left: `${throughput}, ${pace.left(steps - step)}` });
+      if (step === steps) stop(); // what follows is not this phase's any more
+    },
+    work(name, done, total) {
+      const { bar, pace } = show(name, done, total);
+      pace.reach(done);
+      bar.update(done, { left: pace.left(total - done) });
+      if (done === total) stop();
     },
   };
 }
@@ -63,21 +91,41 @@ function barOptions(stream: Terminal['stderr']): BarOptions {
   };
 }
 
-/** Examples per second and the time left, from a decaying mean over steps. */
-class Rate {
+/** How fast work goes, from means that decay from report to report. */
+class Pace {
   private seconds = 0;
-  private examples = 0;
+  private count = 0;
   private steps = 0;
+  private done: number;
+  private since = performance.now();
 
-  add({ seconds, examples }: StepReport): void {
-    this.seconds = SMOOTHING * this.seconds + seconds;
-    this.examples = SMOOTHING * this.examples + examples;
-    this.steps = SMOOTHING * this.steps + 1;
+  constructor(done: number) {
+    this.done = done;
   }
 
-  left({ step, steps }: StepReport): string {
-    const left = Math.round(((steps - step) * this.seconds) / this.steps);
-    return `${Math.round(this.examples / this.seconds)} examples/s, ${clock(left)} left`;
+  /** Steps that took so many seconds, with so many units in them. */
+  add(steps: number, seconds: number, count = 0): void {
+    this.seconds = SMOOTHING * this.seconds + seconds;
+    this.count = SMOOTHING * this.count + count;
+    this.steps = SMOOTHING * this.steps + steps;
+  }
+
+  /** Adds the steps since the last time, by the clock. */
+  reach(done: number): void {
+    const now = performance.now();
+    this.add(done - this.done, (now - this.since) / 1000);
+    this.done = done;
+    this.since = now;
+  }
+
+  /** Units. */
+  get perSecond(): number {
+    return this.count / this.seconds;
+  }
+
+  /** Until so many more steps are done; nothing where none has been timed. */
+  left(steps: number): string {
+    return this.steps === 0 ? '' : `${clock(Math.round((steps * this.seconds) / this.steps))} left`;
   }
 }
 
@@ -89,13 +137,13 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${digits}` : digits.replace(/^0/, '');
 }
 
-/** Metrics that are of use to a person who waits. */
-const SHOWN = { accuracy: 2, sparsity: 2, target: 2 } as const;
+/** Metrics that are of use to a person who waits, and what they are called there. */
+const SHOWN = { accuracy: 'accuracy', retrievalAccuracy: 'retrieval', sparsity: 'sparsity', target: 'target' } as const;
 
 function factsOf({ loss, metrics }: StepReport): string {
-  const shown = Object.entries(SHOWN).flatMap(([name, digits]) => {
-    const value = metrics[name];
-    return value === undefined ? [] : [`${name} ${value.toFixed(digits)}`];
+  const shown = Object.entries(SHOWN).flatMap(([metric, name]) => {
+    const value = metrics[metric];
+    return value === undefined ? [] : [`${name} ${value.toFixed(2)}`];
   });
   return [`loss ${loss.toFixed(3)}`, ...shown].join(', ');
 }

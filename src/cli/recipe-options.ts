@@ -1,6 +1,12 @@
 /** Options that make up recipes, with the recipes' own defaults. */
 import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
-import { type CompressRecipe, compressDefaults, type PretrainRecipe, trainDefaults } from '../train/index.ts';
+import {
+  type CompressRecipe,
+  compressDefaults,
+  type PretrainRecipe,
+  RETRIEVAL_WEIGHT,
+  trainDefaults,
+} from '../train/index.ts';
 import { choice, number, type Option, option, type Reader, type Values, whole } from './option.ts';
 
 const epochs: Reader<number> = number({ least: 0 });
@@ -25,8 +31,8 @@ function rowOf(table: Readonly<Record<string, unknown>>, description: string, fa
   return option(`${description}: ${names.join(', ')}`, choice(names, 'NAME'), fallback);
 }
 
-/** Compression, but for how many instances and how much sparsity. */
-export const COMPRESSION = {
+/** How several inputs go through together. */
+export const MULTIPLEXING = {
   multiplexer: rowOf(MULTIPLEXERS, 'how inputs are mixed', compressDefaults.mux.multiplexer),
   demultiplexer: rowOf(DEMULTIPLEXERS, 'how answers are told apart', compressDefaults.mux.demultiplexer),
   prefillLayers: option(
@@ -34,6 +40,11 @@ export const COMPRESSION = {
     whole(0),
     compressDefaults.mux.prefillLayers,
   ),
+};
+
+/** Compression, but for how many instances and how much sparsity. */
+export const COMPRESSION = {
+  ...MULTIPLEXING,
   multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
   pruneEpochs: option('epochs of learning what to keep', epochs, compressDefaults.epochs.prune),
   recoverEpochs: option('epochs of training what was kept', epochs, compressDefaults.epochs.recover),
@@ -42,12 +53,17 @@ export const COMPRESSION = {
   recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
   groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
-  layersWeight: option("weight of the distance to the dense model's layers", weight, compressDefaults.losses.layers),
+  layersWeight: option('weight of the distance to the layers before pruning', weight, compressDefaults.losses.layers),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
   consistency: option(
     'weight of giving the same answer among other neighbours, for N > 1; above 0 a step costs nearly twice as much',
     weight,
     compressDefaults.losses.consistency,
+  ),
+  retrieval: option(
+    `weight of telling the tokens of the inputs apart while learning to take N at once, for N > 1; published: ${RETRIEVAL_WEIGHT}`,
+    weight,
+    compressDefaults.losses.retrieval,
   ),
   sparsityWarmup: option('share of pruning over which the target rises', share, compressDefaults.sparsityWarmup),
   ...optimisation(compressDefaults),
@@ -82,6 +98,7 @@ export function compressRecipeOf(
       layers: values.layersWeight,
       labels: values.labelsWeight,
       consistency: values.consistency,
+      retrieval: values.retrieval,
     },
     ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };

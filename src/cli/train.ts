@@ -60,6 +60,7 @@ export default command({
       seed,
       placement,
       onStep: progress.step,
+      onProgress: progress.work,
       interrupt: terminal.interrupt,
     });
     return { ...evaluation, parameters, parity, folder: values.output };

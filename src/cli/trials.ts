@@ -75,13 +75,13 @@ export function nameOf({ instances, sparsity }: GridPoint): string {
 
 /** The model itself as a trial, evaluated. */
 export async function denseTrial({ model, recipe, options }: Laboratory): Promise<Trial> {
-  const { source, placement, seed } = options;
+  const { source, placement, seed, onProgress } = options;
   const classifier = await openTextClassifier(model, placement, recipe.maxTokens);
   const { evaluation } = await openData(source, classifier.predictor.config);
   const set = encodeSet(evaluation, classifier.tokenizer, classifier.maxTokens);
   const { accuracy, accuracyStd } = await evaluate(classifier.predictor, set, {
     maxTokens: classifier.maxTokens,
-    seed,
+    ...{ seed, onProgress },
   });
   const { parameters } = classifier;
   await classifier.close();
@@ -115,7 +115,7 @@ const MEASURED_ROWS = 512;
 
 /** Examples per second of models in their order, side by side on rows of the evaluation file. */
 export async function measureTrials(trials: readonly Trial[], { options, recipe }: Laboratory): Promise<number[]> {
-  const { source, placement } = options;
+  const { source, placement, onProgress } = options;
   const texts = await openTexts(source.evaluation, source.columns);
   const stride = Math.max(1, Math.floor(texts.length / MEASURED_ROWS));
   const sample = texts.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
@@ -125,7 +125,7 @@ export async function measureTrials(trials: readonly Trial[], { options, recipe 
   const contestants = classifiers.map(({ config, onnx }, at) => ({ name: trials[at]?.name ?? '', config, onnx }));
   const results = await compareThroughput(contestants, sample.map(encode), {
     ...throughputDefaults,
-    ...{ maxTokens, placement, padId: tokenizer.padId },
+    ...{ maxTokens, placement, padId: tokenizer.padId, onProgress },
   });
   return results.map(({ examplesPerSecond }) => examplesPerSecond);
 }

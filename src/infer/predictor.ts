@@ -2,6 +2,7 @@
 import {
   type FloatTensor,
   float32,
+  type OnProgress,
   type ParameterTree,
   random,
   sizeOf,
@@ -80,6 +81,8 @@ export interface PredictOptions {
   readonly grouping?: number;
   /** Every row goes through every slot, with other neighbours where there are other groups, and its N answers are averaged. */
   readonly ensemble?: boolean;
+  /** Told of every pass. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export const DEFAULT_GROUPS = 16;
@@ -91,7 +94,7 @@ export const DEFAULT_GROUPS = 16;
 export async function predictLogits(
   predictor: Predictor,
   encodings: readonly Encoding[],
-  { padId, maxTokens, groups, grouping, ensemble = false }: PredictOptions,
+  { padId, maxTokens, groups, grouping, ensemble = false, onProgress }: PredictOptions,
 ): Promise<readonly FloatTensor[]> {
   const logits: FloatTensor[] = [];
   const indices = encodings.map((_, index) => index);
@@ -102,13 +105,14 @@ export async function predictLogits(
     .map((plan) => trimmed(plan, instances))
     .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
   const share = ensemble ? 1 / instances : 1;
-  for (const plan of passes) {
+  for (const [at, plan] of passes.entries()) {
     const batch = await predictor.run(batchFeeds(encodings, plan, padId));
     plan.examples.forEach((example, row) => {
       if (plan.weights[row] === 0) return;
       const own = logitsOfRow(batch, row, lengths[example] as number);
       logits[example] = addShare(logits[example] ?? zerosLike(own), own, share);
     });
+    onProgress?.('predicting', at + 1, passes.length);
   }
   return logits;
 }

@@ -1,24 +1,29 @@
-/** The thread of one stream: a session of its own, runs answered in the order in which they come. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The thread of streams: it has one session at a time, and answers requests in the order in which they come. */
+import { parentPort } from 'node:worker_threads';
 import { assert, messageOf } from '../base/index.ts';
-import { openSession } from '../runtime/index.ts';
-import type { StreamData, StreamReply, StreamRequest } from './streams.ts';
+import { openSession, type Session } from '../runtime/index.ts';
+import type { StreamReply, StreamRequest } from './streams.ts';
 
-const { model, placement } = workerData as StreamData;
 assert(parentPort !== null, 'a worker thread');
 const port = parentPort;
-const reply = (message: StreamReply): void => port.postMessage(message);
+let session: Session | undefined;
 
-try {
-  const session = await openSession(model, placement);
-  port.on('message', async ({ id, feeds }: StreamRequest) => {
+async function resultsOf({ open, feeds }: StreamRequest): Promise<StreamReply['results']> {
+  if (feeds !== undefined) return session?.run(feeds);
+  await session?.close();
+  session = open && (await openSession(open.model, open.placement));
+  return {};
+}
+
+/** One after the other: a session must not be closed while it runs. */
+let last: Promise<void> = Promise.resolve();
+port.on('message', (request: StreamRequest) => {
+  last = last.then(async () => {
+    const { id } = request;
     try {
-      reply({ id, results: await session.run(feeds) });
+      port.postMessage({ id, results: await resultsOf(request) } satisfies StreamReply);
     } catch (error) {
-      reply({ id, failure: messageOf(error) });
+      port.postMessage({ id, failure: messageOf(error) } satisfies StreamReply);
     }
   });
-  reply({ id: 'open' });
-} catch (error) {
-  reply({ id: 'open', failure: messageOf(error) });
-}
+});

@@ -1,30 +1,25 @@
 /**
  * Streams: several sessions of one model, each in a thread of its own with its share of the cores. A pruned model is made of small
- * operators, at each of which the threads of one session wait for each other; sessions side by side never wait. And a session
- * blocks the thread that runs it, so whoever must stay responsive keeps it in another one.
+ * operators, at each of which the threads of one session wait for each other; sessions side by side never wait.
  */
 import { Worker } from 'node:worker_threads';
 import { BackendError, type FloatTensor, messageOf } from '../base/index.ts';
 import type { ModelConfig } from '../model/index.ts';
-import type { Feeds, Placement } from '../runtime/index.ts';
-import type { Predictor } from './predictor.ts';
+import { type Feeds, openSession, type Placement } from '../runtime/index.ts';
+import { type Predictor, predictorOf } from './predictor.ts';
 
-/** What a stream's thread is started with. */
-export interface StreamData {
-  /** The bytes of an ONNX file, or its path. */
-  readonly model: Uint8Array | string;
-  readonly placement: Placement;
-}
-
+/** To run the open session, to open another one, or (with neither) to close it. */
 export interface StreamRequest {
   readonly id: number;
-  readonly feeds: Feeds;
+  readonly feeds?: Feeds;
+  /** The bytes of an ONNX file or its path, and where to run it. */
+  readonly open?: { readonly model: Uint8Array | string; readonly placement: Placement };
 }
 
-/** The results of one run, or why there are none; `open` tells that the session is ready. */
+/** The results of one request, or why there are none. */
 export interface StreamReply {
-  readonly id: number | 'open';
-  readonly results?: Feeds;
+  readonly id: number;
+  readonly results?: Feeds | undefined;
   readonly failure?: string;
 }
 
@@ -33,31 +28,31 @@ interface Waiting {
   reject(error: BackendError): void;
 }
 
-/** Starts the thread of a stream. A thread does not inherit the loader of TypeScript sources, which tests and benchmarks are run from. */
-function startWorker(workerData: StreamData): Worker {
-  if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('./stream-worker.js', import.meta.url), { workerData });
+/** Starts a thread. It does not inherit the loader of TypeScript sources, which tests and benchmarks are run from. */
+function startWorker(): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./stream-worker.js', import.meta.url));
   const entry = new URL('./stream-worker.ts', import.meta.url);
   const boot = `import('tsx/esm/api').then((tsx) => { tsx.register(); return import('${entry}'); })`;
-  return new Worker(boot, { workerData, eval: true });
+  return new Worker(boot, { eval: true });
 }
+
+/** Threads whose session is closed, for whoever opens the next one. */
+const idle: Stream[] = [];
 
 /** One thread with its session. */
 class Stream {
-  private readonly worker: Worker;
-  private readonly waiting = new Map<StreamReply['id'], Waiting>();
-  private isClosing = false;
-  private runs = 0;
-  readonly opened: Promise<Feeds>;
+  private readonly worker = startWorker();
+  private readonly waiting = new Map<number, Waiting>();
+  private requests = 0;
+  /** Why the thread has ended, once it has. */
+  private end: string | undefined;
 
-  constructor(data: StreamData) {
-    this.worker = startWorker(data);
-    this.opened = this.reply('open');
+  constructor() {
     this.worker.on('message', ({ id, results, failure }: StreamReply) => {
       const waiting = this.waiting.get(id);
       this.waiting.delete(id);
       if (failure === undefined) waiting?.resolve(results ?? {});
-      else waiting?.reject(failed('to run', failure));
+      else waiting?.reject(failed(failure));
     });
     this.worker.on('error', (error) => this.abandon(messageOf(error)));
     this.worker.on('exit', (code) => this.abandon(`the end of its thread, code ${code}`));
@@ -68,30 +63,42 @@ class Stream {
     return this.waiting.size;
   }
 
+  async open(model: Uint8Array | string, placement: Placement): Promise<void> {
+    this.worker.ref();
+    await this.request({ open: { model, placement } });
+  }
+
   run(feeds: Feeds): Promise<Feeds> {
-    const id = this.runs++;
-    const results = this.reply(id);
-    this.worker.postMessage({ id, feeds } satisfies StreamRequest);
-    return results;
+    return this.request({ feeds });
   }
 
+  /** When what is under way is done; the thread is kept for another session, but keeps no process alive. */
   async close(): Promise<void> {
-    this.isClosing = true;
-    await this.worker.terminate();
+    await this.request({}).then(
+      () => idle.push(this),
+      () => this.worker.terminate(),
+    );
+    this.worker.unref();
   }
 
-  private reply(id: StreamReply['id']): Promise<Feeds> {
+  private request(what: Omit<StreamRequest, 'id'>): Promise<Feeds> {
+    if (this.end !== undefined) return Promise.reject(failed(this.end));
+    const id = this.requests++;
+    this.worker.postMessage({ ...what, id } satisfies StreamRequest);
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
   private abandon(got: string): void {
-    for (const { reject } of this.waiting.values()) reject(failed(this.isClosing ? 'to stay open' : 'to run', got));
+    this.end ??= got;
+    for (const { reject } of this.waiting.values()) reject(failed(got));
     this.waiting.clear();
+    const at = idle.indexOf(this);
+    if (at >= 0) idle.splice(at, 1);
   }
 }
 
-function failed(expected: string, got: string): BackendError {
-  return new BackendError('stream', { expected: `the model ${expected}`, got });
+function failed(got: string): BackendError {
+  return new BackendError('stream', { expected: 'the model to run', got });
 }
 
 /** How many streams are worth trying: one session with all threads, one thread for each of many sessions, and the middle. */
@@ -101,7 +108,7 @@ export function streamChoices({ device, threads }: Placement): readonly number[]
 
 /**
  * Opens a model in `streams` threads that share the placement's threads; as many runs may be in flight at once. Each run goes to the stream
- * that has least to do. Throws BackendError where the model does not open.
+ * that has least to do. A single stream runs in this thread. Throws BackendError where the model does not open.
  */
 export async function openStreams(
   model: Uint8Array | string,
@@ -109,13 +116,14 @@ export async function openStreams(
   placement: Placement,
   streams: number,
 ): Promise<Predictor> {
+  if (streams === 1) return predictorOf(await openSession(model, placement), config);
   const share = { ...placement, threads: Math.max(1, Math.floor(placement.threads / streams)) };
-  const all = Array.from({ length: streams }, () => new Stream({ model, placement: share }));
+  const all = Array.from({ length: streams }, () => idle.pop() ?? new Stream());
   const close = async (): Promise<void> => {
     await Promise.all(all.map((stream) => stream.close()));
   };
   try {
-    await Promise.all(all.map(({ opened }) => opened));
+    await Promise.all(all.map((stream) => stream.open(model, share)));
   } catch (error) {
     await close();
     throw error;

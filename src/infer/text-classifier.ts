@@ -55,7 +55,10 @@ export async function readTextClassifier(model: string, maxTokens?: number): Pro
     throw new CheckpointError(folder, {
       expected: 'a classifier',
       got: 'an encoder without a classification head',
-      hint: 'Train it first: prumux train --encoder FOLDER.',
+      hint:
+        config.mux === undefined
+          ? 'Train it first: prumux train --encoder FOLDER.'
+          : 'Start a classifier from it: prumux compress MODEL --primed FOLDER.',
     });
   }
   requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));

@@ -2,7 +2,7 @@
  * Throughput of classifiers side by side: the same rows through each, rounds interleaved so that a busy moment of the machine hits all,
  * medians over rounds. Each classifier runs at the batch size and in the number of streams that suit it best, so nobody is crippled.
  */
-import { assert } from '../base/index.ts';
+import { assert, type OnProgress } from '../base/index.ts';
 import type { Encoding, ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Feeds, Placement } from '../runtime/index.ts';
@@ -39,6 +39,7 @@ export interface ThroughputOptions {
   /** Batch sizes to try, in rows; rounded up to whole groups. */
   readonly rows: readonly number[];
   readonly placement: Placement;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export const throughputDefaults = { rounds: 7, rows: [1, 8, 32, 64, 128] } as const;
@@ -90,22 +91,38 @@ async function secondsOf({ predictor, batches, repeats }: Lane): Promise<number>
 /** A round shorter than this would measure the clock and the scheduler. */
 const SHORTEST_ROUND_SECONDS = 0.25;
 
+/** Batch sizes to try, in groups. */
+function groupChoices({ config }: Contestant, rows: readonly number[]): readonly number[] {
+  return [...new Set(rows.map((count) => Math.max(1, Math.round(count / instancesOf(config)))))];
+}
+
+/** Counts lanes as they are tried. */
+function laneCounter(
+  contestants: readonly Contestant[],
+  { placement, rows, onProgress }: ThroughputOptions,
+): () => void {
+  const sizes = contestants.flatMap((contestant) => groupChoices(contestant, rows));
+  const total = streamChoices(placement).length * sizes.length;
+  let tried = 0;
+  return () => onProgress?.('choosing batch sizes', ++tried, total);
+}
+
 /** The batch size and the streams with which a contestant is fastest; the first run of each warms up. */
 async function bestLane(
   contestant: Contestant,
   encodings: readonly Encoding[],
   options: ThroughputOptions,
+  onTried: () => void,
 ): Promise<Lane> {
   const { config, onnx } = contestant;
-  const N = instancesOf(config);
-  const sizes = [...new Set(options.rows.map((rows) => Math.max(1, Math.round(rows / N))))];
   let best: { lane: Lane; seconds: number } | undefined;
   for (const streams of streamChoices(options.placement)) {
     const predictor = await openStreams(onnx, config, options.placement, streams);
-    for (const groups of sizes) {
+    for (const groups of groupChoices(contestant, options.rows)) {
       const lane = laneOf(contestant, predictor, encodings, groups, options);
       await secondsOf(lane);
       const seconds = await secondsOf(lane);
+      onTried();
       if (best !== undefined && best.seconds <= seconds) continue;
       if (best?.lane.predictor !== predictor) await best?.lane.predictor.close();
       best = { lane, seconds };
@@ -128,10 +145,13 @@ export async function compareThroughput(
 ): Promise<Throughput[]> {
   const lanes: Lane[] = [];
   const rates = contestants.map((): number[] => []);
+  const { rounds, onProgress } = options;
+  const onTried = laneCounter(contestants, options);
   try {
-    for (const contestant of contestants) lanes.push(await bestLane(contestant, encodings, options));
-    for (let round = 0; round < options.rounds; round++) {
+    for (const contestant of contestants) lanes.push(await bestLane(contestant, encodings, options, onTried));
+    for (let round = 0; round < rounds; round++) {
       for (const [at, lane] of lanes.entries()) rates[at]?.push(encodings.length / (await secondsOf(lane)));
+      onProgress?.('measuring', round + 1, rounds);
     }
   } finally {
     for (const { predictor } of lanes) await predictor.close();

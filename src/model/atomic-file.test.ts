@@ -1,12 +1,12 @@
-/** What stays when writing fails: on a full disk (a real one where this machine allows), without permission, half-way. */
-import { execFileSync } from 'node:child_process';
+/** What stays when writing fails: on a full disk (a real one where this machine allows), without permission, half-way, killed. */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointError, ConfigError } from '../base/index.ts';
-import { replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'prumux-atomic-'));
 const place = join(root, 'place');
@@ -121,5 +121,72 @@ describe('replaceFolder', () => {
   it("passes this project's own errors on as they are", async () => {
     const error = new ConfigError('here', { expected: 'a', got: 'b' });
     await expect(replaceFolder(folder, () => Promise.reject(error))).rejects.toBe(error);
+  });
+});
+
+describe('what a killed process leaves', () => {
+  const folder = join(place, 'model');
+  /** The number of a process that has ended, and of one that runs. */
+  const [ended, running] = [spawnSync(process.execPath, ['--version']).pid, process.ppid];
+
+  async function makeFolder(path: string, content: Readonly<Record<string, string>>): Promise<void> {
+    await mkdir(path);
+    for (const [name, text] of Object.entries(content)) await writeFile(join(path, name), text);
+  }
+  const contentOf = async (path: string): Promise<Record<string, string>> => {
+    const names = (await readdir(path)).sort();
+    const texts = await Promise.all(names.map((name) => readFile(join(path, name), 'utf8')));
+    return Object.fromEntries(names.map((name, at) => [name, texts[at] ?? '']));
+  };
+  const writeSecond = (staging: string) => writeFile(join(staging, 'weights'), 'second');
+
+  it.each([ended, process.pid])('between the two renames of a swap is put back: process %i', async (pid) => {
+    await makeFolder(`${folder}.replaced-by-${pid}`, { weights: 'first' });
+    await recoverFolder(`${folder}/`);
+    expect(await contentOf(folder)).toEqual({ weights: 'first' });
+    expect(await readdir(place)).toEqual(['model']);
+  });
+
+  it('is put back by the next write, which then takes along what it does not own', async () => {
+    await makeFolder(`${folder}.replaced-by-${ended}`, { weights: 'first', report: 'kept' });
+    await replaceFolder(folder, writeSecond, ['weights']);
+    expect(await contentOf(folder)).toEqual({ report: 'kept', weights: 'second' });
+    expect(await readdir(place)).toEqual(['model']);
+  });
+
+  it('after the swap is cleared by the next write, which takes along what it does not own', async () => {
+    await makeFolder(folder, { weights: 'newer', log: 'newer' });
+    await makeFolder(`${folder}.replaced-by-${ended}`, { weights: 'first', report: 'kept', log: 'older' });
+    await replaceFolder(folder, writeSecond, ['weights']);
+    expect(await contentOf(folder)).toEqual({ log: 'newer', report: 'kept', weights: 'second' });
+    expect(await readdir(place)).toEqual(['model']);
+  });
+
+  it('is left alone where the folder is there, where two could be meant, and where the process may still be at it', async () => {
+    const replacedBy = (pid: number | string): string => `${folder}.replaced-by-${pid}`;
+    await makeFolder(replacedBy(running), { weights: 'of a living process' });
+    await makeFolder(replacedBy('me'), { weights: 'of no process' });
+    await recoverFolder(folder);
+    expect(existsSync(folder)).toBe(false);
+    await makeFolder(replacedBy(ended), { weights: 'one' });
+    await makeFolder(replacedBy(process.pid), { weights: 'another' });
+    await recoverFolder(folder);
+    expect(existsSync(folder)).toBe(false);
+    await rename(replacedBy(process.pid), folder);
+    await recoverFolder(folder);
+    expect(await contentOf(folder)).toEqual({ weights: 'another' });
+    expect(existsSync(replacedBy(ended))).toBe(true);
+  });
+
+  it('half written is removed by the next write, but for what a living process writes', async () => {
+    const file = join(place, 'file');
+    for (const pid of [ended, running]) {
+      await writeFile(`${file}.partial-${pid}`, 'half');
+      await makeFolder(`${folder}.partial-${pid}`, { weights: 'half' });
+    }
+    await writeFileAtomically(file, 'whole');
+    await replaceFolder(folder, writeSecond);
+    const left = ['file', `file.partial-${running}`, 'model', `model.partial-${running}`];
+    expect((await readdir(place)).sort()).toEqual(left);
   });
 });

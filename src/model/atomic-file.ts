@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError, messageOf, PrumuxError } from '../base/index.ts';
 
 /** What the usual failures mean; the code alone tells few people. */
@@ -30,14 +30,29 @@ export async function writeFileAtomically(
   data: string | Uint8Array | readonly Uint8Array[],
 ): Promise<void> {
   const pieces = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data;
-  const partial = partialOf(path);
+  const partial = asideOf(path, 'partial');
   try {
+    await removeStale(path, partial);
     await writeSynced(partial, pieces);
     await rename(partial, path);
   } catch (cause) {
     await discard(partial);
     throw writingError(path, cause);
   }
+}
+
+/**
+ * Puts a folder back that a killed process had moved aside and not replaced yet. Where the folder is there, or it is not clear what
+ * to put back, nothing is done. To be asked before a folder is looked for.
+ */
+export async function recoverFolder(folder: string): Promise<void> {
+  const place = resolve(folder);
+  if (existsSync(place)) return;
+  const [replaced, ...more] = await leftBehind(place, 'replaced-by');
+  if (replaced === undefined || more.length > 0) return;
+  await rename(replaced, place).catch((cause: unknown) => {
+    throw writingError(folder, cause);
+  });
 }
 
 /**
@@ -50,8 +65,10 @@ export async function replaceFolder(
   owned?: readonly string[],
 ): Promise<void> {
   const place = resolve(folder);
-  const staging = partialOf(place);
+  const staging = asideOf(place, 'partial');
   try {
+    await recoverFolder(place);
+    await removeStale(place, staging);
     await rm(staging, { recursive: true, force: true });
     await mkdir(dirname(place), { recursive: true });
     await mkdir(staging);
@@ -68,8 +85,36 @@ function discard(path: string): Promise<void> {
   return rm(path, { recursive: true, force: true }).catch(() => undefined);
 }
 
-function partialOf(path: string): string {
-  return `${path}.partial-${process.pid}`;
+/** What stands beside a path while a process writes it: what is to come, and what gives way. */
+type Aside = 'partial' | 'replaced-by';
+
+function asideOf(path: string, kind: Aside): string {
+  return `${path}.${kind}-${process.pid}`;
+}
+
+/** What stands beside a path of processes that were killed; of this one's own, too, as an earlier one may have had its number. */
+async function leftBehind(path: string, kind: Aside): Promise<string[]> {
+  const prefix = `${basename(path)}.${kind}-`;
+  const entries = await readdir(dirname(path)).catch(() => []);
+  return entries
+    .filter((entry) => entry.startsWith(prefix) && !isOfOthers(entry.slice(prefix.length)))
+    .map((entry) => join(dirname(path), entry));
+}
+
+/** Whether a process of that number is running, this one apart; what is no number is no process of ours. */
+function isOfOthers(id: string): boolean {
+  if (!/^[1-9]\d*$/.test(id)) return true;
+  if (Number(id) === process.pid) return false;
+  try {
+    return process.kill(Number(id), 0); // asks, sends nothing
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
+  }
+}
+
+/** Removes what killed processes have half written, but for what is about to be overwritten. */
+async function removeStale(path: string, partial: string): Promise<void> {
+  for (const stale of await leftBehind(path, 'partial')) if (stale !== partial) await discard(stale);
 }
 
 async function writeSynced(path: string, pieces: readonly Uint8Array[]): Promise<void> {
@@ -84,22 +129,34 @@ async function writeSynced(path: string, pieces: readonly Uint8Array[]): Promise
 
 async function swapIn(staging: string, place: string, owned: readonly string[] | undefined): Promise<void> {
   if (!existsSync(place)) return rename(staging, place);
-  const old = `${place}.old-${process.pid}`;
-  const entries = await readdir(place);
-  await rename(place, old);
+  for (const left of await leftBehind(place, 'replaced-by')) await emptyInto(place, left, owned);
+  const replaced = asideOf(place, 'replaced-by');
+  await rename(place, replaced);
   try {
     await rename(staging, place);
   } catch (cause) {
-    await rename(old, place);
+    await rename(replaced, place);
     throw cause;
   }
-  const carried = owned === undefined ? [] : entries.filter((entry) => !owned.includes(entry));
-  for (const entry of carried) await rename(join(old, entry), join(place, entry));
-  await rm(old, { recursive: true, force: true });
+  await emptyInto(place, replaced, owned);
+}
+
+/** Moves what is not owned to the folder that replaces it, unless that has its like; the rest goes. */
+async function emptyInto(place: string, replaced: string, owned: readonly string[] | undefined): Promise<void> {
+  const entries = owned === undefined ? [] : await readdir(replaced);
+  for (const entry of entries) {
+    if (owned?.includes(entry) || existsSync(join(place, entry))) continue;
+    await rename(join(replaced, entry), join(place, entry));
+  }
+  await rm(replaced, { recursive: true, force: true });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 function writingError(path: string, cause: unknown): CheckpointError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = codeOf(cause);
   const reason = REASONS[code];
   const got = reason === undefined ? messageOf(cause) : `${reason} (${code})`;
   return new CheckpointError(path, {

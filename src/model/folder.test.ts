@@ -1,5 +1,5 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
-import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
@@ -8,6 +8,7 @@ import { CheckpointError } from '../base/index.ts';
 import { initialEncoder } from './checkpoint.ts';
 import { type ModelConfig, presetConfig } from './config.ts';
 import { checkDestination, type Delivery, readModelFolder, writeModelFolder } from './folder.ts';
+import { resolveModel } from './hub.ts';
 import parity from './tokenizer.parity.json' with { type: 'json' };
 import { tokenizerOf } from './tokenizer.ts';
 import { wordPieceTokenizer } from './vocabulary.ts';
@@ -61,6 +62,16 @@ describe('a model folder', () => {
     expect(await readFile(join(folder, 'README.md'), 'utf8')).toBe('second');
     expect(await readdir(folder)).not.toContain('onnx');
     expect(await readFile(join(folder, 'report.html'), 'utf8')).toBe('report');
+  });
+
+  it('is found by whoever reads it or is to write there, where a process was killed while it replaced it', async () => {
+    const finders = [readModelFolder, resolveModel, checkDestination];
+    await writeModelFolder(folder, delivery);
+    for (const find of finders) {
+      await rename(folder, `${folder}.replaced-by-${process.pid}`);
+      await find(folder);
+      expect(await readdir(root)).toEqual(['model']);
+    }
   });
 
   it('is not written over the files of another project, nor over a file', async () => {

@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type ParameterTree } from '../base/index.ts';
-import { replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
@@ -44,6 +44,7 @@ const OWNED = [
 
 /** The model in a folder. Throws a CheckpointError that names the file that is missing or damaged. */
 export async function readModelFolder(folder: string): Promise<ModelFiles> {
+  await recoverFolder(folder);
   if (!existsSync(folder)) throw new CheckpointError(folder, { expected: 'a model folder', got: 'no such folder' });
   if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a model folder', got: 'a file' });
   await requireFiles(folder);
@@ -105,6 +106,7 @@ export async function writeModelFolder(folder: string, delivery: Delivery): Prom
  * asked before the work, too: then nothing is lost.
  */
 export async function checkDestination(folder: string): Promise<void> {
+  await recoverFolder(folder);
   if (!existsSync(folder)) return;
   if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a folder', got: 'a file' });
   const overwritten = (await readdir(folder)).filter((entry) => OWNED.includes(entry));

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { downloadFileToCacheDir, getHFHubCachePath, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
 import { CheckpointError, messageOf } from '../base/index.ts';
+import { recoverFolder } from './atomic-file.ts';
 
 /** What is fetched of a repository; weights in other formats stay where they are. */
 const FETCHED = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'model.safetensors'];
@@ -25,6 +26,7 @@ export interface HubPlaces {
  * Throws a CheckpointError that says what was looked for and why it is not there.
  */
 export async function resolveModel(idOrFolder: string, places: HubPlaces = {}): Promise<string> {
+  await recoverFolder(idOrFolder);
   if (existsSync(idOrFolder)) {
     if (statSync(idOrFolder).isDirectory()) return idOrFolder;
     throw new CheckpointError(idOrFolder, { expected: 'a model folder', got: 'a file' });

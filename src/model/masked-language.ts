@@ -3,19 +3,18 @@
  * with a bias per word.
  */
 import { add, dims, gather, gelu, layerNorm, linear, matmul, type Node, product, reshape } from '../graph/index.ts';
-import { attentionBias, embed, encode, type Parameters, type TokenInputs } from './bert.ts';
-import { type ParameterShapes, parameterShapes } from './checkpoint.ts';
-import type { EncoderConfig } from './config.ts';
+import type { Parameters } from './bert.ts';
+import type { ParameterShapes } from './checkpoint.ts';
+import type { EncoderConfig, ModelConfig } from './config.ts';
 
 const WORDS = 'bert.embeddings.word_embeddings.weight';
 const HEAD = 'cls.predictions';
 
-/** An encoder with the head; the decoder's matrix is the word embeddings. */
-export function maskedLanguageShapes(encoder: EncoderConfig): ParameterShapes {
+/** The head's own parameters, from features to words; the decoder's matrix is the word embeddings. */
+export function wordHeadShapes({ encoder, featureSize }: ModelConfig): ParameterShapes {
   const { hiddenSize: D, vocabularySize: V } = encoder;
-  return new Map([
-    ...parameterShapes(encoder),
-    [`${HEAD}.transform.dense.weight`, [D, D]],
+  return new Map<string, readonly number[]>([
+    [`${HEAD}.transform.dense.weight`, [D, featureSize]],
     [`${HEAD}.transform.dense.bias`, [D]],
     [`${HEAD}.transform.LayerNorm.weight`, [D]],
     [`${HEAD}.transform.LayerNorm.bias`, [D]],
@@ -23,11 +22,10 @@ export function maskedLanguageShapes(encoder: EncoderConfig): ParameterShapes {
   ]);
 }
 
-/** Of some positions, what the decoder reads: [R, T], [M] -> [M, D]. Positions count through the R·T of the batch. */
-export function maskedFeatures(inputs: TokenInputs, positions: Node, encoder: EncoderConfig, p: Parameters): Node {
-  const { R, T } = dims(inputs.ids, 'R T');
-  const states = encode(embed(inputs, encoder, p), attentionBias(inputs.mask), encoder, p, 'all');
-  const chosen = gather(reshape(states, [product([R, T]), encoder.hiddenSize]), positions);
+/** Of some positions, what the decoder reads: [R, T, D'], [M] -> [M, D]. Positions count through the R·T of the batch. */
+export function wordFeatures(features: Node, positions: Node, encoder: EncoderConfig, p: Parameters): Node {
+  const { R, T, D } = dims(features, 'R T D');
+  const chosen = gather(reshape(features, [product([R, T]), D]), positions);
   const named = (name: string): Node => p(`${HEAD}.transform.${name}`);
   const x = gelu(linear(chosen, named('dense.weight'), named('dense.bias')));
   return layerNorm(x, named('LayerNorm.weight'), named('LayerNorm.bias'), encoder.layerNormEpsilon);

@@ -55,7 +55,7 @@ const tensor: fc.Arbitrary<Tensor> = shape.chain((dims) =>
     fc.uint8Array({ ...sized(dims), max: 1 }).map((data): Tensor => ({ dtype: 'bool', shape: dims, data })),
   ),
 );
-const name = fc.string({ unit: 'binary' }).filter((text) => !text.startsWith('__'));
+const name = fc.string({ unit: 'binary' }).filter((text) => text !== '__metadata__');
 const tensors = fc.array(fc.tuple(name, tensor), { maxLength: 5 }).map((entries) => new Map(entries));
 const metadata = fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true });
 
@@ -66,7 +66,13 @@ describe('a safetensors file', () => {
         await writeSafetensors(path, written, about);
         expect(await readSafetensors(path)).toEqual({ tensors: written, metadata: about });
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        examples: [
+          [new Map([['__proto__', float32([1], [1])]]), {}],
+          [new Map(), { ['__proto__']: 'a name as any other' }],
+        ],
+      },
     );
   });
 
@@ -174,6 +180,12 @@ describe('a damaged file', () => {
     ['that is no object', '[1]', 0, 'expected a JSON object as header, got [1]'],
     ['without a shape', headerOf(['F32', undefined, [0, 4]]), 4, '(t0.shape): expected dtype, shape and data_offsets'],
     ['with a negative size', headerOf(['F32', [-1], [0, 4]]), 4, '(t0.shape.0)'],
+    [
+      'with a type that every object has',
+      headerOf(['constructor', [4], [0, 4]]),
+      4,
+      '(t0): expected a dtype of F32, F16',
+    ],
     ['with an unknown type', headerOf(['F8_E4M3', [4], [0, 4]]), 4, '(t0): expected a dtype of F32, F16'],
     ['with too few bytes for a shape', headerOf(['F32', [3], [0, 8]]), 8, '(t0): expected 12 bytes for F32 [3], got 8'],
     ['with data beyond the end', headerOf(['F32', [3], [0, 12]]), 8, '(t0): expected data up to byte 12, got 8 bytes'],

@@ -39,15 +39,11 @@ const WRITTEN_TYPES = {
   bool: 'BOOL',
 } as const satisfies Record<DType, string>;
 
-const headerSchema = z.record(
-  z.string(),
-  z.looseObject({
-    dtype: z.string(),
-    shape: z.array(z.int().min(0)),
-    data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
-  }),
-);
-const metadataSchema = z.record(z.string(), z.string()).default({});
+const entrySchema = z.looseObject({
+  dtype: z.string(),
+  shape: z.array(z.int().min(0)),
+  data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
+});
 
 /** Where a tensor lies in the file, checked. */
 interface Place {
@@ -114,29 +110,50 @@ async function readBytes(file: FileHandle, start: number, length: number, path: 
   return buffer;
 }
 
-type Header = z.infer<typeof headerSchema>;
+type Entry = z.infer<typeof entrySchema>;
 
-function parseHeader(bytes: ArrayBuffer, path: string): { metadata: Record<string, string>; entries: Header } {
+interface Header {
+  readonly metadata: Safetensors['metadata'];
+  readonly entries: ReadonlyMap<string, Entry>;
+}
+
+/** Names are free, and kept even where they are `__proto__`, which a record of zod would lose. */
+function parseHeader(bytes: ArrayBuffer, path: string): Header {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw damaged(path, 'a header in JSON', messageOf(cause));
   }
-  const isObject = typeof json === 'object' && json !== null && !Array.isArray(json);
-  if (!isObject) throw damaged(path, 'a JSON object as header', JSON.stringify(json).slice(0, 80));
-  const { __metadata__, ...rest } = json as Record<string, unknown>;
-  const metadata = metadataSchema.safeParse(__metadata__);
-  if (!metadata.success) throw damaged(`${path} (__metadata__)`, 'strings by name', metadata.error.issues[0]?.message);
-  const entries = headerSchema.safeParse(rest);
-  if (entries.success) return { metadata: metadata.data, entries: entries.data };
-  const [issue] = entries.error.issues;
-  throw damaged(`${path} (${issue?.path.join('.')})`, 'dtype, shape and data_offsets', issue?.message);
+  if (!isObject(json)) throw damaged(path, 'a JSON object as header', JSON.stringify(json).slice(0, 80));
+  const { __metadata__: metadata = {}, ...rest } = json;
+  if (!isStrings(metadata))
+    throw damaged(`${path} (__metadata__)`, 'strings by name', JSON.stringify(metadata).slice(0, 80));
+  return {
+    metadata,
+    entries: new Map(Object.entries(rest).map(([name, entry]) => [name, entryOf(name, entry, path)])),
+  };
+}
+
+function isObject(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+function isStrings(json: unknown): json is Record<string, string> {
+  return isObject(json) && Object.values(json).every((value) => typeof value === 'string');
+}
+
+function entryOf(name: string, json: unknown, path: string): Entry {
+  const entry = entrySchema.safeParse(json);
+  if (entry.success) return entry.data;
+  const [issue] = entry.error.issues;
+  const where = [name, ...(issue?.path ?? [])].join('.');
+  throw damaged(`${path} (${where})`, 'dtype, shape and data_offsets', issue?.message);
 }
 
 /** Every tensor's place, in the order of the file; together they must fill the data area exactly. */
-function placesOf(entries: Header, dataLength: number, path: string): Place[] {
-  const places = Object.entries(entries)
+function placesOf(entries: Header['entries'], dataLength: number, path: string): Place[] {
+  const places = Array.from(entries)
     .map(([name, entry]) => placeOf(name, entry, dataLength, path))
     .sort((a, b) => a.start - b.start || a.length - b.length);
   let end = 0;
@@ -149,10 +166,10 @@ function placesOf(entries: Header, dataLength: number, path: string): Place[] {
   return places;
 }
 
-function placeOf(name: string, entry: Header[string], dataLength: number, path: string): Place {
+function placeOf(name: string, entry: Entry, dataLength: number, path: string): Place {
   const { dtype, shape } = entry;
   const [start, end] = entry.data_offsets;
-  const type = STORED_TYPES[dtype];
+  const type = Object.hasOwn(STORED_TYPES, dtype) ? STORED_TYPES[dtype] : undefined;
   if (type === undefined) {
     throw damaged(`${path} (${name})`, `a dtype of ${Object.keys(STORED_TYPES).join(', ')}`, dtype);
   }

@@ -4,7 +4,7 @@
  * back to shorter pieces.
  */
 import { z } from 'zod';
-import { ConfigError, type FloatTensor, float32, parameterOf } from '../base/index.ts';
+import { ConfigError, type FloatTensor, float32, sizeOf } from '../base/index.ts';
 import type { ModelFiles } from './folder.ts';
 import { tokenizerOf } from './tokenizer.ts';
 
@@ -106,16 +106,18 @@ function withTokens(json: WordPieceJson, kept: readonly number[]): object {
   };
 }
 
-const WORDS = 'bert.embeddings.word_embeddings.weight';
+/** Tables with a row per word: that of the embeddings, and what a word head adds to it. */
+const WORD_TABLES = /^(bert\.embeddings\.word_embeddings\.weight|cls\.predictions\.bias)$/;
 
-/** Those rows of a table: [V, D] -> [kept, D] */
+/** Those rows of a table: [V, …] -> [kept, …] */
 function rowsOf({ shape, data }: FloatTensor, kept: readonly number[]): FloatTensor {
-  const [, D = 1] = shape;
-  const rows = new Float32Array(kept.length * D);
+  const [, ...inner] = shape;
+  const size = sizeOf(inner);
+  const rows = new Float32Array(kept.length * size);
   kept.forEach((id, place) => {
-    rows.set(data.subarray(id * D, (id + 1) * D), place * D);
+    rows.set(data.subarray(id * size, (id + 1) * size), place * size);
   });
-  return float32(rows, [kept.length, D]);
+  return float32(rows, [kept.length, ...inner]);
 }
 
 /**
@@ -126,7 +128,9 @@ export function pruneVocabulary({ config, parameters, tokenizer }: ModelFiles, u
   const kept = keptIds(json, used);
   return {
     config: { ...config, encoder: { ...config.encoder, vocabularySize: kept.length } },
-    parameters: new Map([...parameters, [WORDS, rowsOf(parameterOf(parameters, WORDS), kept)]]),
+    parameters: new Map(
+      Array.from(parameters, ([name, tensor]) => [name, WORD_TABLES.test(name) ? rowsOf(tensor, kept) : tensor]),
+    ),
     tokenizer: tokenizerOf(withTokens(json, kept)),
   };
 }

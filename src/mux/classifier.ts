@@ -94,14 +94,18 @@ function mixtureShapes(config: ModelConfig): ParameterShapes {
   ]);
 }
 
-/** Every parameter of a classifier by name. */
-export function modelShapes(config: ModelConfig): ParameterShapes {
+/** Every parameter by name that features are made with: of the encoder, the multiplexer, the demultiplexer. */
+export function featureShapes(config: ModelConfig): ParameterShapes {
   return new Map([
     ...parameterShapes(config.encoder),
     ...partsOf(config).flatMap(({ shapes }) => [...shapes(sizesOf(config))]),
     ...mixtureShapes(config),
-    ...headShapes(config),
   ]);
+}
+
+/** Every parameter of a classifier by name. */
+export function modelShapes(config: ModelConfig): ParameterShapes {
+  return new Map([...featureShapes(config), ...headShapes(config)]);
 }
 
 /** Names of parameters that are never trained. */
@@ -109,20 +113,30 @@ export function frozenNames(config: ModelConfig): ReadonlySet<string> {
   return new Set(partsOf(config).flatMap(({ frozen }) => frozen));
 }
 
-/** Fresh parameters; those that `from` has in the same shape are taken from there. */
-export function initialModel(config: ModelConfig, seed: number, from: ParameterTree = new Map()): ParameterTree {
+/** Fresh parameters of those shapes, a classifier's or others over the same features; those that `from` has in the same shape are taken from there. */
+export function initialModel(
+  config: ModelConfig,
+  seed: number,
+  from: ParameterTree = new Map(),
+  shapes: ParameterShapes = modelShapes(config),
+): ParameterTree {
   const own = partsOf(config).flatMap(({ initial }) => [...initial(sizesOf(config), seed)]);
-  const fresh = new Map<string, FloatTensor>([...initialParameters(modelShapes(config), seed), ...own]);
+  const fresh = new Map<string, FloatTensor>([...initialParameters(shapes, seed), ...own]);
   return takenFrom(from, fresh);
 }
 
 /** Token ids to logits: [R, T] -> [R, C], of tokens [R, T, C]; R = N*B rows. `wanted` says which states of the last layer are there to read. */
 export function classifier(inputs: TokenInputs, config: ModelConfig, p: Parameters, wanted: Wanted = 'first'): Node {
-  const { R } = dims(inputs.ids, 'R T');
-  if (config.task === 'tokens') return classify(features(inputs, config, p, 'all'), p);
+  if (config.task === 'tokens') return classifyFeatures(features(inputs, config, p, 'all'), config, p);
   const { states, separate } = encodeTexts(inputs, config, p, wanted);
-  const first = separate(firstStates(states, prefixLength(config) + 1));
-  const read = reshape(first, [R, dims(first, 'R S D').D]);
+  return classifyFeatures(separate(firstStates(states, prefixLength(config) + 1)), config, p);
+}
+
+/** Features to logits: [R, S, D'] -> [R, C], of tokens [R, S, C]. */
+export function classifyFeatures(features: Node, config: ModelConfig, p: Parameters): Node {
+  if (config.task === 'tokens') return classify(features, p);
+  const { R, D } = dims(features, 'R S D');
+  const read = reshape(firstStates(features, 1), [R, D]);
   return classify(hasPooler(config) ? pool(read, p) : read, p);
 }
 

@@ -2,6 +2,8 @@
 export {
   checkMux,
   classifier,
+  classifyFeatures,
+  featureShapes,
   features,
   frozenNames,
   initialModel,

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import parity from '../../test/parity/prune.json' with { type: 'json' };
 import { ConfigError, float32, random } from '../base/index.ts';
-import { constant, gradients, type Node, reduceSum, reshape } from '../graph/index.ts';
+import { constant, gradients, type Node, reduceSum } from '../graph/index.ts';
 import { presetConfig } from '../model/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
 import {
@@ -55,8 +55,16 @@ it('knows the probability that a gate is open, and its gradient, as PyTorch does
 });
 
 it('has the published probabilities at the clamp and at 0 (papers.md 8)', async () => {
-  const clamped = clampLogAlpha(constant(float32([-100, 0, 100], [3])));
-  const got = await valuesOf({ p: reshape(keepProbability(clamped), [3]) });
+  const gates = float32([-100, 0, 100], [3]);
+  const weights = float32([-100, 100], [2]);
+  clampLogAlpha(
+    new Map([
+      ['gates.hidden', gates],
+      ['classifier.bias', weights],
+    ]),
+  );
+  expect([...weights.data]).toEqual([-100, 100]);
+  const got = await valuesOf({ p: keepProbability(constant(gates)) });
   expectClose(got.p, [0.04713, 0.83182, 0.99798]);
 });
 

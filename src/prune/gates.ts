@@ -70,9 +70,16 @@ export function keepProbabilityOf(logAlpha: number): number {
   return 1 / (1 + Math.exp(THRESHOLD - logAlpha));
 }
 
-/** Holds logAlpha within its limits, after the optimiser's update: [...] -> [...] */
-export function clampLogAlpha(logAlpha: Node): Node {
-  return clip(logAlpha, -LOG_ALPHA_LIMIT, LOG_ALPHA_LIMIT);
+const clamped = (logAlpha: number): number => Math.max(-LOG_ALPHA_LIMIT, Math.min(LOG_ALPHA_LIMIT, logAlpha));
+
+/** Holds the gates among parameters within their limits, in place: after the optimiser's update. */
+export function clampLogAlpha(parameters: ParameterTree): void {
+  for (const family of GATE_FAMILIES) {
+    const data = parameters.get(gateName(family))?.data;
+    data?.forEach((value, at) => {
+      data[at] = clamped(value);
+    });
+  }
 }
 
 /** The numbers that `sampleGate` wants for one step: uniform in (ε, 1 - ε). */
@@ -102,7 +109,7 @@ export function initialLogAlpha(
   const units = gateName('intermediate');
   return filled(gateShapes(config), (name) => {
     const mean = name === units && !openUnits ? 0 : 10;
-    return Math.max(-LOG_ALPHA_LIMIT, Math.min(LOG_ALPHA_LIMIT, mean + 0.01 * draws.normal()));
+    return clamped(mean + 0.01 * draws.normal());
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Learning from the teacher's layers: chosen layers of the teacher, each matched with a layer of the student.
+ * Learning from a teacher's layers, here those of the unpruned model: chosen ones, each matched with a layer of the student.
  * Paper: Structured Pruning Learns Compact and Accurate Models (CoFi; Xia et al. 2022), section 3.2, eq. 6 - https://arxiv.org/abs/2204.00408
  */
 import { type FloatTensor, float32, type ParameterTree } from '../base/index.ts';

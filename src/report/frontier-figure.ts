@@ -7,7 +7,7 @@ const SIZE: ChartSize = { width: 640, height: 420 };
 
 /** How a model is called in figures and tables. */
 export function titleOf({ name, point }: Measured): string {
-  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} %`;
+  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} % pruned`;
 }
 
 const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];

@@ -13,7 +13,13 @@ describe('the figure', () => {
   const svg = frontierFigure(sampleRecord.exploration);
 
   it('shows every model, the budget and the axes', () => {
-    for (const text of ['dense', 'N=2, 60 %', 'N=4, 80 %', '2 points below the dense model', 'accuracy, %']) {
+    for (const text of [
+      'dense',
+      'N=2, 60 % pruned',
+      'N=4, 80 % pruned',
+      '2 points below the dense model',
+      'accuracy, %',
+    ]) {
       expect(svg).toContain(`>${text}<`);
     }
   });

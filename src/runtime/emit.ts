@@ -248,7 +248,7 @@ class Emission implements Scope {
     const source = solid(node);
     if (source !== node || this.absorbed.has(node)) return;
     if (is(node, 'input')) this.names.set(node, this.source(node));
-    else if (is(node, 'constant')) this.names.set(node, this.initialize(`constant:${node.id}`, node.attributes.value));
+    else if (is(node, 'constant')) this.names.set(node, this.initialize(this.constantName(), node.attributes.value));
     else this.names.set(node, this.result(node));
   }
 
@@ -317,6 +317,11 @@ class Emission implements Scope {
     const multiple = this.multiples.get(symbol);
     assert(multiple !== undefined, `an input of the model that has an axis of size ${symbol}`);
     return this.add({ type: 'Div', inputs: [multiple.size(), this.ints([multiple.factor])] });
+  }
+
+  /** By its place, not by the node's id: the same graph is the same bytes, whatever a process has built before. */
+  private constantName(): string {
+    return `constant:${this.initializers.size}`;
   }
 
   private initialize(key: string, tensor: Tensor): string {

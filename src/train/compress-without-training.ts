@@ -51,7 +51,7 @@ export async function compressWithoutTraining(
   options: RunOptions,
 ): Promise<Compressed> {
   checkTrainingFreeRecipe(asked);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   await checkDestination(output);
   await refuseOverwriting(model, output);
   const teacher = await readClassifier(model);
@@ -61,7 +61,7 @@ export async function compressWithoutTraining(
   const recipe = { ...asked, instances, maxTokens: Math.min(asked.maxTokens, longestRow(teacher.config)) };
   const { maxTokens } = recipe;
   const data = await openData(source, teacher.config);
-  const evaluating = { maxTokens, seed, placement };
+  const evaluating = { maxTokens, seed, placement, onProgress };
   const before = await evaluateModel(teacher, data.evaluation, evaluating);
   const smaller = recipe.pruneVocabulary
     ? await pruneUnseenWords(teacher, data, before.accuracy, evaluating)

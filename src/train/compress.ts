@@ -1,6 +1,6 @@
 /**
  * `compress`: multiplexes and prunes a dense classifier, which is the teacher throughout (PruMUX, Su et al. 2023). Three phases: the
- * student learns to take N inputs at once; gates learn what to keep while the multiplexed dense model teaches the layers; the sliced
+ * student learns to take N inputs at once; gates learn what to keep while the unpruned student teaches the layers; the sliced
  * model recovers. Departs from the paper: the hard labels and the logits of the N = 1 teacher are kept in every phase, and slicing comes
  * before recovery, which is exact here and makes recovery as cheap as the model has become.
  */
@@ -13,9 +13,8 @@ import {
   type FloatTensor,
   float32,
   type ParameterTree,
-  parameterOf,
+  partOf,
   random,
-  sizeOf,
   VERSION,
 } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
@@ -26,8 +25,9 @@ import {
   requireParameters,
   resolveModel,
 } from '../model/index.ts';
-import { checkMux, frozenNames, initialModel, longestRow, modelShapes } from '../mux/index.ts';
+import { checkMux, longestRow, modelShapes } from '../mux/index.ts';
 import {
+  clampLogAlpha,
   gateName,
   gateNoise,
   hardGatesAt,
@@ -48,12 +48,25 @@ import { type Delivered, deliver, fingerprintOf, modelFingerprint, type TrainedM
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluateModel } from './evaluate.ts';
 import { countSteps, type Phase } from './fit.ts';
+import { divide } from './frozen.ts';
 import { labelledBatches } from './labelled-batches.ts';
-import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
+import { specialIdsOf } from './masking.ts';
+import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
+import { readPrimed } from './primed.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
+import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
-import { pruneUnseenWords, type VocabularyRecord } from './seen-words.ts';
+import { pruneUnseenWords, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import type { TrainState } from './step.ts';
+import {
+  classifierOnly,
+  type Origins,
+  type Student,
+  startStudent,
+  studentConfig,
+  withoutUnusedSegments,
+  withWordHead,
+} from './student.ts';
 import { taskOf } from './task-table.ts';
 import { CLIP_NORM, type RunOptions, runFolderOf, weightGroups } from './train-classifier.ts';
 
@@ -77,30 +90,23 @@ export interface CompressOptions extends RunOptions {
 interface Compression {
   readonly recipe: CompressRecipe;
   readonly set: EncodedSet;
+  /** [CLS] and [SEP]. */
+  readonly specialIds: ReadonlySet<number>;
   readonly teacherLogits: readonly FloatTensor[];
   readonly run: Run;
   readonly curves: Record<string, readonly CurvePoint[]>;
 }
 
-/** A model on its way. */
-interface Student {
-  readonly config: ModelConfig;
-  readonly parameters: ParameterTree;
-}
-
 function phaseBase(
   name: 'multiplex' | 'prune' | 'recover',
-  { recipe, set, teacherLogits, run }: Compression,
+  { recipe, set, specialIds, teacherLogits, run }: Compression,
 ): Omit<Phase, 'objective' | 'frozen'> {
   const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
+  const rows = groups * instances;
+  const batches = labelledBatches(set, { epochs: recipe.epochs[name], rows, maxTokens, teacherLogits });
   return {
     name,
-    batches: labelledBatches(set, {
-      epochs: recipe.epochs[name],
-      rows: groups * instances,
-      maxTokens,
-      teacherLogits,
-    }),
+    batches: recipe.losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds }) : batches,
     warmup,
     dropout,
     parameterGroups: weightGroups(recipe.learningRate[name], weightDecay),
@@ -112,19 +118,9 @@ function phaseBase(
   };
 }
 
-/** Parameters that are trained, and those that never are. */
-function divide({ config, parameters }: Student): { trained: ParameterTree; frozen: ParameterTree } {
-  const never = frozenNames(config);
-  const entries = Array.from(parameters);
-  return {
-    trained: new Map(entries.filter(([name]) => !never.has(name))),
-    frozen: new Map(entries.filter(([name]) => never.has(name))),
-  };
-}
-
 /** Runs a phase that learns from logits and labels: multiplexing before pruning, recovery after it. */
 async function distil(name: 'multiplex' | 'recover', student: Student, compression: Compression): Promise<Student> {
-  const { trained, frozen } = divide(student);
+  const { trained, frozen } = divide(student.config, student.parameters);
   const phase: Phase = {
     ...phaseBase(name, compression),
     frozen,
@@ -152,12 +148,7 @@ function constrainGates(config: ModelConfig, sparsity: number): (state: TrainSta
   const isCheap = taskOf(config).wanted === 'first';
   const isAffordable = isCheap && (2 * D * F) / prunableSize(config.encoder) <= (1 - sparsity) / 2;
   return ({ parameters }) => {
-    for (const [name, { data }] of parameters) {
-      if (!name.startsWith('gates.')) continue;
-      for (let at = 0; at < data.length; at++) {
-        data[at] = Math.min(LOG_ALPHA_LIMIT, Math.max(-LOG_ALPHA_LIMIT, data[at] as number));
-      }
-    }
+    clampLogAlpha(parameters);
     if (!isAffordable) return;
     parameters.get(gateName('ffn'))?.data.fill(LOG_ALPHA_LIMIT, L - 1);
     parameters.get(gateName('intermediate'))?.data.fill(LOG_ALPHA_LIMIT, (L - 1) * F);
@@ -210,9 +201,9 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   const { recipe, run } = compression;
   const { encoder } = student.config;
   if (recipe.sparsity === 0) return { ...student, sparsity: 0 };
-  const { trained, frozen } = divide(student);
-  const teacher = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
-    `${TEACHER}${name}`,
+  const { trained, frozen } = divide(student.config, student.parameters);
+  const unpruned = Array.from(student.parameters, ([name, tensor]): [string, FloatTensor] => [
+    `${UNPRUNED}${name}`,
     tensor,
   ]);
   const initial = new Map([
@@ -221,7 +212,7 @@ async function prune(student: Student, compression: Compression): Promise<Studen
     ...initialMultipliers(),
     ...(recipe.losses.layers > 0 ? initialProjection(encoder.hiddenSize) : []),
   ]);
-  const phase = prunePhase(student, new Map([...frozen, ...teacher]), compression);
+  const phase = prunePhase(student, new Map([...frozen, ...unpruned]), compression);
   const { parameters, curve } = await runPhase(phase, initial, run);
   compression.curves.prune = curve;
   const gates = hardGatesAt(encoder, parameters, recipe.sparsity);
@@ -230,49 +221,31 @@ async function prune(student: Student, compression: Compression): Promise<Studen
   return { ...slicePruned(student.config, pruned, gates), sparsity: realisedSparsity(encoder, gates) };
 }
 
-/**
- * Without the segments that no row of the data has: their vectors were never trained, and adding them is a pass over every embedded row.
- */
-function withoutUnusedSegments({ config, parameters }: Student, { encodings }: EncodedSet): Student {
-  const table = parameterOf(parameters, SEGMENTS);
-  const used = 1 + encodings.reduce((most, { types }) => types.reduce((a, b) => Math.max(a, b), most), 0);
-  const shape = [used, config.encoder.hiddenSize];
-  const cut = float32(table.data.slice(0, sizeOf(shape)), shape);
-  return {
-    config: { ...config, encoder: { ...config.encoder, typeVocabularySize: used } },
-    parameters: new Map([...parameters, [SEGMENTS, cut]]),
-  };
-}
-
-const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
-
-function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
-  return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
-}
-
-/** The multiplexed student before training: the teacher's encoder, with a multiplexer where it takes several inputs. */
-function startStudent(teacher: Student, recipe: CompressRecipe, seed: number): Student {
-  const config = studentConfig(teacher.config, recipe);
-  if (config.mux === undefined) return { config, parameters: teacher.parameters };
-  return { config, parameters: initialModel(config, seed, teacher.parameters) };
-}
-
 /** The dense model of as many inputs as are wanted: trained, or found. */
-async function multiplex(teacher: TrainedModel, compression: Compression, found?: string): Promise<Student> {
-  const { recipe, run } = compression;
-  const start = startStudent(withoutUnusedSegments(teacher, compression.set), recipe, run.seed);
+async function multiplex(origins: Origins, compression: Compression, found?: string): Promise<Student> {
+  const { recipe, run, set } = compression;
+  const start = withoutUnusedSegments(startStudent(origins, recipe, run.seed), set);
   if (recipe.instances === 1) return start;
-  return found === undefined ? distil('multiplex', start, compression) : readModelFolder(found);
+  if (found !== undefined) return readModelFolder(found);
+  const trained = recipe.losses.retrieval > 0 ? withWordHead(start, origins, run.seed) : start;
+  return classifierOnly(await distil('multiplex', trained, compression));
+}
+
+/** Retrieval is for learning to tell instances apart: pruning and what follows go without it, and without its head. */
+function withoutRetrieval(compression: Compression): Compression {
+  const { recipe } = compression;
+  return { ...compression, recipe: { ...recipe, losses: { ...recipe.losses, retrieval: 0 } } };
 }
 
 async function logitsOf(
   teacher: TrainedModel,
   set: EncodedSet,
   maxTokens: number,
-  run: Run,
+  { placement, onProgress }: Pick<RunOptions, 'placement' | 'onProgress'>,
 ): Promise<readonly FloatTensor[]> {
-  const predictor = await openPredictor(teacher.config, teacher.parameters, run.placement);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+  const predictor = await openPredictor(teacher.config, teacher.parameters, placement);
+  const told = partOf(onProgress, "the teacher's answers", 0, 1);
+  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, onProgress: told };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
 
@@ -314,34 +287,44 @@ export async function compressClassifier(
   checkCompressRecipe(asked);
   await checkDestination(options.output);
   await refuseOverwriting(model, options.output);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   const teacher = await readTeacher(model);
   const student = studentConfig(teacher.config, asked);
   checkMux(student);
+  const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
   const recipe = { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) };
   if (recipe.sparsity > 0) uniformShape(teacher.config.encoder);
   const { maxTokens } = recipe;
   const { train, evaluation } = await openData(source, teacher.config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const teacherId = modelFingerprint(teacher);
-  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, teacherId));
+  const origins = [teacherId, ...(primed ? [modelFingerprint(primed)] : [])];
+  const folder = runFolderOf(output, fingerprintOf('compress', VERSION, recipe, data, seed, ...origins));
   const run: Run = { ...options, folder };
-  const teacherEvaluation = await evaluateModel(teacher, evaluation, { maxTokens, seed, placement });
+  const evaluating = { maxTokens, seed, placement, onProgress };
+  const teacherEvaluation = await evaluateModel(teacher, evaluation, evaluating);
   const smaller = recipe.pruneVocabulary
-    ? await pruneUnseenWords(teacher, { train, evaluation }, teacherEvaluation.accuracy, { maxTokens, seed, placement })
+    ? await pruneUnseenWords(teacher, { train, evaluation }, teacherEvaluation.accuracy, evaluating)
     : undefined;
   const start = smaller?.model ?? teacher;
+  const primedStart = primed && smaller ? withSeenWords(primed, train) : primed;
   const compression: Compression = {
     recipe,
     set: encodeSet(train, start.tokenizer, maxTokens),
-    teacherLogits: await logitsOf(teacher, encodeSet(train, teacher.tokenizer, maxTokens), maxTokens, run),
+    specialIds: specialIdsOf(start.tokenizer),
+    teacherLogits: await logitsOf(teacher, encodeSet(train, teacher.tokenizer, maxTokens), maxTokens, options),
     run,
     curves: {},
   };
 
-  const multiplexed = await multiplex(start, compression, options.multiplexed);
-  const pruned = await prune(multiplexed, compression);
-  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, compression);
+  const multiplexed = await multiplex(
+    { teacher: start, ...(primedStart && { primed: primedStart }) },
+    compression,
+    options.multiplexed,
+  );
+  const later = withoutRetrieval(compression);
+  const pruned = await prune(multiplexed, later);
+  const recovered = recipe.sparsity === 0 ? pruned : await distil('recover', pruned, later);
 
   const delivered = await deliver(
     { ...recovered, tokenizer: start.tokenizer },
@@ -351,11 +334,13 @@ export async function compressClassifier(
       maxTokens,
       seed,
       placement,
+      onProgress,
       evidence: {
         command: 'compress',
         recipe,
         data,
         teacher: { fingerprint: teacherId, evaluation: teacherEvaluation },
+        ...(primed && { primed: { fingerprint: modelFingerprint(primed) } }),
         sparsity: pruned.sparsity,
         ...(smaller && { vocabulary: smaller.record }),
         curves: compression.curves,

@@ -15,7 +15,7 @@ import { Dropout } from './dropout.ts';
 import { trainingFeeds } from './encoded-set.ts';
 import { type BatchNodes, fit, type Phase, type StepReport } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
-import { distilObjective, pruneObjective, TEACHER } from './objectives.ts';
+import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
 import type { CompressRecipe } from './recipe.ts';
 import { type Objective, startState, type TrainState } from './step.ts';
 
@@ -25,7 +25,7 @@ const config: ModelConfig = {
   ...tinyConfig,
   mux: { instances: N, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' },
 };
-const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 };
+const losses: CompressRecipe['losses'] = { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 };
 
 /** Σ over the reals of p log (p / q). */
 function divergence(p: readonly number[], q: readonly number[]): number {
@@ -124,7 +124,7 @@ const order = regroup(drawRegrouping(B, N, random(5, 'test')));
 /** Everything that prune and distil read. */
 const parameters: ParameterTree = new Map([
   ...loudParameters(config, 1),
-  ...Array.from(loudParameters(config, 3), ([name, x]) => [`${TEACHER}${name}`, x] as const),
+  ...Array.from(loudParameters(config, 3), ([name, x]) => [`${UNPRUNED}${name}`, x] as const),
   ...initialLogAlpha(config.encoder, 1),
   ...initialMultipliers(),
   ...initialProjection(config.encoder.hiddenSize),

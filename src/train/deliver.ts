@@ -4,7 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { cpus, totalmem } from 'node:os';
-import { BackendError, countParameters, type FloatTensor, type ParameterTree, VERSION } from '../base/index.ts';
+import {
+  BackendError,
+  countParameters,
+  type FloatTensor,
+  type OnProgress,
+  type ParameterTree,
+  VERSION,
+} from '../base/index.ts';
 import { batchFeeds, closing, exportClassifier, planBatches, predictorOf } from '../infer/index.ts';
 import {
   type ModelConfig,
@@ -106,11 +113,12 @@ export interface DeliverOptions {
   readonly evidence: Readonly<Record<string, unknown>>;
   /** What the model card says first. */
   readonly title: string;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Exports, evaluates the export, compares, and writes the folder. */
 export async function deliver(model: TrainedModel, options: DeliverOptions): Promise<Delivered> {
-  const { folder, evaluationSet, maxTokens, seed, placement, evidence, title } = options;
+  const { folder, evaluationSet, maxTokens, seed, placement, evidence, title, onProgress } = options;
   const { bytes } = exportClassifier(model.config, model.parameters);
   const parity = await parityOf(model, bytes, evaluationSet, placement);
   if (!(parity <= PARITY_LIMIT)) {
@@ -120,7 +128,7 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
     });
   }
   const predictor = predictorOf(await openSession(bytes, placement), model.config);
-  const evaluation = await closing(predictor, (open) => evaluate(open, evaluationSet, { maxTokens, seed }));
+  const evaluation = await closing(predictor, (open) => evaluate(open, evaluationSet, { maxTokens, seed, onProgress }));
   const parameters = countParameters(model.parameters);
   const record = { ...evidence, seed, maxTokens, evaluation, parameters, parity, machine: machineOf(placement) };
   await writeModelFolder(folder, {

@@ -37,8 +37,8 @@ export async function startEncoder(
   if (config.mux !== undefined || config.featureSize !== config.encoder.hiddenSize) {
     throw new ConfigError('encoder', {
       expected: 'a dense encoder to start from',
-      got: `the compressed model ${recipe.encoder}`,
-      hint: 'Train the dense model, then compress it.',
+      got: `${recipe.encoder}, which ${config.mux === undefined ? 'is pruned' : `takes ${config.mux.instances} inputs per pass`}`,
+      hint: 'Train the dense model, then compress it; a primed encoder is for compress --primed.',
     });
   }
   return { encoder: config.encoder, tokenizer, parameters };

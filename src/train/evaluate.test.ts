@@ -1,6 +1,7 @@
 /** Evaluation against what a predictor of known answers was asked: means and spreads over groupings, with and without ensembling. */
 import { expect, it } from 'vitest';
 import { type GroupPredictor, groupPredictor, numberedSet, type Seen } from '../../test/group-predictor.kit.ts';
+import { ProgressRecord } from '../../test/progress-record.kit.ts';
 import { evaluate } from './evaluate.ts';
 import { spreadOf } from './metrics.ts';
 
@@ -54,4 +55,11 @@ it('gains nothing where texts go alone', async () => {
   const alone = groupPredictor(1, ({ row }) => (row % 3 === 0 ? [1, 0] : [0, 1]));
   const evaluation = await evaluate(alone, set, { ...options, ensemble: true });
   expect(evaluation).toMatchObject({ ensembleAccuracy: evaluation.accuracy, ensembleGain: 0, groupings: 1 });
+});
+
+it('tells of its progress over all groupings, with and without ensembling', async () => {
+  const record = new ProgressRecord();
+  const { onProgress } = record;
+  await evaluate(groupPredictor(N, wayward), set, { ...options, groupings: 3, ensemble: true, onProgress });
+  record.expectPieces('evaluating', 'ensembling');
 });

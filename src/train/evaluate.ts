@@ -1,5 +1,5 @@
 /** The quality of a classifier on a data set; of a multiplexed one as mean and spread over groupings, as neighbours change answers. */
-import type { FloatTensor, ParameterTree } from '../base/index.ts';
+import { type FloatTensor, type OnProgress, type ParameterTree, partOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, type Predictor, predictLogits } from '../infer/index.ts';
 import type { ModelConfig, ModelFiles } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
@@ -41,6 +41,7 @@ export interface EvaluateOptions {
   readonly groupings?: number;
   /** Whether answers averaged over all slots are evaluated, too. */
   readonly ensemble?: boolean;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export const DEFAULT_GROUPINGS = 5;
@@ -63,7 +64,7 @@ function spanFigures(qualities: readonly TaskQuality[]): Pick<Evaluation, 'spanF
 
 /** The quality under each grouping. */
 async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<TaskQuality[]> {
-  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false } = options;
+  const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false, onProgress } = options;
   const { config } = predictor;
   const rounds = instancesOf(config) === 1 ? 1 : groupings;
   const qualities: TaskQuality[] = [];
@@ -73,6 +74,7 @@ async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: Evalu
       padId: set.padId,
       groups: DEFAULT_GROUPS,
       ...{ maxTokens, grouping, ensemble },
+      onProgress: partOf(onProgress, ensemble ? 'ensembling' : 'evaluating', round, rounds),
     });
     qualities.push(taskOf(config).quality(predictedClasses(logits, set), set.labels, config.labels));
   }

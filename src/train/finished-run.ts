@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { CheckpointError, messageOf } from '../base/index.ts';
+import { recoverFolder } from '../model/index.ts';
 import type { CompressRecipe } from './recipe.ts';
 
 const curvePoint = z.object({ step: z.number(), values: z.record(z.string(), z.number()) });
@@ -27,6 +28,7 @@ export type Evidence = Readonly<z.infer<typeof evidence>>;
 
 /** The content of a folder's `run.json`. */
 export async function readRunFile(folder: string): Promise<object> {
+  await recoverFolder(folder);
   const path = join(folder, 'run.json');
   const expected = 'the record of a finished run';
   let json: unknown;

@@ -1,12 +1,11 @@
 /** The training loop: schedules and epochs by their definitions, reports by what they add up to, and a run taken up in the middle by itself. */
 import { describe, expect, it } from 'vitest';
-import { loudParameters, TINY_CLIP_NORM, tinyConfig, tinyGroups, tinySet } from '../../test/tiny-bert.kit.ts';
+import { loudParameters, TINY_BATCHES, tinyConfig, tinyPhase, tinySet } from '../../test/tiny-bert.kit.ts';
 import { float32 } from '../base/index.ts';
 import { add, input } from '../graph/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { planEpoch } from './epoch.ts';
 import { countSteps, type FitOptions, fit, type Phase, type StepReport, schedule } from './fit.ts';
-import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { startState, type TrainState } from './step.ts';
 
@@ -14,18 +13,7 @@ const set = tinySet(22);
 const initial = loudParameters(tinyConfig, 1);
 const options: FitOptions = { seed: 3, placement: cpu(2) };
 
-const shape = { rows: 4, maxTokens: 16 };
-const epochs = (count: number) => labelledBatches(set, { ...shape, epochs: count });
-const phase: Phase = {
-  name: 'fine-tune',
-  batches: epochs(2),
-  warmup: 0.25,
-  dropout: 0.1,
-  parameterGroups: tinyGroups,
-  clipNorm: TINY_CLIP_NORM,
-  frozen: new Map(),
-  objective: labelObjective(tinyConfig),
-};
+const phase = tinyPhase(set);
 
 /** Runs a phase, or its first steps. */
 async function trained(
@@ -59,7 +47,7 @@ describe('schedule', () => {
 });
 
 describe('planEpoch', () => {
-  const plan = (seed: number, epoch: number) => planEpoch(set.lengths, shape, seed, epoch);
+  const plan = (seed: number, epoch: number) => planEpoch(set.lengths, TINY_BATCHES, seed, epoch);
 
   it('is the same for a seed and an epoch, and another for others', () => {
     expect(plan(1, 0)).toEqual(plan(1, 0));
@@ -72,7 +60,7 @@ describe('planEpoch', () => {
     const counted = batches.flatMap(({ examples, weights }) => examples.filter((_, row) => weights[row] === 1));
     expect(counted.toSorted((a, b) => a - b)).toEqual(set.lengths.map((_, at) => at));
     for (const { examples, tokens } of batches) {
-      expect(examples).toHaveLength(shape.rows);
+      expect(examples).toHaveLength(TINY_BATCHES.rows);
       for (const example of examples) expect(set.lengths[example]).toBeLessThanOrEqual(tokens);
     }
   });
@@ -80,7 +68,7 @@ describe('planEpoch', () => {
   it('has as many batches in every epoch, so that steps can be counted beforehand', () => {
     expect(new Set(Array.from({ length: 20 }, (_, epoch) => plan(1, epoch).length)).size).toBe(1);
     expect(countSteps(phase)).toBe(2 * plan(9, 9).length);
-    expect(countSteps({ batches: epochs(0.5) })).toBe(Math.ceil(plan(9, 9).length / 2));
+    expect(countSteps(tinyPhase(set, 0.5))).toBe(Math.ceil(plan(9, 9).length / 2));
   });
 });
 
@@ -91,12 +79,12 @@ describe('fit', () => {
     expect(reports.map(({ step }) => step)).toEqual(Array.from({ length: steps }, (_, at) => at + 1));
     expect(reports.reduce((sum, { examples }) => sum + examples, 0)).toBe(2 * set.labels.length);
     for (const report of reports) {
-      expect(report).toMatchObject({ phase: 'fine-tune', steps });
+      expect(report).toMatchObject({ phase: phase.name, steps });
       expect(Number.isFinite(report.loss)).toBe(true);
       expect(report.metrics.accuracy).toBeGreaterThanOrEqual(0);
       expect(report.metrics.accuracy).toBeLessThanOrEqual(1);
       expect(report.metrics.gradientNorm).toBeGreaterThan(0);
-      expect(report.tokens % shape.rows).toBe(0);
+      expect(report.tokens % TINY_BATCHES.rows).toBe(0);
       expect(report.seconds).toBeGreaterThan(0);
     }
   });
@@ -127,8 +115,7 @@ describe('fit', () => {
     const asked: number[][] = [];
     const constrained: number[] = [];
     const fed: Phase = {
-      ...phase,
-      batches: epochs(0.5),
+      ...tinyPhase(set, 0.5),
       objective: (batch, p, dropout) => {
         const { loss, metrics } = labelObjective(tinyConfig)(batch, p, dropout);
         const extra = input('extra', []);

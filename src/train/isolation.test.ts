@@ -1,6 +1,7 @@
 /** Isolation of predictors whose neighbours are known to do what they do, and of a tiny multiplexed BERT against all groups that there are. */
 import { describe, expect, it } from 'vitest';
 import { type GroupPredictor, groupPredictor, numberedSet, type Seen } from '../../test/group-predictor.kit.ts';
+import { ProgressRecord } from '../../test/progress-record.kit.ts';
 import { loudParameters, tinyConfig, tinySet } from '../../test/tiny-bert.kit.ts';
 import { batchFeeds, closing, openPredictor, type Predictor } from '../infer/index.ts';
 import { cpu } from '../runtime/index.ts';
@@ -71,6 +72,15 @@ it('finds the two worst neighbours where each takes its share of the margin', as
   expect(expected.length).toBeGreaterThan(0);
   expect(expected.length).toBeLessThan(ROWS);
   expect(adversarialFlipRate).toBe(expected.length / ROWS);
+});
+
+it('tells of its progress over groupings and over the search', async () => {
+  const record = new ProgressRecord();
+  // More candidates than there are, and so many rows that the search takes many passes.
+  const budget = { sets: 2, candidates: 2 * ROWS };
+  const deaf = groupPredictor(N, () => [0, 1]);
+  await measureIsolation(deaf, set, { ...options, budget, onProgress: record.onProgress });
+  record.expectPieces('regrouping', 'seeking neighbours');
 });
 
 it('is complete where neighbours are not heard', async () => {

@@ -2,7 +2,7 @@
  * Isolation: how far the texts of a pass influence each other's answers, measured on an open classifier: by chance, with the same rows under
  * several groupings, and at worst, with neighbours that are sought to change a row's answer.
  */
-import { ConfigError, random, seedFor } from '../base/index.ts';
+import { ConfigError, type OnProgress, partOf, random, seedFor } from '../base/index.ts';
 import { DEFAULT_GROUPS, predictLogits } from '../infer/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
@@ -48,6 +48,7 @@ export interface IsolationOptions {
   /** Rows that neighbours are sought for. */
   readonly probes?: number;
   readonly budget?: SearchBudget;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Measures an open classifier on rows, whose labels do not matter. Where one input goes alone, everything is 0 and nothing is run. */
@@ -56,15 +57,16 @@ export async function measureIsolation(
   set: Subject['set'],
   options: IsolationOptions,
 ): Promise<Isolation> {
-  const { maxTokens, seed, groupings = 0, probes = DEFAULT_PROBES, budget = searchDefaults } = options;
+  const { maxTokens, seed, groupings = 0, probes = DEFAULT_PROBES, budget = searchDefaults, onProgress } = options;
   refuseTokens(predictor.config);
-  const subject: Subject = { predictor, set, maxTokens, seed };
+  const subject: Subject = { predictor, set, maxTokens, seed, onProgress };
   const isAlone = instancesOf(predictor.config) === 1;
-  const reference = isAlone ? [] : await logitsUnder(subject, 0);
+  const others = isAlone ? 0 : Math.max(DEFAULT_GROUPINGS, groupings);
+  const reference = isAlone ? [] : await logitsUnder(subject, 0, 1 + others);
   const probed = random(seed, 'isolation')
     .shuffle([...reference.keys()])
     .slice(0, probes);
-  const byChance = await regrouped(subject, reference, isAlone ? 0 : Math.max(DEFAULT_GROUPINGS, groupings));
+  const byChance = await regrouped(subject, reference, others);
   const atWorst = await searchNeighbours(subject, probed, reference, budget);
   const [chance, worst] = [randomInfluence(byChance), adversarialInfluence(atWorst, probed.length)];
   return {
@@ -84,10 +86,13 @@ function refuseTokens({ task }: ModelConfig): void {
   });
 }
 
-async function logitsUnder({ predictor, set, maxTokens, seed }: Subject, round: number): Promise<Logits[]> {
-  const { encodings, padId } = set;
-  const grouping = seedFor(seed, 'isolation', round);
-  const logits = await predictLogits(predictor, encodings, { padId, maxTokens, groups: DEFAULT_GROUPS, grouping });
+async function logitsUnder(subject: Subject, round: number, rounds: number): Promise<Logits[]> {
+  const { predictor, set, maxTokens, seed } = subject;
+  const logits = await predictLogits(predictor, set.encodings, {
+    ...{ padId: set.padId, maxTokens, groups: DEFAULT_GROUPS },
+    grouping: seedFor(seed, 'isolation', round),
+    onProgress: partOf(subject.onProgress, 'regrouping', round, rounds),
+  });
   return logits.map(({ data }) => data);
 }
 
@@ -95,7 +100,7 @@ async function logitsUnder({ predictor, set, maxTokens, seed }: Subject, round: 
 async function regrouped(subject: Subject, reference: readonly Logits[], groupings: number): Promise<Change[][]> {
   const changes: Change[][] = [];
   for (let round = 1; round <= groupings; round++) {
-    const logits = await logitsUnder(subject, round);
+    const logits = await logitsUnder(subject, round, 1 + groupings);
     changes.push(logits.map((after, row) => changeOf(row, reference[row] as Logits, after)));
   }
   return changes;

@@ -7,15 +7,20 @@ import { evaluate, type Values, valuesOf } from '../../test/reference.kit.ts';
 import { tinyConfig } from '../../test/tiny-bert.kit.ts';
 import { type FloatTensor, float32, type ParameterTree, random, sizeOf, type Tensor } from '../base/index.ts';
 import { input, type Node } from '../graph/index.ts';
-import { maskedFeatures, maskedLanguageShapes, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
+import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, wordFeatures } from '../model/index.ts';
+import { features } from '../mux/index.ts';
 import { cpu } from '../runtime/index.ts';
-import { evaluateMasked, maskedFeeds, maskedObjective } from './masked-language.ts';
+import { evaluateLanguage } from './language-evaluation.ts';
+import { maskedFeeds } from './masked-language.ts';
 import { type MaskedBatch, maskBatch } from './masking.ts';
+import { pretrainObjective } from './pretrain-objective.ts';
 import { type Candidates, drawCandidates } from './sampled-softmax.ts';
 import { compileStep, startState } from './step.ts';
 import { CLIP_NORM, weightGroups } from './train-classifier.ts';
+import { CORRECTIONS, languageModelShapes } from './word-prediction.ts';
 
-const { encoder } = tinyConfig;
+const config: ModelConfig = { ...tinyConfig, labels: [] };
+const { encoder } = config;
 const { vocabularySize: V, hiddenSize: D } = encoder;
 const [R, T] = [4, 6];
 const masking = { padId: 0, maskId: 1, vocabularySize: V, specialIds: new Set([2, 3]) };
@@ -24,7 +29,7 @@ const BIAS = 'cls.predictions.bias';
 
 /** Numbers large enough that every part shows. */
 const parameters: ParameterTree = new Map(
-  Array.from(maskedLanguageShapes(encoder), ([name, shape]): [string, FloatTensor] => {
+  Array.from(languageModelShapes(config), ([name, shape]): [string, FloatTensor] => {
     const draws = random(1, name);
     const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
     return [
@@ -45,33 +50,32 @@ const encodings = Array.from({ length: R }, (_, row) => {
 });
 const batch: MaskedBatch = maskBatch(encodings, T, masking, random(1, 'masking'));
 
-/** A batch in terms of all words; the corrections are given. */
-const whole = (corrections: readonly number[]): Omit<Candidates, 'words'> => ({
-  ids: batch.ids,
-  targets: batch.targets,
-  corrections: float32(corrections, [V]),
+/** What is read of the batch, and what is asked. */
+const feedsOf = ({ ids, targets }: Pick<Candidates, 'ids' | 'targets'>): Record<string, Tensor> => ({
+  ...{ input_ids: ids, attention_mask: batch.mask, token_type_ids: batch.types },
+  ...maskedFeeds(batch, { targets }),
 });
 
 /** x = features, in float64: the encoder and the transform as graph, which have their own references. */
 function featuresOf(): Values {
-  const p = parametersFrom(parameterInputs(maskedLanguageShapes(encoder)));
-  const features = maskedFeatures(tokenInputs(R, T), input('masked.positions', ['M'], 'int64'), encoder, p);
-  const given = { ...Object.fromEntries(parameters), ...maskedFeeds(batch, whole(new Array(V).fill(0))) };
+  const p = parametersFrom(parameterInputs(languageModelShapes(config)));
+  const read = features(tokenInputs(R, T), config, p, 'all');
+  const given = { ...Object.fromEntries(parameters), ...feedsOf(batch) };
   return evaluate(
-    [features],
+    [wordFeatures(read, input('masked.positions', ['M'], 'int64'), encoder, p)],
     Object.fromEntries(Object.entries(given).map(([name, x]) => [name, valuesOf(x)])),
   )[0] as Values;
 }
 
 /** Σ weight · (log Σ_w exp s_w - s_target) / Σ weight, with s = x · E_w + b_w + correction_w. */
 function lossByLoops(words: readonly number[], corrections: ArrayLike<number>): number {
-  const features = featuresOf();
+  const read = featuresOf();
   const [table, bias] = [parameters.get(WORDS)?.data ?? [], parameters.get(BIAS)?.data ?? []];
   let [sum, count] = [0, 0];
   batch.weights.data.forEach((weight, slot) => {
     const logitOf = (word: number): number => {
       let logit = bias[word] as number;
-      for (let d = 0; d < D; d++) logit += (features.data[slot * D + d] as number) * (table[word * D + d] as number);
+      for (let d = 0; d < D; d++) logit += (read.data[slot * D + d] as number) * (table[word * D + d] as number);
       return logit;
     };
     const total = words.reduce((all, word, at) => all + Math.exp(logitOf(word) + (corrections[at] as number)), 0);
@@ -91,12 +95,16 @@ async function stepLoss(candidates: Candidates) {
     objective: (p: (name: string) => Node) => {
       const none = (): Node => input('none', []);
       const nodes = { inputs: tokenInputs(R, T), labels: none(), weights: none(), teacherLogits: none };
-      return maskedObjective(encoder)(nodes, p, () => undefined);
+      return pretrainObjective(config, { masked: 1, retrieval: 0 })(nodes, p, () => undefined);
     },
   };
   const step = await compileStep(plan, cpu(2));
   const state = startState(parameters);
-  const feeds: Record<string, Tensor> = { ...maskedFeeds(batch, candidates), 'batch.words': candidates.words };
+  const feeds: Record<string, Tensor> = {
+    ...feedsOf(candidates),
+    'batch.words': candidates.words,
+    [CORRECTIONS]: candidates.corrections,
+  };
   const losses: number[] = [];
   for (let at = 1; at <= 60; at++) losses.push((await step.run(state, feeds, 1, at)).loss ?? Number.NaN);
   await step.close();
@@ -105,10 +113,16 @@ async function stepLoss(candidates: Candidates) {
 
 it('the full softmax is that of plain loops, and the accuracy is a share', async () => {
   const all = Array.from({ length: V }, (_, word) => word);
-  const { loss, accuracy, positions } = await evaluateMasked(encoder, parameters, [batch, batch], cpu(2));
+  const { loss, accuracy, positions, ...retrieval } = await evaluateLanguage(
+    config,
+    parameters,
+    [batch, batch],
+    cpu(2),
+  );
   expect(loss).toBeCloseTo(lossByLoops(all, new Array(V).fill(0)), 4);
   expect(accuracy).toBeGreaterThanOrEqual(0);
   expect(accuracy).toBeLessThanOrEqual(1);
+  expect(retrieval).toEqual({ retrievalAccuracy: null, retrievalAccuracyBySlot: null });
   expect(positions).toBe(2 * batch.weights.data.reduce((sum, weight) => sum + weight, 0));
 });
 

@@ -18,9 +18,14 @@ export interface Masking {
   readonly specialIds: ReadonlySet<number>;
 }
 
+/** [CLS] and [SEP], which every row has. */
+export function specialIdsOf(tokenizer: Tokenizer): ReadonlySet<number> {
+  return new Set(tokenizer.encode('').ids);
+}
+
 export function maskingOf(tokenizer: Tokenizer): Masking {
   const { padId, maskId, vocabularySize } = tokenizer;
-  return { padId, maskId, vocabularySize, specialIds: new Set(tokenizer.encode('').ids) };
+  return { padId, maskId, vocabularySize, specialIds: specialIdsOf(tokenizer) };
 }
 
 /** How many of so many tokens are predicted: a fixed number, so that shapes are; at least one. */
@@ -55,6 +60,8 @@ export interface MaskedBatch {
   readonly tokens: number;
   /** [R, T] each */
   readonly ids: Tensor<'int64'>;
+  /** What the ids were before masking. */
+  readonly original: Tensor<'int64'>;
   readonly mask: Tensor<'int64'>;
   readonly types: Tensor<'int64'>;
   /** Places in the R·T positions of the batch: [M] */
@@ -75,11 +82,7 @@ export function maskBatch(
   draws: Random,
 ): MaskedBatch {
   const masked = encodings.map(({ ids }) => maskRow(ids, masking, draws));
-  const padded = padBatch(
-    masked.map(({ ids }, row) => ({ ids, types: encodings[row]?.types ?? [] })),
-    masking.padId,
-    tokens,
-  );
+  const padded = padBatch(encodings, masking.padId, tokens);
   const slots = maskedCount(tokens - SPECIAL_TOKENS);
   // A slot that is not needed points at the first token, with a weight of 0.
   const filled = masked.flatMap(({ positions, targets }, row) =>
@@ -90,11 +93,16 @@ export function maskBatch(
     })),
   );
   const shape = [padded.rows, tokens];
+  const hidden = padded.ids.slice();
+  masked.forEach(({ ids }, row) => {
+    hidden.set(ids.map(BigInt), row * tokens);
+  });
   const perSlot = (read: (slot: (typeof filled)[number]) => number): number[] => filled.map(read);
   return {
     rows: padded.rows,
     tokens,
-    ids: { dtype: 'int64', shape, data: padded.ids },
+    ids: { dtype: 'int64', shape, data: hidden },
+    original: { dtype: 'int64', shape, data: padded.ids },
     mask: { dtype: 'int64', shape, data: padded.mask },
     types: { dtype: 'int64', shape, data: padded.types },
     positions: int64(

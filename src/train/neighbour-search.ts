@@ -2,7 +2,7 @@
  * Neighbours that change an answer, sought among the rows that may really share its pass: random sets first, then one neighbour at a time in
  * favour of the candidate that leaves the answer the least margin (greedy coordinate descent). What is found is a lower bound.
  */
-import { assert, type Random, random } from '../base/index.ts';
+import { assert, type OnProgress, type Random, random } from '../base/index.ts';
 import { batchFeeds, DEFAULT_GROUPS, type Predictor, planBatches } from '../infer/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Change, changeOf, type Logits, logitsByRow, marginOf, predictedClass } from './answer-change.ts';
@@ -14,6 +14,7 @@ export interface Subject {
   readonly set: Pick<EncodedSet, 'encodings' | 'lengths' | 'padId'>;
   readonly maxTokens: number;
   readonly seed: number;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** What may be tried against a row in each slot. */
@@ -58,7 +59,8 @@ export async function searchNeighbours(
 ): Promise<Change[]> {
   const N = instancesOf(subject.predictor.config);
   const probes = probesOf(subject, rows, reference);
-  const search = new Search(subject);
+  const replaced = probes.reduce((sum, { pool }) => sum + Math.min(budget.candidates, pool.length), 0);
+  const search = new Search(subject, probes.length * budget.sets + (N - 1) * replaced);
   await search.attempt(probes.flatMap((probe) => randomSets(probe, N, budget.sets)));
   for (let step = 1; step < N; step++) {
     await search.attempt(probes.flatMap((probe) => replacements(search.worstFor(probe), step, budget.candidates)));
@@ -70,11 +72,14 @@ export async function searchNeighbours(
 class Search {
   readonly changes: Change[] = [];
   private readonly subject: Subject;
+  /** Trials that there will be. */
+  private readonly total: number;
   /** The trial of each probe that left its answer the least margin. */
   private readonly worst = new Map<Probe, { readonly trial: Trial; readonly margin: number }>();
 
-  constructor(subject: Subject) {
+  constructor(subject: Subject, total: number) {
     this.subject = subject;
+    this.total = total;
   }
 
   worstFor(probe: Probe): Trial {
@@ -84,7 +89,10 @@ class Search {
   }
 
   async attempt(trials: readonly Trial[]): Promise<void> {
-    const answers = await answersTo(trials, this.subject);
+    const before = this.changes.length;
+    const answers = await answersTo(trials, this.subject, (count) =>
+      this.subject.onProgress?.('seeking neighbours', before + count, this.total),
+    );
     for (const [at, trial] of trials.entries()) {
       const { row, before } = trial.probe;
       const after = answers[at] as Logits;
@@ -129,11 +137,16 @@ function replacements({ probe, group }: Trial, step: number, candidates: number)
   return others.map((row) => ({ probe, group: group.with(place, row) }));
 }
 
-/** What the model says of each probe in its company; many groups share a batch. */
-async function answersTo(trials: readonly Trial[], { predictor, set, maxTokens }: Subject): Promise<Logits[]> {
+/** What the model says of each probe in its company; many groups share a batch, and `onAnswers` is told how many answers there are. */
+async function answersTo(
+  trials: readonly Trial[],
+  { predictor, set, maxTokens }: Subject,
+  onAnswers: (count: number) => void,
+): Promise<Logits[]> {
   const N = instancesOf(predictor.config);
   const lengths = trials.map(({ group }) => Math.max(...group.map((row) => set.lengths[row] as number)));
   const answers: Logits[] = [];
+  let count = 0;
   for (const plan of planBatches([...trials.keys()], lengths, { rows: GROUPS_PER_PASS, maxTokens })) {
     const examples = plan.examples.flatMap((at) => (trials[at] as Trial).group);
     const batch = { examples, weights: examples.map(() => 1 as const), tokens: plan.tokens };
@@ -141,6 +154,8 @@ async function answersTo(trials: readonly Trial[], { predictor, set, maxTokens }
     for (const [place, at] of plan.examples.entries()) {
       answers[at] = logits[place * N + (trials[at] as Trial).probe.slot] as Logits;
     }
+    count += plan.weights.filter((weight) => weight === 1).length;
+    onAnswers(count);
   }
   return answers;
 }

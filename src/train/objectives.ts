@@ -1,4 +1,4 @@
-/** What phases minimise: the hard labels, the distance to a teacher's logits and layers and to oneself in other company, a Lagrangian. */
+/** What phases minimise: the hard labels, the distance to the teacher's logits, to the unpruned layers and to oneself in other company, a Lagrangian. */
 import {
   add,
   argMax,
@@ -17,8 +17,8 @@ import {
   sitesOf,
   weightedMean,
 } from '../graph/index.ts';
-import type { ModelConfig, Parameters, TokenInputs, Wanted } from '../model/index.ts';
-import { classifier, layerMasks } from '../mux/index.ts';
+import { type ModelConfig, type Parameters, type TokenInputs, type Wanted, wordDecoder } from '../model/index.ts';
+import { classifier, classifyFeatures, features, instancesOf, layerMasks } from '../mux/index.ts';
 import {
   expectedSparsity,
   type GateNodes,
@@ -35,12 +35,13 @@ import {
 import { regrouped, regroupedBatch, symmetricDivergence } from './consistency.ts';
 import type { BatchNodes } from './fit.ts';
 import type { CompressRecipe } from './recipe.ts';
+import { type Retrieval, retrieve } from './retrieval.ts';
 import type { Objective } from './step.ts';
 
 type Objectives = (batch: BatchNodes, p: Parameters, dropout: SiteHandler) => Objective;
 
-/** Prefix of the teacher's parameters in a graph that has both models. */
-export const TEACHER = 'teacher/';
+/** Prefix of the unpruned student's parameters in a graph that has the gated one too. */
+export const UNPRUNED = 'unpruned/';
 
 /** Share of labels that have the largest logit. */
 function accuracyOf(logits: Node, { labels, weights }: BatchNodes): Node {
@@ -90,12 +91,33 @@ function answerObjective(
   return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
 }
 
-/** Learning from labels and from the dense N = 1 teacher's logits. */
+/** Learning from labels and from the dense N = 1 teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */
 export function distilObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
   return (batch, p, dropout) => {
     const pass: Pass = (inputs) => attach([classifier(inputs, config, p)], [dropout])[0] as Node;
-    return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    if (weights.retrieval === 0) return answerObjective(pass(batch.inputs), batch, pass, { config, weights });
+    const { logits, retrieval } = readTwice(batch, config, p, dropout);
+    const answers = answerObjective(logits, batch, pass, { config, weights });
+    return {
+      loss: add(answers.loss, mul(retrieval.loss, weights.retrieval)),
+      metrics: { ...answers.metrics, retrievalAccuracy: retrieval.accuracy },
+    };
   };
+}
+
+/** Answers, and tokens that are told from the words of the batch, out of the same features. */
+function readTwice(
+  { inputs }: BatchNodes,
+  config: ModelConfig,
+  p: Parameters,
+  dropout: SiteHandler,
+): { readonly logits: Node; readonly retrieval: Retrieval } {
+  const read = features(inputs, config, p, 'all');
+  const reading = { features: read, decoder: wordDecoder(p), encoder: config.encoder, p };
+  const told = retrieve(reading, inputs.ids, instancesOf(config));
+  const outputs = [classifyFeatures(read, config, p), told.loss, told.accuracy];
+  const [logits, loss, accuracy] = attach(outputs, [dropout]) as [Node, Node, Node];
+  return { logits, retrieval: { loss, accuracy } };
 }
 
 /** The states of each layer of a graph, [B, T, D], of rows before the mixture and of groups after it; their masks are [B, T]. */
@@ -112,10 +134,10 @@ function realPositions({ inputs, weights }: BatchNodes, config: ModelConfig): No
   return layerMasks(mul(cast(inputs.mask, 'float32'), reshape(rowWeights, [R, 1])), config);
 }
 
-/** Σ over matched layers of their distance to the teacher's: each over the positions that the layer sees. */
-function layersLoss(teacher: Node, student: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
+/** Σ over matched layers of their distance to the unpruned student's: each over the positions that the layer sees. */
+function layersLoss(unpruned: Node, gated: Node, batch: BatchNodes, config: ModelConfig, p: Parameters): Node {
   const masks = realPositions(batch, config);
-  const [taught, learnt] = [layerStates(teacher, config, masks), layerStates(student, config, masks)];
+  const [taught, learnt] = [layerStates(unpruned, config, masks), layerStates(gated, config, masks)];
   return matchSameLayers(masks.length)
     .map((match) => layerDistillation(statePairs([match], taught, learnt), masks[match.student] as Node, p))
     .reduce((sum, distance) => add(sum, distance));
@@ -127,7 +149,7 @@ function noiseInputs(config: ModelConfig): GateNodes {
 }
 
 /**
- * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the dense model that takes as many inputs,
+ * Pruning (CoFi, section 3.2): answers, plus α_layers · the distance of the layers to those of the unpruned student,
  * plus the Lagrangian of the expected sparsity.
  */
 export function pruneObjective(config: ModelConfig, weights: CompressRecipe['losses']): Objectives {
@@ -145,8 +167,8 @@ export function pruneObjective(config: ModelConfig, weights: CompressRecipe['los
     const loss = add(answers.loss, constraint);
     const metrics = { ...answers.metrics, sparsity, target: mul(target, 1) };
     if (weights.layers === 0) return { loss, metrics };
-    const teacher = classifier(batch.inputs, config, (name) => p(`${TEACHER}${name}`), 'all');
-    const layers = layersLoss(teacher, logits, batch, config, p);
+    const unpruned = classifier(batch.inputs, config, (name) => p(`${UNPRUNED}${name}`), 'all');
+    const layers = layersLoss(unpruned, logits, batch, config, p);
     return { loss: add(loss, mul(layers, weights.layers)), metrics: { ...metrics, layers } };
   };
 }

@@ -1,25 +1,28 @@
-/** `pretrain`: an encoder learns from plain text by masked-language modelling, from scratch or from a checkpoint. */
+/**
+ * `pretrain`: an encoder learns from plain text by masked-language modelling, from scratch or from a checkpoint. One that takes several texts
+ * at once is primed first: it learns to tell the tokens of its instances apart (DataMUX, Murahari et al. 2022; MUX-PLM, Murahari et al. 2023,
+ * stages 1 and 2).
+ */
 import { countParameters, type ParameterTree, VERSION } from '../base/index.ts';
-import {
-  checkDestination,
-  initialParameters,
-  type ModelConfig,
-  maskedLanguageShapes,
-  takenFrom,
-  writeModelFolder,
-} from '../model/index.ts';
+import { checkDestination, type ModelConfig, writeModelFolder } from '../model/index.ts';
+import { checkMux, initialModel, instancesOf, longestRow } from '../mux/index.ts';
 import type { CurvePoint } from './checkpoint.ts';
 import { fingerprintOf, machineOf, modelFingerprint, type TrainedModel } from './deliver.ts';
+import { encoderCard } from './encoder-card.ts';
 import { startEncoder } from './encoder-start.ts';
 import type { Phase, StepReport } from './fit.ts';
-import { heldOutBatches, maskedBatches } from './masked-batches.ts';
-import { evaluateMasked, type MaskedEvaluation, maskedObjective } from './masked-language.ts';
+import { divide } from './frozen.ts';
+import { evaluateLanguage, type LanguageEvaluation } from './language-evaluation.ts';
 import { type Masking, maskingOf } from './masking.ts';
-import { checkPretrainRecipe, type PretrainRecipe } from './recipe.ts';
+import { type PretrainLosses, pretrainObjective } from './pretrain-objective.ts';
+import { checkPretrainRecipe, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
+import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
+import { heldOutBatches, maskedBatches, plainBatches } from './text-batches.ts';
 import { sampleTexts, TextCorpus, TextRows } from './text-corpus.ts';
 import { identityOf, openTextFile, type TextIdentity } from './text-file.ts';
 import { CLIP_NORM, runFolderOf, weightGroups } from './train-classifier.ts';
+import { languageModelShapes } from './word-prediction.ts';
 
 export interface PretrainOptions extends Omit<Run, 'folder'> {
   /** Plain text files. */
@@ -28,9 +31,12 @@ export interface PretrainOptions extends Omit<Run, 'folder'> {
 }
 
 /** What a finished pretraining says about its encoder. */
-export interface Pretrained extends MaskedEvaluation {
+export interface Pretrained extends LanguageEvaluation {
   readonly folder: string;
+  readonly instances: number;
   readonly parameters: number;
+  readonly primeSteps: number;
+  /** Of masked-language modelling. */
   readonly steps: number;
   /** Of the steps that this process took; none where an earlier one had taken all. */
   readonly tokensPerSecond: number | null;
@@ -53,33 +59,77 @@ async function prepare(recipe: PretrainRecipe, { text, seed }: PretrainOptions):
   const { encoder, tokenizer, parameters } = await startEncoder(recipe, () =>
     sampleTexts(new TextCorpus(files, recipe.maxTokens), VOCABULARY_BYTES),
   );
-  const maxTokens = Math.min(recipe.maxTokens, encoder.maxPositions);
-  const fresh = initialParameters(maskedLanguageShapes(encoder), seed);
-  const config: ModelConfig = { encoder, labels: [], featureSize: encoder.hiddenSize, maxTokens };
+  const mux = recipe.multiplexed?.mux;
+  const bare: ModelConfig = { encoder, labels: [], featureSize: encoder.hiddenSize, ...(mux && { mux }) };
+  checkMux(bare);
+  const maxTokens = Math.min(recipe.maxTokens, longestRow(bare));
+  const config: ModelConfig = { ...bare, maxTokens };
   return {
     recipe: { ...recipe, maxTokens },
-    model: { config, tokenizer, parameters: takenFrom(parameters, fresh) },
+    model: { config, tokenizer, parameters: initialModel(config, seed, parameters, languageModelShapes(config)) },
     text: new TextRows(new TextCorpus(files, maxTokens), tokenizer, maxTokens),
     masking: maskingOf(tokenizer),
     data: files.map(identityOf),
   };
 }
 
-function phaseOf({ recipe, model, text, masking }: Start): Phase {
-  const { rows, maxTokens, epochs, warmup, dropout, learningRate, weightDecay } = recipe;
-  const { encoder } = model.config;
-  const steps = recipe.steps ?? Math.ceil((epochs * text.perEpoch) / rows);
-  const { vocabularySize } = encoder;
+/** Batches of each phase. */
+interface Steps {
+  readonly prime: number;
+  readonly mlm: number;
+}
+
+function stepsOf({ recipe, model, text }: Start): Steps {
+  const rows = recipe.rows * instancesOf(model.config);
+  const mlm = recipe.steps ?? Math.ceil((recipe.epochs * text.perEpoch) / rows);
+  const prime = recipe.multiplexed === undefined ? 0 : (recipe.multiplexed.primeSteps ?? Math.round(PRIME_SHARE * mlm));
+  return { prime, mlm };
+}
+
+/** What each phase minimises, where it has any steps. */
+function lossesOf({ multiplexed }: PretrainRecipe): Record<keyof Steps, PretrainLosses> {
+  return { prime: { masked: 0, retrieval: 1 }, mlm: { masked: 1, retrieval: multiplexed?.retrieval ?? 0 } };
+}
+
+function phaseOf(name: keyof Steps, start: Start): Omit<Phase, 'frozen'> {
+  const { recipe, model, text, masking } = start;
+  const { rows, maxTokens: tokens, warmup, dropout, learningRate, weightDecay } = recipe;
+  const instances = instancesOf(model.config);
+  const losses = lossesOf(recipe)[name];
+  const { vocabularySize } = model.config.encoder;
+  const options = { rows: rows * instances, tokens, steps: stepsOf(start)[name], masking, vocabularySize };
+  const batches = losses.masked > 0 ? maskedBatches(text, options) : plainBatches(text, options);
+  const { specialIds } = masking;
   return {
-    name: 'mlm',
-    batches: maskedBatches(text, { rows, tokens: maxTokens, steps, masking, vocabularySize }),
+    name,
+    batches: losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds }) : batches,
     warmup,
     dropout,
     parameterGroups: weightGroups(learningRate, weightDecay),
     clipNorm: CLIP_NORM,
-    frozen: new Map(),
-    objective: maskedObjective(encoder),
+    objective: pretrainObjective(model.config, losses),
   };
+}
+
+/** What the phases leave. */
+interface Learned {
+  readonly parameters: ParameterTree;
+  readonly curves: Readonly<Record<string, readonly CurvePoint[]>>;
+}
+
+/** Runs the phases that have steps, one after the other. */
+async function learn(start: Start, run: Run): Promise<Learned> {
+  const steps = stepsOf(start);
+  const curves: Record<string, readonly CurvePoint[]> = {};
+  let { parameters } = start.model;
+  for (const name of ['prime', 'mlm'] as const) {
+    if (steps[name] === 0) continue;
+    const { trained, frozen } = divide(start.model.config, parameters);
+    const finished = await runPhase({ ...phaseOf(name, start), frozen }, trained, run);
+    parameters = new Map([...frozen, ...finished.parameters]);
+    curves[name] = finished.curve;
+  }
+  return { parameters, curves };
 }
 
 /** Tokens per second over steps, from their reports. */
@@ -104,12 +154,13 @@ export async function pretrain(recipe: PretrainRecipe, options: PretrainOptions)
   await checkDestination(output);
   const start = await prepare(recipe, options);
   const { config } = start.model;
+  const instances = instancesOf(config);
+  const { maxTokens: tokens } = start.recipe;
   // Before the work: without held-out text there is nothing to measure on.
-  const heldOut = heldOutBatches(start.text, start.recipe.maxTokens, start.masking);
+  const heldOut = heldOutBatches(start.text, { tokens, masking: start.masking, instances });
   const folder = runFolderOf(output, identityOfRun(start, seed));
-  const phase = phaseOf(start);
   const speed = new Speed();
-  const { parameters, curve } = await runPhase(phase, start.model.parameters, {
+  const learned = await learn(start, {
     ...options,
     folder,
     onStep(report) {
@@ -117,16 +168,17 @@ export async function pretrain(recipe: PretrainRecipe, options: PretrainOptions)
       onStep(report);
     },
   });
-  const evaluation = await evaluateMasked(config.encoder, parameters, heldOut, placement);
-  const { steps } = phase.batches(seed);
+  const { prime, mlm } = stepsOf(start);
   const pretrained: Pretrained = {
-    ...evaluation,
+    ...(await evaluateLanguage(config, learned.parameters, heldOut, placement)),
     folder: output,
-    parameters: countParameters(parameters),
-    steps,
+    instances,
+    parameters: countParameters(learned.parameters),
+    primeSteps: prime,
+    steps: mlm,
     tokensPerSecond: speed.tokensPerSecond,
   };
-  await write(start, parameters, curve, pretrained, options);
+  await write(start, learned, pretrained, options);
   await folder.remove();
   return pretrained;
 }
@@ -139,50 +191,20 @@ function identityOfRun({ recipe, model, data }: Start, seed: number): string {
 
 async function write(
   { recipe, model, data }: Start,
-  parameters: ParameterTree,
-  curve: readonly CurvePoint[],
-  { loss, accuracy, positions, steps, tokensPerSecond, parameters: count }: Pretrained,
+  { parameters, curves }: Learned,
+  pretrained: Pretrained,
   { output, seed, placement }: PretrainOptions,
 ): Promise<void> {
-  const evaluation = { loss, accuracy, positions };
+  const { folder, steps, primeSteps, instances, parameters: count, tokensPerSecond, ...evaluation } = pretrained;
   await writeModelFolder(output, {
     ...model,
     parameters,
-    card: modelCard(model.config, { ...evaluation, steps, count, seed }, data),
+    card: encoderCard(model.config, { ...pretrained, steps: primeSteps + steps, seed }, data),
     evidence: {
-      ...{ command: 'pretrain', recipe, data, seed, steps, evaluation, tokensPerSecond, parameters: count },
-      curves: { mlm: curve },
+      ...{ command: 'pretrain', recipe, data, seed, primeSteps, steps, evaluation, tokensPerSecond },
+      parameters: count,
+      curves,
       machine: machineOf(placement),
     },
   });
-}
-
-function modelCard(
-  { encoder, maxTokens }: ModelConfig,
-  figures: MaskedEvaluation & { readonly steps: number; readonly count: number; readonly seed: number },
-  data: readonly TextIdentity[],
-): string {
-  const { loss, accuracy, positions, steps, count, seed } = figures;
-  const texts = data.map(({ name, bytes }) => `${name} (${bytes.toLocaleString('en')} bytes)`);
-  return `---
-pipeline_tag: fill-mask
-library_name: prumux
----
-# Encoder pretrained on ${data.map(({ name }) => name).join(', ')}
-
-| | |
-|---|---|
-| Text | ${texts.join(', ')} |
-| Layers | ${encoder.layers.length} of hidden size ${encoder.hiddenSize} |
-| Vocabulary | ${encoder.vocabularySize.toLocaleString('en')} |
-| Longest row | ${maxTokens} tokens |
-| Parameters | ${count.toLocaleString('en')} |
-| Steps | ${steps.toLocaleString('en')} |
-| Loss | ${loss.toFixed(3)}, full softmax over ${positions} masked words of held-out text |
-| Accuracy | ${(100 * accuracy).toFixed(1)} % of the masked words |
-| Seed | ${seed} |
-
-Made by PruMUX; \`run.json\` has the recipe, checksums of sampled pieces of the text and the learning curve. The folder has the names of
-\`BertForMaskedLM\`. It is no classifier yet: \`prumux train --encoder FOLDER\`.
-`;
 }

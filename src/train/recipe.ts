@@ -35,11 +35,24 @@ const sharedDefaults: Omit<TrainRecipe, 'task'> = {
 
 export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
 
-/** Masked-language modelling on plain text. */
+/** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
 export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
+  /** Of an encoder that takes several texts at once. */
+  readonly multiplexed?: MultiplexedPretraining;
 }
+
+export interface MultiplexedPretraining {
+  readonly mux: Required<MuxConfig>;
+  /** Batches of token retrieval alone, before words are masked; by default a share of those that follow. */
+  readonly primeSteps?: number;
+  /** Weight of token retrieval beside masked-language modelling. */
+  readonly retrieval: number;
+}
+
+/** Batches of retrieval alone, as a share of those of masked-language modelling. */
+export const PRIME_SHARE = 0.25;
 
 /**
  * Without dropout: it slows the learning of an encoder that sees a text a few times only (ALBERT, Lan et al. 2020, section 4.8). The rate is
@@ -61,11 +74,19 @@ export function pretrainLearningRate(encoder: string): number {
   return PRETRAIN_LEARNING_RATES[encoder] ?? 1e-4;
 }
 
+/** The highest rate for an encoder that learns to take several texts at once: parts of it are fresh, whatever it starts from. */
+export const MULTIPLEXED_PRETRAIN_RATE = 3e-4;
+
+/** Weight of token retrieval beside another loss: the published 0.1 to 0.9 (DataMUX, Murahari et al. 2022). */
+export const RETRIEVAL_WEIGHT = 0.1;
+
 /** A pretrained encoder moves in small steps. */
 export const PRETRAINED_LEARNING_RATE = 5e-5;
 
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
+  /** Model folder of a multiplexed encoder that the student starts from, in place of the teacher's encoder and a fresh multiplexer. */
+  readonly primed?: string;
   readonly instances: number;
   /** How they are mixed and told apart, and after how many layers they are mixed. */
   readonly mux: Required<Omit<MuxConfig, 'instances'>>;
@@ -79,12 +100,16 @@ export interface CompressRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Weights of the losses: the teacher's logits, the dense model's layers, the hard labels, the same rows in a second grouping. */
+  /**
+   * Weights of the losses: the teacher's logits, the unpruned student's layers, the hard labels, the same rows in a second grouping, and, while
+   * the student learns to take several inputs, the retrieval of their tokens.
+   */
   readonly losses: {
     readonly logits: number;
     readonly layers: number;
     readonly labels: number;
     readonly consistency: number;
+    readonly retrieval: number;
   };
   /** Share of the pruning steps over which the target sparsity rises from 0. */
   readonly sparsityWarmup: number;
@@ -103,7 +128,7 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0 },
+  losses: { logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
   sparsityWarmup: 0.4,
   pruneVocabulary: false,
 };
@@ -165,8 +190,21 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
+  const { steps = 1, multiplexed } = recipe;
   check(recipe, TRAIN);
-  check({ steps: recipe.steps ?? 1 }, { steps: whole(1) });
+  check({ steps }, { steps: whole(0) });
+  const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
+  // Either phase may be left out; but not both.
+  check({ steps: steps + primeSteps }, { steps: whole(1) });
+}
+
+/** Gives the number of batches that prime. */
+function checkMultiplexed({ mux, primeSteps, retrieval }: MultiplexedPretraining, steps: number): number {
+  const least = primeSteps ?? Math.round(PRIME_SHARE * steps);
+  strategiesOf(mux);
+  check(mux, { instances: whole(2), prefillLayers: whole(0) }, 'mux.');
+  check({ retrieval, primeSteps: least }, { retrieval: from0, primeSteps: whole(0) });
+  return least;
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
@@ -177,12 +215,12 @@ export function checkCompressRecipe(recipe: CompressRecipe): void {
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
   check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
-  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0 }, 'losses.');
-  if (recipe.instances === 1 && losses.consistency > 0) {
-    throw new ConfigError('losses.consistency', {
-      expected: '0 for one input per pass, which has no neighbours',
-      got: String(losses.consistency),
-    });
+  check(losses, { logits: from0, layers: from0, labels: from0, consistency: from0, retrieval: from0 }, 'losses.');
+  if (recipe.instances > 1) return;
+  for (const name of Object.keys(AMONG_NEIGHBOURS) as (keyof typeof AMONG_NEIGHBOURS)[]) {
+    if (losses[name] === 0) continue;
+    const expected = '0 for one input per pass, which has no neighbours';
+    throw new ConfigError(`losses.${name}`, { expected, got: String(losses[name]) });
   }
 }
 
@@ -192,11 +230,14 @@ export function checkTrainingFreeRecipe(recipe: TrainingFreeRecipe): void {
   check({ sparsity, examples, maxTokens }, { sparsity: below1, examples: whole(1), maxTokens: whole(SHORTEST_ROW) });
 }
 
-/** The recipe with as many instances and as much sparsity; without consistency where one input goes alone. */
+/** Losses that are about neighbours, at the weight that they have where there are none. */
+const AMONG_NEIGHBOURS = { consistency: 0, retrieval: 0 } as const satisfies Partial<CompressRecipe['losses']>;
+
+/** The recipe with as many instances and as much sparsity; without losses about neighbours where one input goes alone. */
 export function recipeAt(
   recipe: CompressRecipe,
   point: Pick<CompressRecipe, 'instances' | 'sparsity'>,
 ): CompressRecipe {
   const { losses } = recipe;
-  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, consistency: 0 } }) };
+  return { ...recipe, ...point, ...(point.instances === 1 && { losses: { ...losses, ...AMONG_NEIGHBOURS } }) };
 }

@@ -4,26 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loudParameters, TINY_CLIP_NORM, tinyConfig, tinyGroups, tinySet } from '../../test/tiny-bert.kit.ts';
+import { loudParameters, tinyConfig, tinyPhase, tinySet } from '../../test/tiny-bert.kit.ts';
 import { CheckpointError } from '../base/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { RunFolder } from './checkpoint.ts';
-import type { Phase } from './fit.ts';
-import { labelledBatches } from './labelled-batches.ts';
-import { labelObjective } from './objectives.ts';
 import { type Run, runPhase } from './run-phase.ts';
 
 const initial = loudParameters(tinyConfig, 1);
-const phase: Phase = {
-  name: 'tiny',
-  batches: labelledBatches(tinySet(22), { epochs: 2, rows: 4, maxTokens: 16 }),
-  warmup: 0.25,
-  dropout: 0.1,
-  parameterGroups: tinyGroups,
-  clipNorm: TINY_CLIP_NORM,
-  frozen: new Map(),
-  objective: labelObjective(tinyConfig),
-};
+const phase = tinyPhase(tinySet(22));
 
 let base: string;
 

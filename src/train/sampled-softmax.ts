@@ -31,7 +31,7 @@ export interface Candidates {
 
 /** `wanted` is the least number of drawn words. */
 export function drawCandidates(
-  batch: MaskedBatch,
+  batch: Pick<MaskedBatch, 'ids' | 'targets'>,
   vocabularySize: number,
   draws: Random,
   wanted: number = NEGATIVES,

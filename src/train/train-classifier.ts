@@ -1,6 +1,6 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
 import { resolve } from 'node:path';
-import { VERSION } from '../base/index.ts';
+import { type OnProgress, VERSION } from '../base/index.ts';
 import { checkDestination, type ModelConfig } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
 import type { ParameterGroup } from './adamw.ts';
@@ -21,6 +21,8 @@ import { taskOf } from './task-table.ts';
 export interface RunOptions extends Omit<Run, 'folder'> {
   readonly source: DataSource;
   readonly output: string;
+  /** Told of all that is no step of training. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Where a run keeps its checkpoints: beside its output, so that the output appears only when it is whole. */
@@ -64,7 +66,7 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Pha
 export async function trainClassifier(recipe: TrainRecipe, options: RunOptions): Promise<Delivered> {
   checkTrainRecipe(recipe);
   await checkDestination(options.output);
-  const { source, output, seed, placement } = options;
+  const { source, output, seed, placement, onProgress } = options;
   const { train, evaluation } = await openData(source, { task: recipe.task });
   const start = await startEncoder(recipe, () => textsOf(train));
   const maxTokens = Math.min(recipe.maxTokens, start.encoder.maxPositions);
@@ -94,6 +96,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
       maxTokens,
       seed,
       placement,
+      onProgress,
       evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
       title: `${taskOf(config).modelNoun} trained on ${train.name}`,
     },

@@ -1,0 +1,33 @@
+/** Throughput side by side: what the figures must have to do with each other, and what is told on the way. */
+import { expect, it } from 'vitest';
+import { ProgressRecord } from '../../test/progress-record.kit.ts';
+import { loudParameters, tinyConfig, tinySet } from '../../test/tiny-bert.kit.ts';
+import { cpu } from '../runtime/index.ts';
+import { exportClassifier } from './export.ts';
+import { compareThroughput, median } from './throughput.ts';
+
+const model = { config: tinyConfig, onnx: exportClassifier(tinyConfig, loudParameters(tinyConfig, 1)).bytes };
+const { encodings, padId } = tinySet(12);
+
+it('takes the median of the rounds, and ratios to the first; tells of every batch size and of every round', async () => {
+  const contestants = [
+    { name: 'one', ...model },
+    { name: 'other', ...model },
+  ];
+  const record = new ProgressRecord();
+  const options = { padId, maxTokens: 8, rounds: 3, rows: [1, 8], placement: cpu(1), onProgress: record.onProgress };
+  const results = await compareThroughput(contestants, encodings, options);
+  expect(results.map(({ name }) => name)).toEqual(['one', 'other']);
+  for (const { examplesPerSecond, ratio, rounds, groups, streams } of results) {
+    expect(rounds).toHaveLength(3);
+    expect(examplesPerSecond).toBe(rounds.toSorted((a, b) => a - b)[1]);
+    expect(ratio).toBe(examplesPerSecond / (results[0]?.examplesPerSecond ?? Number.NaN));
+    expect([1, 8]).toContain(groups);
+    expect(streams).toBe(1);
+  }
+  record.expectPieces('choosing batch sizes', 'measuring');
+});
+
+it('has the mean of the middle two as the median of an even number', () => {
+  expect([median([3, 1, 2]), median([4, 1, 3, 2])]).toEqual([2, 2.5]);
+});

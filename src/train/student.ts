@@ -1,0 +1,64 @@
+/** The student of a compression before it is trained: the teacher's encoder, or a primed one of its shape, with a multiplexer. */
+import { float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
+import { initialParameters, type ModelConfig, takenFrom, wordHeadShapes } from '../model/index.ts';
+import { initialModel, modelShapes } from '../mux/index.ts';
+import type { TrainedModel } from './deliver.ts';
+import type { EncodedSet } from './encoded-set.ts';
+import type { CompressRecipe } from './recipe.ts';
+
+/** A model on its way. */
+export interface Student {
+  readonly config: ModelConfig;
+  readonly parameters: ParameterTree;
+}
+
+/** The models that a student starts from. */
+export interface Origins {
+  readonly teacher: TrainedModel;
+  /** A multiplexed encoder of the student's shape. */
+  readonly primed?: TrainedModel;
+}
+
+export function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
+  return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
+}
+
+/** What the primed encoder has is taken from there, else from the teacher; the rest is fresh. */
+export function startStudent({ teacher, primed }: Origins, recipe: CompressRecipe, seed: number): Student {
+  const config = studentConfig(teacher.config, recipe);
+  if (config.mux === undefined) return { config, parameters: teacher.parameters };
+  const known = new Map([...teacher.parameters, ...(primed?.parameters ?? [])]);
+  return { config, parameters: initialModel(config, seed, known) };
+}
+
+const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
+
+/**
+ * Without the segments that no row of the data has: their vectors were never trained, and adding them is a pass over every embedded row.
+ */
+export function withoutUnusedSegments({ config, parameters }: Student, { encodings }: EncodedSet): Student {
+  const table = parameterOf(parameters, SEGMENTS);
+  const used = 1 + encodings.reduce((most, { types }) => types.reduce((a, b) => Math.max(a, b), most), 0);
+  const shape = [used, config.encoder.hiddenSize];
+  const cut = float32(table.data.slice(0, sizeOf(shape)), shape);
+  return {
+    config: { ...config, encoder: { ...config.encoder, typeVocabularySize: used } },
+    parameters: new Map([...parameters, [SEGMENTS, cut]]),
+  };
+}
+
+/** With the head that retrieval tells words with: the primed encoder's, or a fresh one. */
+export function withWordHead(
+  { config, parameters }: Student,
+  { primed }: Pick<Origins, 'primed'>,
+  seed: number,
+): Student {
+  const head = takenFrom(primed?.parameters ?? new Map(), initialParameters(wordHeadShapes(config), seed));
+  return { config, parameters: new Map([...parameters, ...head]) };
+}
+
+/** Without what only training needed. */
+export function classifierOnly({ config, parameters }: Student): Student {
+  const shapes = modelShapes(config);
+  return { config, parameters: new Map(Array.from(parameters).filter(([name]) => shapes.has(name))) };
+}
