@@ -4,30 +4,35 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, type FloatTensor, partOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
-import { readModelFolder, requireParameters, resolveModel } from '../model/index.ts';
+import { type ModelFiles, readModelFolder, requireParameters, resolveModel } from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import type { Run } from './run-phase.ts';
 
-/** A classifier of any number of inputs per pass. */
-export async function readClassifier(model: string): Promise<TrainedModel> {
-  const folder = await resolveModel(model);
-  const classifier = await readModelFolder(folder);
-  const shapes = modelShapes(classifier.config);
-  requireParameters(shapes, classifier.parameters, join(folder, 'model.safetensors'));
+/** A classifier, from a folder that may hold more. */
+function classifierIn(folder: string, files: ModelFiles): TrainedModel {
+  const shapes = modelShapes(files.config);
+  requireParameters(shapes, files.parameters, join(folder, 'model.safetensors'));
   // Heads of other tasks that a checkpoint brings along are no part of the classifier.
-  const parameters = new Map(Array.from(classifier.parameters).filter(([name]) => shapes.has(name)));
-  return { ...classifier, parameters };
+  return { ...files, parameters: new Map(Array.from(files.parameters).filter(([name]) => shapes.has(name))) };
 }
 
-/** A dense classifier of one input at a time. */
+/** Reads a classifier of any number of inputs per pass. */
+export async function readClassifier(model: string): Promise<TrainedModel> {
+  const folder = await resolveModel(model);
+  return classifierIn(folder, await readModelFolder(folder));
+}
+
+/** Reads a dense classifier of one input at a time. */
 export async function readTeacher(model: string): Promise<TrainedModel> {
-  const teacher = await readClassifier(model);
-  if (teacher.config.mux === undefined) return teacher;
-  throw new ConfigError(model, {
+  const folder = await resolveModel(model);
+  const files = await readModelFolder(folder);
+  const { mux } = files.config;
+  if (mux === undefined) return classifierIn(folder, files);
+  throw new ConfigError(folder, {
     expected: 'a dense model of one input per pass as the teacher',
-    got: `one of ${teacher.config.mux.instances} inputs`,
+    got: `one of ${mux.instances} inputs`,
     hint: 'Give the model that it was compressed from.',
   });
 }
