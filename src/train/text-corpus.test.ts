@@ -111,6 +111,8 @@ describe('TextCorpus', () => {
           expect(overlapping).toEqual([]);
         }
       }),
+      // 399 blocks: one short of the fourth run that is held out.
+      { examples: [[[2670, 2610, 5430, 7770, 5310], 12]] },
     );
   });
 

@@ -59,7 +59,8 @@ export class TextCorpus {
 
   /** A block of those to train on. */
   trainingBlock(place: number): Block {
-    const number = place + HELD_OUT_RUN * Math.floor(place / (this.period - HELD_OUT_RUN));
+    const runs = Math.min(Math.floor(place / (this.period - HELD_OUT_RUN)), this.heldOutBlocks);
+    const number = place + HELD_OUT_RUN * runs;
     const heldOut = (Math.floor(number / this.period) + 1) * this.period - HELD_OUT_RUN;
     return this.block(number, Math.max(heldOut, number + 1));
   }
