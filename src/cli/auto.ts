@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Exploration, explore, gridOf } from '../auto/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { refuseOverwriting } from '../train/index.ts';
-import { type Context, command } from './command.ts';
+import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
 import { number, numbers, option, required, text, type Values } from './option.ts';
@@ -49,15 +49,11 @@ export default command({
     const { output } = values;
     await checkDestination(output);
     await refuseOverwriting(model, output);
-    const { placement, seed, progress, terminal } = context;
     const laboratory = await openLaboratory(model, {
       recipe: compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } }),
       options: {
         source: dataSourceOf(values),
-        ...{ placement, seed },
-        onStep: progress.step,
-        onProgress: progress.work,
-        interrupt: terminal.interrupt,
+        ...trainingIn(context),
       },
       folder: `${output.replace(/[/\\]+$/, '')}.run`,
     });

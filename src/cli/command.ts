@@ -31,6 +31,11 @@ export interface Context {
   readonly commandLine: string;
 }
 
+/** What every training is told of its surroundings. */
+export function trainingIn({ seed, placement, progress, terminal }: Context) {
+  return { seed, placement, onStep: progress.step, onProgress: progress.work, interrupt: terminal.interrupt };
+}
+
 export interface CommandSpec<O extends Options, Document extends object> {
   readonly name: string;
   readonly description: string;

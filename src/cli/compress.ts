@@ -9,7 +9,7 @@ import {
   type TrainingFreeRecipe,
   trainingFreeDefaults,
 } from '../train/index.ts';
-import { command } from './command.ts';
+import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { option, optional, required, text, toggle, type Values } from './option.ts';
 import { COMPRESSION, compressRecipeOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
@@ -91,15 +91,11 @@ export default command({
   operands: { name: 'model', description: 'folder or Hub id of the dense classifier' },
   options,
   isResumable: true,
-  async run(values, [model], { progress, placement, seed, terminal }) {
+  async run(values, [model], context) {
     const compressed = await compress(model, values, {
       source: dataSourceOf(values),
       output: values.output,
-      seed,
-      placement,
-      onStep: progress.step,
-      onProgress: progress.work,
-      interrupt: terminal.interrupt,
+      ...trainingIn(context),
     });
     const [{ teacher, teacherParameters, instances, vocabulary }] = compressed;
     const models = await Promise.all(compressed.map(entryOf));

@@ -11,7 +11,7 @@ import {
   pretrainLearningRate,
   RETRIEVAL_WEIGHT,
 } from '../train/index.ts';
-import { command } from './command.ts';
+import { command, trainingIn } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
 import { INSTANCES, MULTIPLEXING, optimisation } from './recipe-options.ts';
 import { percent } from './result-lines.ts';
@@ -113,14 +113,12 @@ export default command({
   example: '--text wikipedia.txt reviews.txt --preset mini -o models/encoder',
   options,
   isResumable: true,
-  async run(values, _, { progress, placement, seed, terminal }) {
+  async run(values, _, context) {
     return pretrain(recipeOf(values), {
       text: values.text,
       output: values.output,
-      seed,
-      placement,
-      onStep: (report) => progress.step(report, 'tokens'),
-      interrupt: terminal.interrupt,
+      ...trainingIn(context),
+      onStep: (report) => context.progress.step(report, 'tokens'),
     });
   },
   print: resultLines,

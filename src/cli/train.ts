@@ -1,7 +1,7 @@
 /** `prumux train`: a dense classifier from labelled rows. */
 import { isPreset } from '../model/index.ts';
 import { PRETRAINED_LEARNING_RATE, type TrainRecipe, trainClassifier, trainDefaults } from '../train/index.ts';
-import { command } from './command.ts';
+import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, number, option, optional, required, text, type Values } from './option.ts';
 import { TRAINING } from './recipe-options.ts';
@@ -52,16 +52,12 @@ export default command({
   example: '--data train.tsv --eval dev.tsv --encoder mini -o models/dense',
   options,
   isResumable: true,
-  async run(values, _, { progress, placement, seed, terminal }) {
+  async run(values, _, context) {
     const source = dataSourceOf(values);
     const { evaluation, parameters, parity } = await trainClassifier(recipeOf(values), {
       source,
       output: values.output,
-      seed,
-      placement,
-      onStep: progress.step,
-      onProgress: progress.work,
-      interrupt: terminal.interrupt,
+      ...trainingIn(context),
     });
     return { ...evaluation, parameters, parity, folder: values.output };
   },

@@ -86,8 +86,8 @@ function laneOf(
   return { contestant, predictor, groups, batches, repeats: predictor.streams };
 }
 
-/** Seconds for the rows to go through once: the mean over the lane's repeats, as many runs in flight as it has streams. */
-async function secondsOf({ predictor, batches, repeats }: Lane): Promise<number> {
+/** Seconds for all batches to run once: the mean over repeats, as many runs in flight as there are streams. */
+export async function secondsOfRuns(predictor: Predictor, batches: readonly Feeds[], repeats: number): Promise<number> {
   const start = performance.now();
   let next = 0;
   const work = async (): Promise<void> => {
@@ -96,6 +96,14 @@ async function secondsOf({ predictor, batches, repeats }: Lane): Promise<number>
   await Promise.all(Array.from({ length: predictor.streams }, work));
   return (performance.now() - start) / 1000 / repeats;
 }
+
+/** How many repeats take at least so long, where one takes `secondsOnce`: a multiple of the streams. */
+export function repeatsLasting(least: number, secondsOnce: number, { streams }: Predictor): number {
+  return streams * Math.ceil(least / secondsOnce / streams);
+}
+
+const secondsOf = ({ predictor, batches, repeats }: Lane): Promise<number> =>
+  secondsOfRuns(predictor, batches, repeats);
 
 /** A round shorter than this would measure the clock and the scheduler. */
 const SHORTEST_ROUND_SECONDS = 0.25;
@@ -143,10 +151,9 @@ async function bestLane(
   return lasting(best.lane, best.seconds, SHORTEST_ROUND_SECONDS);
 }
 
-/** The lane with as many repeats as take at least so long, a multiple of its streams. */
+/** The lane with as many repeats as take at least so long. */
 function lasting(lane: Lane, secondsOnce: number, least: number): Lane {
-  const { streams } = lane.predictor;
-  return { ...lane, repeats: streams * Math.ceil(least / secondsOnce / streams) };
+  return { ...lane, repeats: repeatsLasting(least, secondsOnce, lane.predictor) };
 }
 
 /** Measures all contestants on the same rows; the first one is the baseline of the ratios. */

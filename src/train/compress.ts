@@ -193,6 +193,11 @@ async function compressToLevels(
   return models;
 }
 
+/** Rows to train on and to evaluate on, in a tokenizer's terms. */
+function encodeBoth({ train, evaluation }: LabelledData, tokenizer: Tokenizer, maxTokens: number) {
+  return [encodeSet(train, tokenizer, maxTokens), encodeSet(evaluation, tokenizer, maxTokens)] as const;
+}
+
 async function compressSources(
   sources: Sources,
   identity: Occasion['identity'],
@@ -203,15 +208,15 @@ async function compressSources(
   const { maxTokens, target } = recipe;
   const { origins, evaluation: teacherEvaluation, ...before } = await prepareOrigins(sources, run);
   const { tokenizer } = origins.teacher;
+  const [taught, teacherSet] = encodeBoth(data, teacher.tokenizer, maxTokens);
+  const isShared = tokenizer === teacher.tokenizer;
+  const [set, evaluationSet] = isShared ? [taught, teacherSet] : encodeBoth(data, tokenizer, maxTokens);
   const compression: Compression = {
-    ...{ recipe, run, curves: {} },
-    set: encodeSet(data.train, tokenizer, maxTokens),
+    ...{ recipe, run, curves: {}, set },
     specialIds: specialIdsOf(tokenizer),
-    teacherLogits: await logitsOf(teacher, encodeSet(data.train, teacher.tokenizer, maxTokens), maxTokens, run),
+    teacherLogits: await logitsOf(teacher, taught, maxTokens, run),
   };
   const student = await multiplex(origins, compression, options.multiplexed);
-  const evaluationSet = encodeSet(data.evaluation, tokenizer, maxTokens);
-  const teacherSet = encodeSet(data.evaluation, teacher.tokenizer, maxTokens);
   const goal = await openGoal(target.measure, { teacher, teacherSet, student, evaluationSet, maxTokens, run });
   const occasion: Occasion = {
     ...before,

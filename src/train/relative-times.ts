@@ -4,10 +4,17 @@
  * in one minute than in the next.
  */
 import { type FloatTensor, float32, int64, type OnProgress, type ParameterTree, sizeOf } from '../base/index.ts';
-import { exportClassifier, median, openStreams, type Predictor, predictorOf } from '../infer/index.ts';
+import {
+  exportClassifier,
+  median,
+  openStreams,
+  type Predictor,
+  repeatsLasting,
+  secondsOfRuns,
+} from '../infer/index.ts';
 import type { EncoderConfig, LayerShape, ModelConfig, Wanted } from '../model/index.ts';
 import { instancesOf, modelShapes } from '../mux/index.ts';
-import { type Feeds, openSession, type Placement } from '../runtime/index.ts';
+import type { Feeds, Placement } from '../runtime/index.ts';
 
 /** How passes are run: as the comparison of throughputs found to be fastest. */
 export interface PassSetting {
@@ -81,21 +88,8 @@ function feedsFor({ config, groups }: Probe, { tokens }: PassSetting): Feeds {
   };
 }
 
-async function openProbe({ config, wanted }: Probe, { placement, streams }: PassSetting): Promise<Predictor> {
-  const { bytes } = exportClassifier(config, anyParameters(config), wanted);
-  if (streams === 1) return predictorOf(await openSession(bytes, placement), config);
-  return openStreams(bytes, config, placement, streams);
-}
-
-/** Seconds of so many passes, one after the other in each stream, per pass. */
-async function sample(predictor: Predictor, feeds: Feeds, passes: number): Promise<number> {
-  const start = performance.now();
-  let next = 0;
-  const work = async (): Promise<void> => {
-    while (next++ < passes) await predictor.run(feeds);
-  };
-  await Promise.all(Array.from({ length: predictor.streams }, work));
-  return (performance.now() - start) / 1000 / passes;
+function openProbe({ config, wanted }: Probe, { placement, streams }: PassSetting): Promise<Predictor> {
+  return openStreams(exportClassifier(config, anyParameters(config), wanted).bytes, config, placement, streams);
 }
 
 /** A probe that is open, and how many passes a sample takes. */
@@ -108,10 +102,9 @@ interface Opened {
 /** The first pass warms up, the second says how many a sample takes. */
 async function open(one: Probe, setting: PassSetting): Promise<Opened> {
   const [predictor, feeds] = [await openProbe(one, setting), feedsFor(one, setting)];
-  const { streams } = predictor;
-  await sample(predictor, feeds, streams);
-  const seconds = await sample(predictor, feeds, streams);
-  return { predictor, feeds, passes: streams * Math.ceil(SHORTEST_SAMPLE_SECONDS / seconds / streams) };
+  await secondsOfRuns(predictor, [feeds], predictor.streams);
+  const seconds = await secondsOfRuns(predictor, [feeds], predictor.streams);
+  return { predictor, feeds, passes: repeatsLasting(SHORTEST_SAMPLE_SECONDS, seconds, predictor) };
 }
 
 /** The time of a pass through each, as part of that through the reference: the median of rounds, in each of which all have a turn. */
@@ -126,7 +119,7 @@ export async function relativeTimes(
     for (const one of [reference, ...probes]) opened.push(await open(one, setting));
     for (let round = 0; round < ROUNDS; round++) {
       const seconds: number[] = [];
-      for (const { predictor, feeds, passes } of opened) seconds.push(await sample(predictor, feeds, passes));
+      for (const { predictor, feeds, passes } of opened) seconds.push(await secondsOfRuns(predictor, [feeds], passes));
       const [whole = 1, ...others] = seconds;
       for (const [at, time] of others.entries()) ratios[at]?.push(time / whole);
       setting.onProgress?.('measuring', round + 1, ROUNDS);
