@@ -6,43 +6,18 @@
  *
  * DATA has the data sets, OUT takes the models. The program must be built (`npm run build`).
  */
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { CORPORA, type CorpusName, denseRun, ENCODER, type NamedRun, studentRun } from '../recipes/multiplexing.ts';
+import { CORPORA, type CorpusName, denseRun, ENCODER, studentRun } from '../recipes/multiplexing.ts';
+import type { NamedRun } from '../recipes/named-run.ts';
 import { accuracyByInstances } from '../src/report/index.ts';
-
-const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+import { type Result, resultOf } from './named-run-result.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { only: { type: 'string', default: '' }, figure: { type: 'string' } },
 });
 const [data = '', out = ''] = positionals;
-
-type Result = Readonly<Record<string, unknown>>;
-
-/** Runs a command in a process of its own; its JSON document is kept beside the models. */
-async function resultOf({ name, argv }: NamedRun): Promise<Result> {
-  const file = join(out, 'results', `${name}.json`);
-  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
-  const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
-  const child = spawn(process.execPath, [MAIN, ...args, '--json', '--progress'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let document = '';
-  child.stdout.on('data', (text) => {
-    document += text;
-  });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  if (code !== 0) process.exit(1);
-  await mkdir(join(out, 'results'), { recursive: true });
-  await writeFile(file, document);
-  return JSON.parse(document);
-}
 
 /** A model measured: with its spread over groupings, ensembled, and (where asked) its isolation. */
 function measurement(corpus: CorpusName, { name }: NamedRun, flags: readonly string[] = ['--ensemble']): NamedRun {
@@ -73,7 +48,7 @@ const results = new Map<string, Result>();
 for (const run of runs()) {
   if (!wanted.test(run.name)) continue;
   console.log(`\n${run.name}: prumux ${run.argv.join(' ')}`);
-  const result = await resultOf(run);
+  const result = await resultOf(run, { data, out });
   results.set(run.name, result);
   const scalars = Object.entries(result).filter(([, value]) => typeof value === 'number');
   console.log(scalars.map(([key, value]) => `${key} ${(value as number).toPrecision(4)}`).join(', '));

@@ -2,13 +2,7 @@
  * Multiplexing measured on real data, as commands that anybody can repeat: an encoder from plain text, a dense classifier per data set (SST-2 from
  * scratch, the small sets from that encoder), and students of N inputs per pass without any pruning. Settings were chosen before the runs; none was tuned on a figure that is reported.
  */
-
-/** A run of the program, and the folder under the output that it writes; those that it needs come before it. */
-export interface NamedRun {
-  readonly name: string;
-  /** The command line; `DATA` and `OUT` stand for the two folders. */
-  readonly argv: readonly string[];
-}
+import { type NamedRun, words } from './named-run.ts';
 
 /** What a dense classifier starts from. */
 type Start = 'pretrained' | 'scratch';
@@ -61,8 +55,6 @@ export const CORPORA = {
 } as const satisfies Readonly<Record<string, Corpus>>;
 
 export type CorpusName = keyof typeof CORPORA;
-
-const words = (line: string): readonly string[] => line.split(' ');
 
 /** `mini` on both text files, 64 tokens a row as the classifiers read. */
 export const ENCODER: NamedRun = {

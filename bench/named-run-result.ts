@@ -1,0 +1,36 @@
+/** Runs of the program as measurements: each in a process of its own, its JSON document kept beside the models, and not run again where it is there. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NamedRun } from '../recipes/named-run.ts';
+
+/** The program as it was built (`npm run build`). */
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+export interface Folders {
+  readonly data: string;
+  readonly out: string;
+}
+
+export type Result = Readonly<Record<string, unknown>>;
+
+/** The document of a run; a run that fails ends the measurement. */
+export async function resultOf({ name, argv }: NamedRun, { data, out }: Folders): Promise<Result> {
+  const file = join(out, 'results', `${name}.json`);
+  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
+  const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
+  const child = spawn(process.execPath, [MAIN, ...args, '--json', '--progress'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let document = '';
+  child.stdout.on('data', (text) => {
+    document += text;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  if (code !== 0) process.exit(1);
+  await mkdir(join(out, 'results'), { recursive: true });
+  await writeFile(file, document);
+  return JSON.parse(document);
+}

@@ -1,0 +1,149 @@
+/**
+ * Accuracy of pruned models on SST-2, at N = 1, 2 and 5 and sparsities 0.6 to 0.95, several seeds; their throughput beside the dense teacher's in one
+ * run; and the speed that `--speedup` reaches. Claims: issue 4 (see RESULTS.md).
+ *
+ *   npx tsx bench/pruning.ts DATA OUT [--seeds 1,2,3] [--instances 1,2,5] [--speedups 8] [--alone] [--figure FILE.svg] [--no-throughput]
+ *
+ * DATA has the data sets; OUT has the teacher, as `bench/multiplexing.ts DATA OUT --only '^sst2-n1$'` makes it, and takes the models. The program must be
+ * built (`npm run build`). Finished runs are not run again, stopped ones go on.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER } from '../recipes/pruning.ts';
+import { accuracyBySpeedup, type SpeedupLine } from '../src/report/index.ts';
+import { resultOf } from './named-run-result.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seeds: { type: 'string', default: '1,2,3' },
+    instances: { type: 'string', default: '1,2,5' },
+    speedups: { type: 'string', default: '' },
+    alone: { type: 'boolean', default: false },
+    figure: { type: 'string' },
+    'no-throughput': { type: 'boolean', default: false },
+  },
+});
+const [data = '', out = ''] = positionals;
+const folders = { data, out };
+const numbersIn = (list: string): number[] => list.split(',').filter(Boolean).map(Number);
+const seeds = numbersIn(values.seeds);
+
+interface Model {
+  readonly folder: string;
+  readonly accuracy: number;
+  readonly accuracyStd: number;
+  readonly sparsity: number;
+}
+
+const mean = (all: readonly number[]): number => all.reduce((sum, value) => sum + value, 0) / all.length;
+
+/** The standard deviation of a sample; 0 of one value. */
+const deviation = (all: readonly number[]): number =>
+  all.length < 2 ? 0 : Math.sqrt(all.reduce((sum, value) => sum + (value - mean(all)) ** 2, 0) / (all.length - 1));
+
+/** Models of one N and one sparsity, a seed each. */
+interface Row {
+  readonly instances: number;
+  readonly asked: number;
+  readonly models: readonly Model[];
+}
+
+async function rowsOf(instances: number): Promise<Row[]> {
+  const documents = [];
+  for (const seed of seeds) documents.push(await resultOf(sparsitiesRun(instances, seed), folders));
+  const perSeed = documents.map((document) => document.models as readonly Model[]);
+  const asked = instances === 1 ? [...SPARSITIES] : [0, ...SPARSITIES];
+  return asked.map((sparsity, at) => ({
+    instances,
+    asked: sparsity,
+    models: perSeed.map((models) => models[at] as Model),
+  }));
+}
+
+const points = (share: number): string => (100 * share).toFixed(2);
+
+function printRow({ instances, asked, models }: Row, teacher: number): void {
+  const accuracies = models.map(({ accuracy }) => accuracy);
+  const drop = teacher - mean(accuracies);
+  const reached = models.map(({ sparsity }) => sparsity.toFixed(3)).join(' ');
+  console.log(
+    `N=${instances} s=${asked}: accuracy ${points(mean(accuracies))} ± ${points(deviation(accuracies))} over ${models.length} seeds ` +
+      `(${accuracies.map(points).join(' ')}), drop ${points(drop)}, realised sparsity ${reached}`,
+  );
+}
+
+const teacher = await resultOf({ name: TEACHER, argv: [] }, folders);
+console.log(`teacher: ${points(Number(teacher.accuracy))}`);
+const rows: Row[] = [];
+for (const instances of numbersIn(values.instances)) {
+  const found = await rowsOf(instances);
+  for (const row of found) printRow(row, Number(teacher.accuracy));
+  rows.push(...found);
+}
+
+for (const speedup of numbersIn(values.speedups)) {
+  for (const instances of numbersIn(values.instances)) {
+    const document = await resultOf(speedRun(instances, speedup, 1), folders);
+    console.log(
+      `N=${instances} --speedup ${speedup}: ${JSON.stringify(document.speedup)}, accuracy ${document.accuracy}`,
+    );
+  }
+}
+
+if (values.alone) {
+  for (const sparsity of SPARSITIES) {
+    const { accuracy } = await resultOf(separateRun(1, sparsity, 1), folders);
+    console.log(`N=1 s=${sparsity} in a run of its own: ${points(Number(accuracy))}`);
+  }
+}
+
+/** SST-2 in figures/main_results.png of CoFi (Xia et al. 2022), BERT-base on a V100: digitised, about 0.05x and 0.1 points off. */
+const COFI: SpeedupLine = {
+  name: 'CoFi, BERT-base, V100 (published)',
+  isPublished: true,
+  points: [
+    { label: '60 %', speedup: 2.08, accuracy: 0.93, spread: 0 },
+    { label: '80 %', speedup: 3.7, accuracy: 0.929, spread: 0 },
+    { label: '90 %', speedup: 6.98, accuracy: 0.915, spread: 0 },
+    { label: '95 %', speedup: 12.2, accuracy: 0.904, spread: 0 },
+  ],
+};
+
+interface BenchDocument {
+  readonly results: readonly { readonly ratio: number; readonly examplesPerSecond: number }[];
+}
+
+/** Times the dense teacher's throughput, of the first seed's models, all in one run. */
+async function speedupsOf(measured: readonly Row[]): Promise<number[]> {
+  const models = measured.map(({ models: [first] }) => (first as Model).folder);
+  const argv = ['bench', ...models, '--baseline', join(out, TEACHER), '--data', 'DATA/sst2/dev.tsv'];
+  const { results } = (await resultOf(
+    { name: `bench-pruned-n${values.instances}`, argv },
+    folders,
+  )) as unknown as BenchDocument;
+  for (const [at, { ratio, examplesPerSecond }] of results.slice(1).entries()) {
+    const { instances, asked } = measured[at] as Row;
+    console.log(`N=${instances} s=${asked}: ${ratio.toFixed(2)}x the teacher, ${examplesPerSecond.toFixed(0)} texts/s`);
+  }
+  return results.slice(1).map(({ ratio }) => ratio);
+}
+
+if (!values['no-throughput']) {
+  const speedups = await speedupsOf(rows);
+  const own = numbersIn(values.instances).map((instances): SpeedupLine => {
+    const of = rows.flatMap((row, at) =>
+      row.instances === instances ? [{ row, speedup: speedups[at] as number }] : [],
+    );
+    return {
+      name: `N=${instances}, mini`,
+      points: of.map(({ row: { asked, models }, speedup }) => {
+        const accuracies = models.map(({ accuracy }) => accuracy);
+        const label = asked === 0 ? 'not pruned' : `${Math.round(100 * asked)} %`;
+        return { label, speedup, accuracy: mean(accuracies), spread: deviation(accuracies) };
+      }),
+    };
+  });
+  if (values.figure !== undefined) await writeFile(values.figure, accuracyBySpeedup([...own, COFI]));
+}

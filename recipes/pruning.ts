@@ -1,0 +1,45 @@
+/**
+ * Pruning measured on SST-2, as commands that anybody can repeat: for every N and seed one run to several sparsities, on the way from 0, all with
+ * the teacher of `recipes/multiplexing.ts`; and runs to a speed. Settings were chosen before the runs; none was tuned on a figure that is reported.
+ */
+import { CORPORA } from './multiplexing.ts';
+import { type NamedRun, words } from './named-run.ts';
+
+export const SPARSITIES = [0.6, 0.8, 0.9, 0.95] as const;
+
+/** 0 is the multiplexed model as it is, so that what multiplexing loses and what pruning loses can be told apart. */
+const LEVELS: readonly number[] = [0, ...SPARSITIES];
+
+/** The teacher, and where its measurement is. */
+export const TEACHER = 'sst2-n1';
+
+function compressRun(name: string, instances: number, seed: number, more: readonly string[]): NamedRun {
+  const { data, eval: evaluation, maxTokens } = CORPORA.sst2;
+  const rows = ['--data', data, '--eval', evaluation, '--max-tokens', String(maxTokens)];
+  // Batches of at least 64 rows: an epoch takes as many steps for any N up to 2, and fewer for more.
+  const point = words(`--instances ${instances} --groups ${Math.max(16, 64 / instances)} --seed ${seed}`);
+  return { name, argv: ['compress', `OUT/${TEACHER}`, ...rows, ...point, ...more, '-o', `OUT/${name}`] };
+}
+
+/** All sparsities on the way to the last, in one run. */
+export function sparsitiesRun(instances: number, seed: number): NamedRun {
+  const levels = instances === 1 ? SPARSITIES : LEVELS;
+  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 4 --recover-epochs 1`);
+  return compressRun(`prune-n${instances}-seed${seed}`, instances, seed, ['--sparsity', levels.join(','), ...epochs]);
+}
+
+/** One sparsity in a run of its own, with the epochs that it has of a run to all: what sharing the work loses. */
+export function separateRun(instances: number, sparsity: number, seed: number): NamedRun {
+  const name = `prune-n${instances}-s${Math.round(100 * sparsity)}-alone-seed${seed}`;
+  return compressRun(name, instances, seed, words(`--sparsity ${sparsity} --prune-epochs 4 --recover-epochs 1`));
+}
+
+/** A speed as the target. */
+export function speedRun(instances: number, speedup: number, seed: number): NamedRun {
+  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 2 --recover-epochs 1`);
+  return compressRun(`prune-n${instances}-x${speedup}-seed${seed}`, instances, seed, [
+    '--speedup',
+    String(speedup),
+    ...epochs,
+  ]);
+}
