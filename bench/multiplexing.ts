@@ -2,7 +2,7 @@
  * What multiplexing costs in accuracy, on real data: SST-2, Banking77 and WNUT-17 with 1 to 10 inputs per pass. Every figure is the output of a
  * command that is printed with it; finished commands are not run again, stopped ones go on. Claims: issue 3 (see RESULTS.md).
  *
- *   npx tsx bench/multiplexing.ts DATA OUT [--only REGEX] [--figure FILE.svg]
+ *   npx tsx bench/multiplexing.ts DATA OUT [--only REGEX] [--figure FILE.svg] [--threads 1]
  *
  * DATA has the data sets, OUT takes the models. The program must be built (`npm run build`).
  */
@@ -15,7 +15,7 @@ import { type Result, resultOf } from './named-run-result.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', default: '' }, figure: { type: 'string' } },
+  options: { only: { type: 'string', default: '' }, figure: { type: 'string' }, threads: { type: 'string' } },
 });
 const [data = '', out = ''] = positionals;
 
@@ -30,15 +30,33 @@ const PLAIN: readonly (readonly [CorpusName, readonly number[]])[] = [
   ['wnut17', [2]],
 ];
 
+/** Ways to mix and to tell apart ten inputs, compared after as many steps; the first is the default, which the others differ from in one thing. */
+const STRATEGIES: readonly (readonly [string, readonly string[]])[] = [
+  ['default', []],
+  ['rsa', ['--demultiplexer', 'rsa']],
+  ['index', ['--demultiplexer', 'index']],
+  ['subspace', ['--multiplexer', 'subspace']],
+  ['subspace-rsa', ['--multiplexer', 'subspace', '--demultiplexer', 'rsa']],
+  ['orthogonal-keys', ['--multiplexer', 'orthogonal-keys']],
+  ['random-orthogonal', ['--multiplexer', 'random-orthogonal']],
+  ['contextual-subspace', ['--multiplexer', 'contextual-subspace']],
+  ['contextual', ['--multiplexer', 'contextual']],
+  ['prefill1', ['--prefill-layers', '1']],
+];
+
 function* runs(): Generator<NamedRun> {
-  yield ENCODER;
+  yield* ENCODER;
   for (const [corpus, instances] of PLAIN) {
     const models = [denseRun(corpus), ...instances.map((N) => studentRun(corpus, N))];
     const flags = corpus === 'wnut17' ? [] : ['--ensemble'];
     for (const model of models) yield* [model, measurement(corpus, model, flags)];
   }
-  const pretrained = denseRun('sst2', 'pretrained');
-  yield* [pretrained, measurement('sst2', pretrained, [])];
+  const scratch = denseRun('sst2', 'scratch');
+  yield* [scratch, measurement('sst2', scratch, [])];
+  for (const [variant, options] of STRATEGIES) {
+    const model = studentRun('sst2', 10, variant, [...options, '--multiplex-epochs', '3']);
+    yield* [model, measurement('sst2', model, [])];
+  }
   const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '1'])];
   for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];
 }
@@ -48,7 +66,7 @@ const results = new Map<string, Result>();
 for (const run of runs()) {
   if (!wanted.test(run.name)) continue;
   console.log(`\n${run.name}: prumux ${run.argv.join(' ')}`);
-  const result = await resultOf(run, { data, out });
+  const result = await resultOf(run, { data, out, threads: values.threads });
   results.set(run.name, result);
   const scalars = Object.entries(result).filter(([, value]) => typeof value === 'number');
   console.log(scalars.map(([key, value]) => `${key} ${(value as number).toPrecision(4)}`).join(', '));

@@ -9,19 +9,22 @@ import type { NamedRun } from '../recipes/named-run.ts';
 /** The program as it was built (`npm run build`). */
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
-export interface Folders {
+/** Where data is and results go, and how many threads runs take (all, where it is not said). */
+export interface Surroundings {
   readonly data: string;
   readonly out: string;
+  readonly threads?: string | undefined;
 }
 
 export type Result = Readonly<Record<string, unknown>>;
 
 /** The document of a run; a run that fails ends the measurement. */
-export async function resultOf({ name, argv }: NamedRun, { data, out }: Folders): Promise<Result> {
+export async function resultOf({ name, argv }: NamedRun, { data, out, threads }: Surroundings): Promise<Result> {
   const file = join(out, 'results', `${name}.json`);
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
   const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
-  const child = spawn(process.execPath, [MAIN, ...args, '--json', '--progress'], {
+  const options = ['--json', '--progress', ...(threads === undefined ? [] : ['--threads', threads])];
+  const child = spawn(process.execPath, [MAIN, ...args, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let document = '';

@@ -2,7 +2,7 @@
  * Accuracy of pruned models on SST-2, at N = 1, 2 and 5 and sparsities 0.6 to 0.95, several seeds; their throughput beside the dense teacher's in one
  * run; and the speed that `--speedup` reaches. Claims: issue 4 (see RESULTS.md).
  *
- *   npx tsx bench/pruning.ts DATA OUT [--seeds 1,2,3] [--instances 1,2,5] [--speedups 8] [--alone] [--figure FILE.svg] [--no-throughput]
+ *   npx tsx bench/pruning.ts DATA OUT [--seeds 1,2,3] [--instances 1,2,5] [--speedups 8] [--alone] [--figure FILE.svg] [--no-throughput] [--threads 1]
  *
  * DATA has the data sets; OUT has the teacher, as `bench/multiplexing.ts DATA OUT --only '^sst2-n1$'` makes it, and takes the models. The program must be
  * built (`npm run build`). Finished runs are not run again, stopped ones go on.
@@ -23,10 +23,11 @@ const { values, positionals } = parseArgs({
     alone: { type: 'boolean', default: false },
     figure: { type: 'string' },
     'no-throughput': { type: 'boolean', default: false },
+    threads: { type: 'string' },
   },
 });
 const [data = '', out = ''] = positionals;
-const folders = { data, out };
+const folders = { data, out, threads: values.threads };
 const numbersIn = (list: string): number[] => list.split(',').filter(Boolean).map(Number);
 const seeds = numbersIn(values.seeds);
 

@@ -221,7 +221,7 @@ function sumOfSlots(inputs: TokenInputs, keys: Node, { instances: N, hiddenSize,
 
 /**
  * Mixed embeddings are embedded a second time (positions and segment 0 are added again, as in the published models). Mixed states of a layer
- * have positions already; they get a norm of their own, as keys of norm 1 leave a mixture √D·N times smaller than what layers are used to.
+ * have positions already; they get a norm of their own, as layers are used to states with one.
  */
 function normaliseMixture(mixture: Node, k: number, { encoder, p }: MuxContext): Node {
   if (k === 0) return situate(mixture, encoder, p, 'mux.embeddings');

@@ -38,9 +38,9 @@ function expectOrthonormal(vectors: readonly ArrayLike<number>[], digits = 5): v
 }
 
 describe('keys', () => {
-  it('of gaussian-hadamard have norm 1, depend on the seed alone, and differ from instance to instance', () => {
+  it('of gaussian-hadamard have norm √(N·D), depend on the seed alone, and differ from instance to instance', () => {
     const keys = gaussianKeys(sizesOf(5, 64), 7);
-    for (const key of rowsOf(keys)) expect(Math.hypot(...key)).toBeCloseTo(1, 6);
+    for (const key of rowsOf(keys)) expect(Math.hypot(...key)).toBeCloseTo(Math.sqrt(5 * 64), 5);
     expect(gaussianKeys(sizesOf(5, 64), 7)).toEqual(keys);
     expect(gaussianKeys(sizesOf(5, 64), 8)).not.toEqual(keys);
     expect(new Set(rowsOf(keys).map(String)).size).toBe(5);
@@ -51,9 +51,17 @@ describe('keys', () => {
       fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 9, max: 40 }), (N, D) => {
         const counts = rowsOf(chunkKeys(sizesOf(N, D))).map((key) => key.reduce((sum, value) => sum + value));
         const chunk = Math.floor(D / N);
-        expect(counts).toEqual([...Array(N - 1).fill(chunk), D - (N - 1) * chunk]);
+        expect(counts).toEqual([...Array(N - 1).fill(N * chunk), N * (D - (N - 1) * chunk)]);
       }),
     );
+  });
+
+  it.each([gaussianKeys, orthogonalSignKeys, chunkKeys])('keep the variance of what they mix: %o', (keysOf) => {
+    const [N, D] = [6, 384];
+    const keys = keysOf(sizesOf(N, D), 5);
+    // Of embeddings with unit variance, 1/N Σ vᵢ ⊙ xᵢ has in dimension d the variance Σᵢ v²ᵢd / N².
+    const sumOfSquares = keys.data.reduce((sum: number, value: number) => sum + value * value, 0);
+    expect(sumOfSquares / N ** 2 / D).toBeCloseTo(1, 5);
   });
 
   it('keep their owners when dimensions are pruned', () => {
@@ -62,10 +70,10 @@ describe('keys', () => {
     expect(() => ownersOf(sizesOf(9, 8))).toThrow('instances: expected at most the 8 hidden dimensions');
   });
 
-  it.each([8, 24, 128, 768])('of orthogonal-keys are signs over √D, orthonormal, D = %i', (D) => {
+  it.each([8, 24, 128, 768])('of orthogonal-keys are signs times √N, mutually orthogonal, D = %i', (D) => {
     const keys = orthogonalSignKeys(sizesOf(7, D), 3);
-    expectOrthonormal(rowsOf(keys));
-    for (const value of keys.data) expect(Math.abs(value)).toBeCloseTo(1 / Math.sqrt(D), 6);
+    expectOrthonormal(rowsOf(keys).map((key) => Array.from(key, (value) => value / Math.sqrt(7 * D))));
+    for (const value of keys.data) expect(Math.abs(value)).toBeCloseTo(Math.sqrt(7), 6);
     expect(orthogonalSignKeys(sizesOf(7, D), 4)).not.toEqual(keys);
   });
 

@@ -135,7 +135,7 @@ export type TeacherName = (typeof TEACHERS)[number];
 
 export const compressDefaults: CompressRecipe = {
   instances: 2,
-  mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa', prefillLayers: 0 },
+  mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'mlp', prefillLayers: 0 },
   target: { measure: 'sparsity', levels: [0.6] },
   epochs: { multiplex: 3, prune: 3, recover: 2 },
   learningRate: { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 },
