@@ -24,14 +24,14 @@ function compressRun(name: string, instances: number, seed: number, more: readon
 /** All sparsities on the way to the last, in one run. */
 export function sparsitiesRun(instances: number, seed: number): NamedRun {
   const levels = instances === 1 ? SPARSITIES : LEVELS;
-  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 4 --recover-epochs 1`);
+  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 2 --recover-epochs 0.5`);
   return compressRun(`prune-n${instances}-seed${seed}`, instances, seed, ['--sparsity', levels.join(','), ...epochs]);
 }
 
 /** One sparsity in a run of its own, with the epochs that it has of a run to all: what sharing the work loses. */
 export function separateRun(instances: number, sparsity: number, seed: number): NamedRun {
   const name = `prune-n${instances}-s${Math.round(100 * sparsity)}-alone-seed${seed}`;
-  return compressRun(name, instances, seed, words(`--sparsity ${sparsity} --prune-epochs 4 --recover-epochs 1`));
+  return compressRun(name, instances, seed, words(`--sparsity ${sparsity} --prune-epochs 2 --recover-epochs 0.5`));
 }
 
 /** A speed as the target. */

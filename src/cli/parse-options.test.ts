@@ -51,6 +51,9 @@ it('reads all words up to the next flag where an option takes a list', () => {
 it('reads a switch whose name begins with no', () => {
   const switched = { ...options, noTrain: option('without training', toggle, false) };
   expect(parseOptions(['--no-train', '-o', 'out'], switched).values.noTrain).toBe(true);
+  expect(() => parseOptions(['--no-train=true', '-o', 'out'], switched)).toThrow(
+    '--no-train: expected the flag alone, got --no-train=true',
+  );
   expect(parseOptions(['-o', 'out'], switched).values.noTrain).toBe(false);
   const file = configFile('{ "noTrain": true, "output": "out" }');
   expect(parseOptions(['--config', file], switched).values.noTrain).toBe(true);

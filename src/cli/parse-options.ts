@@ -90,6 +90,9 @@ function checkFlags(argv: readonly string[], options: Options): void {
     const [flag = '', value] = word.split('=', 2);
     const option = known.get(flag);
     if (option === undefined) throw unknownFlag(flag, flags);
+    if (option.reader === toggle && value !== undefined) {
+      throw new UsageError(flag, { expected: 'the flag alone', got: word, hint: 'Leave it out to turn it off.' });
+    }
     if (option.reader === toggle || value !== undefined) continue;
     at++;
     const next = argv[at];
