@@ -1,0 +1,2 @@
+/** Serving: the queue that gathers requests into groups, the engine that runs them in threads of its own, and HTTP in front of it. */
+export { ISOLATIONS, type Isolation } from './queue.ts';
