@@ -131,7 +131,7 @@ export class RequestQueue<Row extends QueueRow> {
 
   /** About how many passes leave before a row of this tenant that came now: its own, and as many of every other tenant. */
   passesAhead(tenant: string): number {
-    const { groups, instances } = this.options.shapeOf(0);
+    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY);
     const passes = (rows: number, lanes: number): number => lanes + Math.floor(rows / (groups * instances));
     const all = passes(this.rows, this.lanes.size);
     if (this.options.isolation === 'none' && this.tenants.active <= 1) return all;
