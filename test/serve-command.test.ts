@@ -34,7 +34,7 @@ beforeAll(async () => {
   });
   await vi.waitFor(() => expect(said).toContain('listening on'), WAIT);
   url = /listening on (\S+)/.exec(said)?.[1] ?? '';
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   child.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true });

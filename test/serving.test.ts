@@ -213,7 +213,7 @@ describe('isolation', () => {
   let server: ServerKit;
   beforeAll(async () => {
     server = await startTestServer([join(folder, 'mux')], { apiKeys: keys, isolation: 'tenant', rows: 8 });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => server?.close());
 
   it('runs no pass for two tenants', async () => {
