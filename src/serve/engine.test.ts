@@ -48,7 +48,7 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     const expected = (await reference.run(TEXTS)).logits;
     for (const { logits } of await Promise.all(passes)) expect(logits).toEqual(expected);
     expect(lost).toHaveBeenCalledTimes(1);
-    await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 20_000 });
+    await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 50_000 });
     await engine.close();
   });
 });
@@ -61,12 +61,14 @@ function killOne(engine: Engine): void {
 }
 
 it('fails a pass whose second worker is lost, too', async () => {
-  const engine = await open({ workers: 1 });
+  const lost = vi.fn();
+  const engine = await open({ workers: 1, onWorkerLost: lost });
   // So many that it is still running when the second worker is lost.
   const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
   const outcome = expect(pass).rejects.toThrow('the end of its thread');
   engine.killWorker(0);
-  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 20_000, interval: 1 });
+  await vi.waitFor(() => expect(lost).toHaveBeenCalledTimes(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 50_000, interval: 1 });
   engine.killWorker(0);
   await outcome;
   await engine.close();
