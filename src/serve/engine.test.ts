@@ -88,13 +88,20 @@ it('has every level open, and says what is in it', async () => {
 
 it('tells texts that are too long, unless they are to be cut', async () => {
   const long = 'great film '.repeat(40);
+  const endless = '!'.repeat(1_000_000);
   const engine = await open({ workers: 1 });
   const { tooLong, logits } = await engine.run({
     level: 0,
-    texts: [{ text: long, isCut: false }, ...TEXTS, { text: long, isCut: true }],
+    texts: [
+      ...[{ text: long, isCut: false }, ...TEXTS, { text: long, isCut: true }],
+      ...[
+        { text: endless, isCut: false },
+        { text: 'a film', pair: endless, isCut: true },
+      ],
+    ],
   });
-  expect(tooLong).toEqual([0]);
-  expect(logits?.length).toBe(5 * 2);
+  expect(tooLong).toEqual([0, 5]);
+  expect(logits?.length).toBe(7 * 2);
   await engine.close();
 });
 
