@@ -1,0 +1,57 @@
+/**
+ * The cascade: answers that a fast level is unsure of are computed again by the most accurate one, where there is room. Which margin is unsure was
+ * found by `prumux calibrate`, which leaves it in the folder's `run.json`; what room is follows from the load.
+ */
+import { z } from 'zod';
+import type { LoadObservation } from './ladder.ts';
+
+export const cascadeSchema = z.object({
+  /** Answers with a margin below it are recomputed. */
+  threshold: z.number().min(0),
+  /** The share of the rows that it was calibrated on. */
+  share: z.number().min(0).max(1),
+  /** With it, of rows that did not choose it; and of the fast model alone. */
+  accuracy: z.number().min(0).max(1),
+  fastAccuracy: z.number().min(0).max(1),
+  /** The model that recomputed, as it was named. */
+  accurate: z.string(),
+});
+
+export type Cascade = Readonly<z.infer<typeof cascadeSchema>>;
+
+/** The calibration in a folder's `run.json`, if it has one; one that cannot be understood is none. */
+export function cascadeIn(run: unknown): Cascade | undefined {
+  return z.object({ cascade: cascadeSchema }).safeParse(run).data?.cascade;
+}
+
+/** What may be spent on recomputing. */
+export interface CascadeRoom {
+  readonly targetLatencyMs: number;
+  /** The share of the time up to which the engine may be busy. */
+  readonly utilisation: number;
+}
+
+/**
+ * How many rows the most accurate level may recompute now. None while the answers alone keep the engine busy, λ / μ > u; otherwise as many as are done,
+ * after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already.
+ */
+export function roomToRecompute(
+  { arrivalRate, queueDepth, rates }: Pick<LoadObservation, 'arrivalRate' | 'queueDepth' | 'rates'>,
+  level: number,
+  pending: number,
+  { targetLatencyMs, utilisation }: CascadeRoom,
+): number {
+  const [accurateRate = 0] = rates;
+  const rate = rates[level] ?? 0;
+  if (level === 0 || !(arrivalRate <= utilisation * rate)) return 0;
+  const seconds = targetLatencyMs / 1000 - queueDepth / rate;
+  return Math.max(0, Math.floor(accurateRate * seconds) - pending);
+}
+
+/** Which answers of a batch are recomputed: the unsure ones, by their place, the least sure first, as far as there is room. */
+export function rowsToRecompute(margins: readonly number[], threshold: number, room: number): readonly number[] {
+  return [...margins.keys()]
+    .filter((row) => (margins[row] as number) < threshold)
+    .sort((a, b) => (margins[a] as number) - (margins[b] as number))
+    .slice(0, room);
+}
