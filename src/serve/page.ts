@@ -17,11 +17,15 @@ textarea:focus-visible,input:focus-visible,button:focus-visible{outline:2px soli
 button{padding:.5rem 1.2rem;font:inherit;font-weight:600;color:var(--paper);background:var(--frontier);border:0;border-radius:6px;cursor:pointer}
 button[disabled]{opacity:.6;cursor:default}
 .scores{list-style:none;margin:.5rem 0;padding:0}
-.scores li{display:grid;grid-template-columns:minmax(5rem,12rem) 1fr 4.5rem;gap:.75rem;align-items:center;margin:.35rem 0}
+.scores li{display:grid;grid-template-columns:minmax(4rem,28%) 1fr 4.5rem;gap:.75rem;align-items:center;margin:.35rem 0}
 .scores li:first-child{font-weight:600}
 .scores span{overflow-wrap:anywhere}
 .scores output{text-align:right;font-variant-numeric:tabular-nums}
-meter{width:100%;height:.8rem}
+meter{width:100%;height:1rem}
+meter::-webkit-meter-optimum-value{background:var(--frontier)}
+meter::-moz-meter-bar{background:var(--frontier)}
+a{color:var(--frontier)}
+th:nth-child(2),td:nth-child(2){text-align:left}
 .failure{color:var(--chosen)}
 .figures b{font-variant-numeric:tabular-nums}
 mark{padding:0 .2em;color:inherit;background:color-mix(in srgb,var(--frontier) 22%,transparent);border-radius:3px}
