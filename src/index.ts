@@ -8,4 +8,5 @@ export * as mux from './mux/index.ts';
 export * as prune from './prune/index.ts';
 export * as report from './report/index.ts';
 export * as runtime from './runtime/index.ts';
+export * as serve from './serve/index.ts';
 export * as train from './train/index.ts';

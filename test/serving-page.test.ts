@@ -11,13 +11,12 @@ import { PAGE_STYLE } from '../src/report/index.ts';
 import { servingPage } from '../src/serve/index.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
-const metrics = { rows: 'rows_total', passes: 'passes_total', queueDepth: 'queue_depth' };
-const { html, contentSecurityPolicy } = servingPage(PAGE_STYLE, metrics);
+const html = servingPage(PAGE_STYLE);
 
 const EVIL = '<img src=x onerror="document.title=1">';
 const LEVELS = [
-  { name: 'dense', instances: 1, accuracy: 0.91 },
-  { name: 'fast', instances: 4, accuracy: 0.884 },
+  { level: 0, name: 'dense', instances: 1, accuracy: 0.91 },
+  { level: 1, name: 'fast', instances: 4, accuracy: 0.884 },
 ];
 
 /** By text: what the server says. Others are refused. */
@@ -43,8 +42,8 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 function send(response: ServerResponse, status: number, content: string, type = 'application/json'): void {
-  const level = { 'x-prumux-level': '1', 'x-prumux-fill': '3/4' };
-  response.writeHead(status, { 'content-type': type, 'content-security-policy': contentSecurityPolicy, ...level });
+  const level = { 'x-prumux-level': '1', 'x-prumux-fill': '0.750' };
+  response.writeHead(status, { 'content-type': type, ...level });
   response.end(content);
 }
 
@@ -55,8 +54,13 @@ const server = createServer(async (request, response) => {
   if (url === '/info') return send(response, 200, JSON.stringify({ model_id: 'film-reviews', levels: LEVELS }));
   if (url === '/metrics') {
     rows += 120;
-    const lines = [`rows_total{tenant="a"} ${rows / 2}`, `rows_total{tenant="b"} ${rows / 2}`];
-    return send(response, 200, [...lines, `passes_total ${rows / 4}`, 'queue_depth 17'].join('\n'), 'text/plain');
+    const lines = [`prumux_rows_total{level="0"} ${rows / 2}`, `prumux_rows_total{level="1"} ${rows / 2}`];
+    return send(
+      response,
+      200,
+      [...lines, `prumux_passes_total{level="0"} ${rows / 4}`, 'prumux_queue_depth 17'].join('\n'),
+      'text/plain',
+    );
   }
   const answer = ANSWERS[JSON.parse(await bodyOf(request)).inputs];
   if (answer !== undefined) return send(response, 200, JSON.stringify(answer));
@@ -105,7 +109,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`the page at / (skipped where there is no
     expect(await first.getByText('97.3 %').isVisible()).toBe(true);
     expect(await page.getByLabel('score of negative').getAttribute('value')).toBe('0.027');
     expect(await shown('level').textContent()).toBe('1');
-    expect(await shown('fill').textContent()).toBe('3/4');
+    expect(await shown('fill').textContent()).toBe('75.0 %');
     if (process.env.PRUMUX_SCREENSHOTS) await page.screenshot({ path: `${process.env.PRUMUX_SCREENSHOTS}/light.png` });
   });
 

@@ -1,6 +1,7 @@
-/** Errors, progress, seeded random numbers, host tensors and parameter trees: what every room may use. */
+/** Errors, progress, seeded random numbers, host tensors, parameter trees, threads: what every room may use. */
 export * from './errors.ts';
 export * from './progress.ts';
 export * from './random.ts';
 export * from './tree.ts';
 export * from './version.ts';
+export * from './worker-start.ts';

@@ -1,6 +1,6 @@
 /** Entities in texts: each word gets the most likely tag at its first piece, and the tags together say the spans. */
 import { ConfigError, type FloatTensor } from '../base/index.ts';
-import { wordsIn } from '../model/index.ts';
+import { type PlacedWord, type Tokenizer, type WordEncoding, wordsIn } from '../model/index.ts';
 import { DEFAULT_GROUPS, type PredictOptions, predictLogits } from './predictor.ts';
 import { spansOf } from './spans.ts';
 import { scoresOf, type TextClassifier, type TextInput } from './text-classifier.ts';
@@ -28,8 +28,29 @@ function tagAt({ data }: FloatTensor, position: number, labels: readonly string[
   return { tag: labels[scores.indexOf(score)] as string, score };
 }
 
-/** The entities of one text; words that were cut off belong to none. */
-function entitiesOf(text: string, words: ReturnType<typeof wordsIn>, answers: readonly TagAnswer[]): readonly Entity[] {
+/** A text as a row of its words. */
+export interface Sentence {
+  readonly text: string;
+  readonly words: readonly PlacedWord[];
+  readonly encoding: WordEncoding;
+}
+
+export function sentenceOf(text: string, tokenizer: Tokenizer, maxTokens: number): Sentence {
+  const words = wordsIn(text);
+  const encoding = tokenizer.encodeWords(
+    words.map((word) => word.text),
+    maxTokens,
+  );
+  return { text, words, encoding };
+}
+
+/** The entities of one text from its logits [t, C]; words that were cut off belong to none. */
+export function entitiesIn(
+  { text, words, encoding }: Sentence,
+  logits: FloatTensor,
+  labels: readonly string[],
+): readonly Entity[] {
+  const answers = encoding.starts.map((start) => tagAt(logits, start, labels));
   return spansOf(answers.map(({ tag }) => tag)).map((span) => {
     const [start, end] = [words[span.start]?.start ?? 0, words[span.end - 1]?.end ?? 0];
     const total = answers.slice(span.start, span.end).reduce((sum, { score }) => sum + score, 0);
@@ -37,33 +58,23 @@ function entitiesOf(text: string, words: ReturnType<typeof wordsIn>, answers: re
   });
 }
 
-/** The entities of many texts, in their order. Throws ConfigError for a pair of texts, which token classification does not know. */
+/** Throws ConfigError for a pair of texts, which token classification does not know. */
+export function refusePair({ pair }: TextInput): void {
+  if (pair === undefined) return;
+  throw new ConfigError('pairs', { expected: 'single texts, as the model classifies tokens', got: 'a pair of texts' });
+}
+
+/** The entities of many texts, in their order. */
 export async function findEntities(
   { predictor, tokenizer, maxTokens }: Pick<TextClassifier, 'predictor' | 'tokenizer' | 'maxTokens'>,
   inputs: readonly TextInput[],
   { ensemble = false }: Pick<PredictOptions, 'ensemble'> = {},
 ): Promise<readonly (readonly Entity[])[]> {
-  const paired = inputs.find(({ pair }) => pair !== undefined);
-  if (paired !== undefined) {
-    throw new ConfigError('pairs', {
-      expected: 'single texts, as the model classifies tokens',
-      got: 'a pair of texts',
-    });
-  }
-  const rows = inputs.map(({ text }) => {
-    const words = wordsIn(text);
-    const encoding = tokenizer.encodeWords(
-      words.map((word) => word.text),
-      maxTokens,
-    );
-    return { text, words, encoding };
-  });
-  const encodings = rows.map(({ encoding }) => encoding);
+  inputs.forEach(refusePair);
+  const sentences = inputs.map(({ text }) => sentenceOf(text, tokenizer, maxTokens));
+  const encodings = sentences.map(({ encoding }) => encoding);
   const options = { padId: tokenizer.padId, maxTokens, groups: DEFAULT_GROUPS, ensemble };
   const logits = await predictLogits(predictor, encodings, options);
   const { labels } = predictor.config;
-  return rows.map(({ text, words, encoding }, row) => {
-    const answers = encoding.starts.map((start) => tagAt(logits[row] as FloatTensor, start, labels));
-    return entitiesOf(text, words, answers);
-  });
+  return sentences.map((sentence, row) => entitiesIn(sentence, logits[row] as FloatTensor, labels));
 }

@@ -118,14 +118,18 @@ export async function predictLogits(
 }
 
 /** One row of a batch, without the padding: [R, C] -> [C], or [R, T, C] -> [length, C] */
-function logitsOfRow({ shape: [rows = 0, ...rest], data }: FloatTensor, row: number, length: number): FloatTensor {
+export function logitsOfRow(
+  { shape: [rows = 0, ...rest], data }: FloatTensor,
+  row: number,
+  length: number,
+): FloatTensor {
   const start = (row * data.length) / rows;
   const shape = rest.length === 1 ? rest : [length, ...rest.slice(1)];
   return float32(data.slice(start, start + sizeOf(shape)), shape);
 }
 
 /** sums + share · values, in place of the sums. */
-function addShare(sums: FloatTensor, values: FloatTensor, share: number): FloatTensor {
+export function addShare(sums: FloatTensor, values: FloatTensor, share: number): FloatTensor {
   for (const [at, sum] of sums.data.entries()) sums.data[at] = sum + share * (values.data[at] as number);
   return sums;
 }

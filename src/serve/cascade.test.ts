@@ -6,19 +6,19 @@ import { cascadeIn, roomToRecompute, rowsToRecompute } from './cascade.ts';
 const room = { targetLatencyMs: 100, utilisation: 0.8 };
 
 describe('room to recompute', () => {
-  const seen = { arrivalRate: 100, queueDepth: 0, rates: [50, 1000] };
+  const seen = { arrivalsPerSecond: 100, waiting: 0, ratesPerSecond: [50, 1000] };
 
   it('is what the accurate level does in the time that is left after what waits', () => {
     expect(roomToRecompute(seen, 1, 0, room)).toBe(5); // 0.1 s · 50/s
-    expect(roomToRecompute({ ...seen, queueDepth: 40 }, 1, 0, room)).toBe(3); // 40 ms of it are taken
+    expect(roomToRecompute({ ...seen, waiting: 40 }, 1, 0, room)).toBe(3); // 40 ms of it are taken
     expect(roomToRecompute(seen, 1, 2, room)).toBe(3);
   });
 
   it('is none at the accurate level itself, and none while answers keep the engine busy', () => {
     expect(roomToRecompute(seen, 0, 0, room)).toBe(0);
-    expect(roomToRecompute({ ...seen, arrivalRate: 801 }, 1, 0, room)).toBe(0);
-    expect(roomToRecompute({ ...seen, queueDepth: 200 }, 1, 0, room)).toBe(0);
-    expect(roomToRecompute({ ...seen, rates: [] }, 1, 0, room)).toBe(0);
+    expect(roomToRecompute({ ...seen, arrivalsPerSecond: 801 }, 1, 0, room)).toBe(0);
+    expect(roomToRecompute({ ...seen, waiting: 200 }, 1, 0, room)).toBe(0);
+    expect(roomToRecompute({ ...seen, ratesPerSecond: [] }, 1, 0, room)).toBe(0);
   });
 });
 

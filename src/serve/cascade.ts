@@ -3,7 +3,7 @@
  * found by `prumux calibrate`, which leaves it in the folder's `run.json`; what room is follows from the load.
  */
 import { z } from 'zod';
-import type { LoadObservation } from './ladder.ts';
+import type { Observation } from './load.ts';
 
 export const cascadeSchema = z.object({
   /** Answers with a margin below it are recomputed. */
@@ -36,15 +36,19 @@ export interface CascadeRoom {
  * after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already.
  */
 export function roomToRecompute(
-  { arrivalRate, queueDepth, rates }: Pick<LoadObservation, 'arrivalRate' | 'queueDepth' | 'rates'>,
+  {
+    arrivalsPerSecond,
+    waiting,
+    ratesPerSecond: rates,
+  }: Pick<Observation, 'arrivalsPerSecond' | 'waiting' | 'ratesPerSecond'>,
   level: number,
   pending: number,
   { targetLatencyMs, utilisation }: CascadeRoom,
 ): number {
   const [accurateRate = 0] = rates;
   const rate = rates[level] ?? 0;
-  if (level === 0 || !(arrivalRate <= utilisation * rate)) return 0;
-  const seconds = targetLatencyMs / 1000 - queueDepth / rate;
+  if (level === 0 || !(arrivalsPerSecond <= utilisation * rate)) return 0;
+  const seconds = targetLatencyMs / 1000 - waiting / rate;
   return Math.max(0, Math.floor(accurateRate * seconds) - pending);
 }
 

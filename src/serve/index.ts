@@ -1,6 +1,5 @@
-/** Serving. */
+/** Serving: the queue that gathers requests into groups, the engine that runs them in threads of its own, and HTTP in front of it. */
 export * from './cascade.ts';
 export * from './ladder.ts';
-export { type Page, servingPage } from './page.ts';
-export type { PageMetrics } from './page-script.ts';
-export * from './rate-meter.ts';
+export { servingPage } from './page.ts';
+export { ISOLATIONS, type Isolation } from './queue.ts';

@@ -5,8 +5,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Random, random } from '../base/index.ts';
-import { type LadderSettings, type LoadObservation, ladderDefaults, openLadder } from './ladder.ts';
-import { rateMeter } from './rate-meter.ts';
+import { type LadderSettings, ladderDefaults, openLadder } from './ladder.ts';
+import { ArrivalRate, type Observation } from './load.ts';
 
 const settings: LadderSettings = { ...ladderDefaults, targetLatencyMs: 100 };
 
@@ -36,28 +36,27 @@ const LEAST_ROWS = 2;
 function simulate({ rates, believedRates = rates, load, seconds, gap = () => 1 }: Simulation): Batch[] {
   const draws = random(1, 'ladder');
   const ladder = openLadder(settings);
-  const arrivals = rateMeter(0);
-  const waiting: number[] = [];
+  const arrivals = new ArrivalRate();
+  const queue: number[] = [];
   const batches: Batch[] = [];
   let [now, arrival] = [0, 0];
   while (now < seconds) {
     for (; arrival <= now; arrival += gap(draws) / load(arrival)) {
-      waiting.push(arrival);
-      arrivals.add(1, 1000 * arrival);
+      queue.push(arrival);
+      arrivals.arrived(1, 1000 * arrival);
     }
-    const [oldest] = waiting;
+    const [oldest] = queue;
     if (oldest === undefined) {
       now = arrival;
       continue;
     }
-    const waitMs = 1000 * (now - oldest);
-    const queueDepth = waiting.length;
+    const oldestWaitMs = 1000 * (now - oldest);
     const level = ladder({
-      ...{ timeMs: 1000 * now, waitMs, queueDepth, rates: believedRates },
-      arrivalRate: arrivals.rate(1000 * now),
+      ...{ nowMs: 1000 * now, oldestWaitMs, waiting: queue.length, ratesPerSecond: believedRates },
+      arrivalsPerSecond: arrivals.perSecond(1000 * now),
     });
-    batches.push({ second: now, level, waitMs });
-    const rows = waiting.splice(0, MOST_ROWS).length;
+    batches.push({ second: now, level, waitMs: oldestWaitMs });
+    const rows = queue.splice(0, MOST_ROWS).length;
     now += Math.max(rows, LEAST_ROWS) / (rates[level] as number);
   }
   return batches;
@@ -169,34 +168,29 @@ describe('when the load falls', () => {
   });
 });
 
+it('has come down after a rest, though nobody asked it meanwhile', () => {
+  const batches = simulate({ rates: [100, 500], load: (second) => (second < 5 ? 400 : 0.1), seconds: 30 });
+  expect(before(batches, 5).at(-1)?.level).toBe(1);
+  expect(after(batches, 8)[0]?.level).toBe(0);
+});
+
 it('answers with a level that is there, whatever it sees', () => {
   const finite = fc.double({ min: 0, max: 1e9, noNaN: true });
-  const observation = fc.record({ arrivalRate: finite, queueDepth: fc.nat(), waitMs: finite, stepMs: fc.nat(100_000) });
+  const observation = fc.record({
+    arrivalsPerSecond: finite,
+    waiting: fc.nat(),
+    oldestWaitMs: finite,
+    stepMs: fc.nat(100_000),
+  });
   fc.assert(
     fc.property(fc.array(finite, { minLength: 1, maxLength: 4 }), fc.array(observation), (rates, seen) => {
       const ladder = openLadder(settings);
-      let timeMs = 0;
+      let nowMs = 0;
       for (const { stepMs, ...rest } of seen) {
-        timeMs += stepMs;
-        const level = ladder({ ...rest, timeMs, rates } satisfies LoadObservation);
+        nowMs += stepMs;
+        const level = ladder({ ...rest, nowMs, ratesPerSecond: rates } satisfies Observation);
         expect(rates[level]).toBeDefined();
       }
     }),
   );
-});
-
-describe('the meter of arrivals', () => {
-  it('shows an even rate from its first tenth of a second on', () => {
-    const meter = rateMeter(0);
-    for (let timeMs = 10; timeMs <= 5000; timeMs += 10) {
-      meter.add(1, timeMs);
-      if (timeMs >= 100) expect(meter.rate(timeMs)).toBeCloseTo(100, -1);
-    }
-  });
-
-  it('forgets half in its half-life', () => {
-    const meter = rateMeter(0, 500);
-    for (let timeMs = 1; timeMs <= 20_000; timeMs++) meter.add(1, timeMs);
-    expect(meter.rate(20_500) / meter.rate(20_000)).toBeCloseTo(0.5, 6);
-  });
 });

@@ -8,20 +8,7 @@
  * up with what comes, and what waits is gone within the target.
  */
 import { assert } from '../base/index.ts';
-
-/** What the server sees before it runs a batch. */
-export interface LoadObservation {
-  /** Now, in milliseconds of any clock that only goes forward. */
-  readonly timeMs: number;
-  /** λ: rows that arrive per second. */
-  readonly arrivalRate: number;
-  /** q: rows that wait. */
-  readonly queueDepth: number;
-  /** How long the oldest row has waited. */
-  readonly waitMs: number;
-  /** μ of each level: rows per second in full batches, as measured. */
-  readonly rates: readonly number[];
-}
+import type { LevelFor, Observation } from './load.ts';
 
 export interface LadderSettings {
   /** W: how long a row may wait. */
@@ -48,6 +35,8 @@ export interface LadderState {
   readonly level: number;
   /** Since when the level below would have held the wait with room to spare. */
   readonly easySinceMs?: number | undefined;
+  /** When it was last asked. */
+  readonly askedMs?: number;
   /** How long that must last before the next descent. */
   readonly holdMs: number;
   /** When it last came down. */
@@ -59,61 +48,62 @@ export function ladderStart({ holdMs }: LadderSettings): LadderState {
 }
 
 /** Whether a level of rate μ holds the wait, with its load and its wait at most `share` of what may be. */
-function holds(rate: number, seen: LoadObservation, settings: LadderSettings, share: number): boolean {
-  const { arrivalRate, queueDepth } = seen;
+function holds(rate: number, seen: Observation, settings: LadderSettings, share: number): boolean {
+  const { arrivalsPerSecond, waiting } = seen;
   const { utilisation, targetLatencyMs } = settings;
-  return arrivalRate <= share * utilisation * rate && queueDepth <= (share * targetLatencyMs * rate) / 1000;
+  return arrivalsPerSecond <= share * utilisation * rate && waiting <= (share * targetLatencyMs * rate) / 1000;
 }
 
 /** The most accurate level from `from` on that holds the wait; the fastest where none does. */
-function levelThatHolds(from: number, seen: LoadObservation, settings: LadderSettings): number {
-  const { rates } = seen;
+function levelThatHolds(from: number, seen: Observation, settings: LadderSettings): number {
+  const { ratesPerSecond: rates } = seen;
   const found = rates.findIndex((rate, at) => at >= from && holds(rate, seen, settings, 1));
   return found < 0 ? rates.indexOf(Math.max(...rates)) : found;
 }
 
 /** Where the ladder stands after an observation. */
-export function nextLadderState(state: LadderState, seen: LoadObservation, settings: LadderSettings): LadderState {
+export function nextLadderState(state: LadderState, seen: Observation, settings: LadderSettings): LadderState {
   const { level } = state;
-  assert(level < seen.rates.length, 'a rate for every level');
-  const isLate = seen.waitMs > settings.targetLatencyMs;
+  assert(level < seen.ratesPerSecond.length, 'a rate for every level');
+  const isLate = seen.oldestWaitMs > settings.targetLatencyMs;
   const needed = levelThatHolds(isLate ? level + 1 : level, seen, settings);
-  if (needed > level) return climbed(state, needed, seen, settings);
-  return descended(rested(state, seen, settings), seen, settings);
+  const next =
+    needed > level ? climbed(state, needed, seen, settings) : descended(rested(state, seen, settings), seen, settings);
+  return { ...next, askedMs: seen.nowMs };
 }
 
 /** At a higher level; a descent that is taken back before it has lasted was a mistake, and the next one takes longer to decide. */
-function climbed(
-  state: LadderState,
-  level: number,
-  { timeMs }: LoadObservation,
-  settings: LadderSettings,
-): LadderState {
+function climbed(state: LadderState, level: number, { nowMs }: Observation, settings: LadderSettings): LadderState {
   const { holdMs, descentMs } = state;
-  const isTakenBack = descentMs !== undefined && timeMs - descentMs < settings.longestHoldMs;
+  const isTakenBack = descentMs !== undefined && nowMs - descentMs < settings.longestHoldMs;
   return { level, holdMs: isTakenBack ? Math.min(2 * holdMs, settings.longestHoldMs) : settings.holdMs };
 }
 
 /** After a descent that has lasted, the next one is decided as fast as the first. */
-function rested(state: LadderState, { timeMs }: LoadObservation, settings: LadderSettings): LadderState {
+function rested(state: LadderState, { nowMs }: Observation, settings: LadderSettings): LadderState {
   const { descentMs } = state;
-  if (descentMs === undefined || timeMs - descentMs < settings.longestHoldMs) return state;
+  if (descentMs === undefined || nowMs - descentMs < settings.longestHoldMs) return state;
   return { ...state, descentMs: undefined, holdMs: settings.holdMs };
 }
 
 /** One level further down, where that has been easy for long enough. */
-function descended(state: LadderState, seen: LoadObservation, settings: LadderSettings): LadderState {
+function descended(state: LadderState, seen: Observation, settings: LadderSettings): LadderState {
   const { descentShare, targetLatencyMs } = settings;
-  const below = seen.rates[state.level - 1];
+  const below = seen.ratesPerSecond[state.level - 1];
   const isEasy = below !== undefined && holds(below, seen, settings, descentShare);
-  if (!isEasy || seen.waitMs > descentShare * targetLatencyMs) return { ...state, easySinceMs: undefined };
-  const easySinceMs = state.easySinceMs ?? seen.timeMs;
-  if (seen.timeMs - easySinceMs < state.holdMs) return { ...state, easySinceMs };
-  return { level: state.level - 1, holdMs: state.holdMs, descentMs: seen.timeMs };
+  if (!isEasy || seen.oldestWaitMs > descentShare * targetLatencyMs) return { ...state, easySinceMs: undefined };
+  const easySinceMs = state.easySinceMs ?? easyFrom(state, seen);
+  if (seen.nowMs - easySinceMs < state.holdMs) return { ...state, easySinceMs };
+  return { level: state.level - 1, holdMs: state.holdMs, descentMs: seen.nowMs };
+}
+
+/** From now; or since it was last asked, if that is long ago, as it is asked whenever anything waits. */
+function easyFrom({ askedMs, holdMs }: LadderState, { nowMs }: Observation): number {
+  return askedMs !== undefined && nowMs - askedMs >= holdMs ? askedMs : nowMs;
 }
 
 /** A ladder that remembers where it stands. */
-export function openLadder(settings: LadderSettings): (seen: LoadObservation) => number {
+export function openLadder(settings: LadderSettings): LevelFor {
   let state = ladderStart(settings);
   return (seen) => {
     state = nextLadderState(state, seen, settings);

@@ -1,18 +1,11 @@
 /** What the page at `/` runs in the browser: plain JavaScript, as it is sent. Texts of answers go into the page as text, never as markup. */
 
-/** Names of metrics that the page reads from `/metrics`. */
-export interface PageMetrics {
-  /** Counter of rows that were answered. */
-  readonly rows: string;
-  /** Counter of forward passes. */
-  readonly passes: string;
-  /** Gauge of rows that wait. */
-  readonly queueDepth: string;
-}
+/** What it reads from `/metrics`. */
+const METRICS = { rows: 'prumux_rows_total', passes: 'prumux_passes_total', queueDepth: 'prumux_queue_depth' };
 
-export const pageScript = (metrics: PageMetrics): string => `
+export const PAGE_SCRIPT = `
 'use strict';
-const METRICS = ${JSON.stringify(metrics)};
+const METRICS = ${JSON.stringify(METRICS)};
 const POLL_MS = 1000;
 const part = (id) => document.getElementById(id);
 const element = (name, text = '', attributes = {}) => {
@@ -53,9 +46,9 @@ function scoreLines(scores) {
 function markedText(text, entities) {
   const parts = [];
   let at = 0;
-  for (const { start, end, label, entity_group: group } of entities) {
+  for (const { start, end, label } of entities) {
     const mark = element('mark', text.slice(start, end));
-    mark.append(' ', element('sub', label ?? group));
+    mark.append(' ', element('sub', label));
     parts.push(text.slice(at, start), mark);
     at = end;
   }
@@ -67,7 +60,7 @@ function show(text, { answer, level, fill, milliseconds }) {
   part('scores').replaceChildren(...(isOfTokens ? [] : scoreLines(answer)));
   part('entities').replaceChildren(...(isOfTokens ? markedText(text, answer) : []));
   part('level').textContent = level ?? '–';
-  part('fill').textContent = fill ?? '–';
+  part('fill').textContent = fill === null ? '–' : percent(Number(fill));
   part('time').textContent = milliseconds.toFixed(0) + ' ms';
   part('answer').hidden = false;
 }
@@ -125,9 +118,9 @@ async function showModel() {
   part('levels-table').hidden = levels.length < 2;
 }
 
-function levelRow({ name, instances, accuracy }, at) {
+function levelRow({ level, name, instances, accuracy }) {
   const row = element('tr');
-  const cells = [String(at), name, String(instances), accuracy === undefined ? '–' : percent(accuracy)];
+  const cells = [String(level), name, String(instances), accuracy === null ? '–' : percent(accuracy)];
   row.append(...cells.map((text) => element('td', text)));
   return row;
 }

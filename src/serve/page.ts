@@ -3,7 +3,7 @@
  * without outside parts; it talks to the server that it came from, by the same API as everybody.
  */
 import { createHash } from 'node:crypto';
-import { type PageMetrics, pageScript } from './page-script.ts';
+import { PAGE_SCRIPT } from './page-script.ts';
 
 /** Colours and type are the house's, handed in by whoever starts the server; here is only what this page has besides. */
 const OWN_STYLE = `
@@ -35,13 +35,32 @@ mark sub{color:var(--quiet)}
 
 const figure = (id: string, what: string): string => `<div><b id="${id}">–</b>${what}</div>`;
 
-/** The document. `style` is that of all pages of the house. */
-function document(style: string, script: string): string {
+const sourceHash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+
+/** Nothing from elsewhere, no script and no style but these. */
+function policyFor(style: string): string {
+  const policy = {
+    'default-src': "'none'",
+    'script-src': sourceHash(PAGE_SCRIPT),
+    'style-src': sourceHash(style),
+    'connect-src': "'self'",
+    'img-src': 'data:',
+    'base-uri': "'none'",
+    'form-action': "'none'",
+  };
+  return Object.entries(policy)
+    .map(([name, source]) => `${name} ${source}`)
+    .join('; ');
+}
+
+/** The page; `style` is that of all pages of the house. */
+export function servingPage(style: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="content-security-policy" content="${policyFor(`${style}${OWN_STYLE}`)}">
 <link rel="icon" href="data:,">
 <title>PruMUX</title>
 <style>${style}${OWN_STYLE}</style>
@@ -64,7 +83,7 @@ function document(style: string, script: string): string {
 <p id="entities"></p>
 <div class="figures">
 ${figure('level', 'level that answered')}
-${figure('fill', 'texts in its group, of so many')}
+${figure('fill', 'of its group was texts')}
 ${figure('time', 'there and back')}
 </div>
 </section>
@@ -84,37 +103,8 @@ ${figure('depth', 'texts waiting')}
 </table>
 </section>
 </main>
-<script>${script}</script>
+<script>${PAGE_SCRIPT}</script>
 </body>
 </html>
 `;
-}
-
-export interface Page {
-  readonly html: string;
-  /** For the header of that name: nothing from elsewhere, no script and no style but these. */
-  readonly contentSecurityPolicy: string;
-}
-
-const sourceHash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-
-/** The page, and the policy that it is to be sent with. */
-export function servingPage(style: string, metrics: PageMetrics): Page {
-  const script = pageScript(metrics);
-  const policy = {
-    'default-src': "'none'",
-    'script-src': sourceHash(script),
-    'style-src': sourceHash(`${style}${OWN_STYLE}`),
-    'connect-src': "'self'",
-    'img-src': 'data:',
-    'base-uri': "'none'",
-    'form-action': "'none'",
-    'frame-ancestors': "'none'",
-  };
-  return {
-    html: document(style, script),
-    contentSecurityPolicy: Object.entries(policy)
-      .map(([name, source]) => `${name} ${source}`)
-      .join('; '),
-  };
 }

@@ -1,0 +1,120 @@
+/** The server's end of one worker: requests out, replies in, and what it means when the worker ends. */
+import { BackendError, messageOf, startProcess, startThread } from '../base/index.ts';
+import type { OpenedLevel, OpenRequest, PassRequest, WorkerReply, WorkerRequest } from './engine-protocol.ts';
+import type { PassAnswers } from './served-model.ts';
+
+/** Threads of this process share its fate; processes do not, at some 50 MB each. */
+export const WORKER_KINDS = ['thread', 'process'] as const;
+export type WorkerKind = (typeof WORKER_KINDS)[number];
+
+/** The worker ended, or was ended, before it replied. */
+export class WorkerLost extends BackendError {}
+
+const ENTRY = new URL('./engine-worker.ts', import.meta.url);
+
+/** A pass that takes longer hangs; its worker is replaced. */
+const LONGEST_PASS_MS = 60_000;
+
+interface Waiting {
+  resolve(reply: WorkerReply): void;
+  reject(error: BackendError): void;
+}
+
+/** What threads and processes have in common. */
+interface Host {
+  /** For tests and logs, of a process. */
+  readonly pid?: number | undefined;
+  send(request: WorkerRequest): void;
+  kill(): void;
+}
+
+/** Starts a worker; `reply` and `end` are told what comes of it. */
+const START = {
+  thread(reply, end) {
+    const thread = startThread(ENTRY);
+    thread.on('message', reply);
+    thread.on('error', (error) => end(messageOf(error)));
+    thread.on('exit', (code) => end(`the end of its thread, code ${code}`));
+    return {
+      send: (request) => thread.postMessage(request),
+      kill: () => void thread.terminate(),
+    };
+  },
+  process(reply, end) {
+    const child = startProcess(ENTRY);
+    child.on('message', reply);
+    child.on('error', (error) => end(messageOf(error)));
+    child.on('exit', (code, signal) => end(`the end of its process, ${signal ?? `code ${code}`}`));
+    return {
+      pid: child.pid,
+      send: (request) => void child.send(request, (error) => error && end(messageOf(error))),
+      kill: () => void child.kill('SIGKILL'),
+    };
+  },
+} satisfies Record<WorkerKind, (reply: (reply: WorkerReply) => void, end: (why: string) => void) => Host>;
+
+export class WorkerLink {
+  private readonly host: Host;
+  private readonly waiting = new Map<number, Waiting>();
+  private requests = 0;
+  private end: string | undefined;
+
+  /** `onEnd` is told once, when the worker has ended, whatever the reason. */
+  constructor(kind: WorkerKind, onEnd: (why: string) => void) {
+    const ended = (why: string): void => {
+      if (this.end !== undefined) return;
+      this.end = why;
+      for (const { reject } of this.waiting.values()) reject(lost(why));
+      this.waiting.clear();
+      onEnd(why);
+    };
+    this.host = START[kind]((reply) => this.receive(reply), ended);
+  }
+
+  get pid(): number | undefined {
+    return this.host.pid;
+  }
+
+  /** Passes that it has been given and not answered. */
+  get load(): number {
+    return this.waiting.size;
+  }
+
+  async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
+    return (await this.request({ open })).opened ?? [];
+  }
+
+  async run(pass: PassRequest): Promise<PassAnswers> {
+    const watchdog = setTimeout(() => this.kill(), LONGEST_PASS_MS).unref();
+    try {
+      const { answers } = await this.request({ pass });
+      return answers ?? { tooLong: [], slots: 0, tokens: 0, computeMs: 0 };
+    } finally {
+      clearTimeout(watchdog);
+    }
+  }
+
+  /** At once, whatever is under way. */
+  kill(): void {
+    this.host.kill();
+  }
+
+  private request(what: Omit<WorkerRequest, 'id'>): Promise<WorkerReply> {
+    if (this.end !== undefined) return Promise.reject(lost(this.end));
+    const id = this.requests++;
+    const reply = new Promise<WorkerReply>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+    this.host.send({ ...what, id });
+    return reply;
+  }
+
+  private receive(reply: WorkerReply): void {
+    const waiting = this.waiting.get(reply.id);
+    this.waiting.delete(reply.id);
+    if (reply.failure === undefined) waiting?.resolve(reply);
+    else waiting?.reject(new BackendError('engine', { expected: 'the model to run', got: reply.failure }));
+  }
+}
+
+function lost(why: string): WorkerLost {
+  return new WorkerLost('engine', { expected: 'the model to run', got: why });
+}

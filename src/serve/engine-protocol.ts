@@ -1,0 +1,38 @@
+/** What the engine and its workers say to each other. */
+import type { Placement } from '../runtime/index.ts';
+import type { AskedText, ModelDescription, PassAnswers } from './served-model.ts';
+
+export interface OpenRequest {
+  /** Model folders by level, the most accurate first. */
+  readonly folders: readonly string[];
+  readonly placement: Placement;
+  /** Longest row, in tokens; otherwise what each model was trained on. */
+  readonly maxTokens: number | undefined;
+  /** Rows of a full pass, to warm up with. */
+  readonly rows: number;
+}
+
+export interface PassRequest {
+  readonly level: number;
+  readonly texts: readonly AskedText[];
+}
+
+export interface WorkerRequest {
+  readonly id: number;
+  readonly open?: OpenRequest;
+  readonly pass?: PassRequest;
+}
+
+/** A model that is open and warm. */
+export interface OpenedLevel {
+  readonly description: ModelDescription;
+  /** How long a full pass of a short text takes. */
+  readonly passMs: number;
+}
+
+export interface WorkerReply {
+  readonly id: number;
+  readonly opened?: readonly OpenedLevel[];
+  readonly answers?: PassAnswers;
+  readonly failure?: string;
+}

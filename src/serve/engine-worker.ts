@@ -1,0 +1,54 @@
+/** A worker of the engine, a thread or a process: it has all levels open, and runs one pass after the other. */
+import { parentPort } from 'node:worker_threads';
+import { assert, messageOf } from '../base/index.ts';
+import type { OpenedLevel, OpenRequest, WorkerReply, WorkerRequest } from './engine-protocol.ts';
+import { type AskedText, openServedModel, type ServedModel } from './served-model.ts';
+
+let levels: readonly ServedModel[] = [];
+
+/** Runs that the runtime needs before it is as fast as it gets. */
+const WARM_UPS = 2;
+const WARM_UP_TEXT: AskedText = { text: 'the quick brown fox jumps over the lazy dog', isCut: true };
+
+async function open({ folders, placement, maxTokens, rows }: OpenRequest): Promise<readonly OpenedLevel[]> {
+  levels = await Promise.all(folders.map((folder) => openServedModel(folder, placement, maxTokens)));
+  const opened: OpenedLevel[] = [];
+  for (const { description, run } of levels) {
+    let passMs = 0;
+    for (let time = 0; time < WARM_UPS; time++) passMs = (await run(new Array(rows).fill(WARM_UP_TEXT))).computeMs;
+    opened.push({ description, passMs });
+  }
+  return opened;
+}
+
+async function replyTo({ id, open: wanted, pass }: WorkerRequest): Promise<WorkerReply> {
+  if (wanted !== undefined) return { id, opened: await open(wanted) };
+  if (pass === undefined) return { id };
+  const model = levels[pass.level];
+  assert(model !== undefined, `a level ${pass.level}`);
+  return { id, answers: await model.run(pass.texts) };
+}
+
+function send(reply: WorkerReply): void {
+  if (parentPort === null) process.send?.(reply);
+  else parentPort.postMessage(reply);
+}
+
+/** One after the other. */
+let last: Promise<void> = Promise.resolve();
+function receive(request: WorkerRequest): void {
+  last = last.then(async () => {
+    try {
+      send(await replyTo(request));
+    } catch (error) {
+      send({ id: request.id, failure: messageOf(error) });
+    }
+  });
+}
+
+if (parentPort === null) {
+  process.on('message', receive);
+  // The server drains when it is told to end; its workers end with it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  process.on('disconnect', () => process.exit());
+} else parentPort.on('message', receive);

@@ -1,0 +1,100 @@
+/** The engine, its threads and its processes, against the same model opened in this thread; workers are killed under its hands. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
+import { cpu } from '../runtime/index.ts';
+import { Engine, type EngineOptions } from './engine.ts';
+import { type AskedText, openServedModel, type ServedModel } from './served-model.ts';
+
+let folder: string;
+let reference: ServedModel;
+const at = (name: string): string => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-engine-'));
+  await writeModel(at('dense'), randomModel());
+  await writeModel(at('pruned'), prunedModel());
+  reference = await openServedModel(at('dense'), cpu(1), undefined);
+});
+afterAll(async () => {
+  await reference.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const asked = (...texts: string[]): AskedText[] => texts.map((text) => ({ text, isCut: true }));
+const TEXTS = asked('this film was great', 'that book is awful but short', 'poor old tale');
+
+const open = (options: Partial<EngineOptions> = {}): Promise<Engine> =>
+  Engine.open({ folders: [at('dense')], placement: cpu(2), workers: 2, kind: 'thread', rows: 8, ...options });
+
+describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind) => {
+  it('answers every pass as the model does in this thread, to the bit', async () => {
+    const engine = await open({ kind });
+    const passes = [TEXTS, TEXTS.slice(1), TEXTS.slice(0, 1), TEXTS.toReversed()];
+    const answers = await Promise.all(passes.map((texts) => engine.run({ level: 0, texts })));
+    const expected = [];
+    for (const texts of passes) expected.push((await reference.run(texts)).logits);
+    expect(answers.map(({ logits }) => logits)).toEqual(expected);
+    await engine.close();
+  });
+
+  it('runs what a lost worker had once more, and replaces it', async () => {
+    const lost = vi.fn();
+    const engine = await open({ kind, onWorkerLost: lost });
+    const passes = Array.from({ length: 8 }, () => engine.run({ level: 0, texts: TEXTS }));
+    killOne(engine);
+    const expected = (await reference.run(TEXTS)).logits;
+    for (const { logits } of await Promise.all(passes)) expect(logits).toEqual(expected);
+    expect(lost).toHaveBeenCalledTimes(1);
+    await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 20_000 });
+    await engine.close();
+  });
+});
+
+/** As the system would: a process by a signal, a thread by its end. */
+function killOne(engine: Engine): void {
+  const [pid] = engine.pids;
+  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  else engine.killWorker(0);
+}
+
+it('fails a pass whose second worker is lost, too', async () => {
+  const engine = await open({ workers: 1 });
+  const pass = engine.run({ level: 0, texts: TEXTS });
+  const outcome = expect(pass).rejects.toThrow('the end of its thread');
+  engine.killWorker(0);
+  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 20_000, interval: 1 });
+  engine.killWorker(0);
+  await outcome;
+  await engine.close();
+});
+
+it('has every level open, and says what is in it', async () => {
+  const engine = await open({ folders: [at('dense'), at('pruned')], workers: 1 });
+  expect(engine.levels.map(({ description: { name, labels, instances } }) => ({ name, labels, instances }))).toEqual([
+    { name: 'dense', labels: ['0', '1'], instances: 1 },
+    { name: 'pruned', labels: ['0', '1'], instances: 1 },
+  ]);
+  const [first, second] = [await engine.run({ level: 0, texts: TEXTS }), await engine.run({ level: 1, texts: TEXTS })];
+  expect(first.logits).not.toEqual(second.logits);
+  expect(second.model.name).toBe('pruned');
+  await engine.close();
+});
+
+it('tells texts that are too long, unless they are to be cut', async () => {
+  const long = 'great film '.repeat(40);
+  const engine = await open({ workers: 1 });
+  const { tooLong, logits } = await engine.run({
+    level: 0,
+    texts: [{ text: long, isCut: false }, ...TEXTS, { text: long, isCut: true }],
+  });
+  expect(tooLong).toEqual([0]);
+  expect(logits?.length).toBe(5 * 2);
+  await engine.close();
+});
+
+it('says why a model does not open', async () => {
+  await expect(open({ folders: [at('nothing')] })).rejects.toThrow('nothing: expected a model folder');
+});

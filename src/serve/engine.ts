@@ -1,0 +1,166 @@
+/**
+ * The engine: workers that have the models open and run passes, as the runtime blocks the thread that it runs in. A worker that ends is replaced;
+ * what it was running runs once more, elsewhere.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert, BackendError } from '../base/index.ts';
+import type { Placement } from '../runtime/index.ts';
+import { type WorkerKind, WorkerLink, WorkerLost } from './engine-link.ts';
+import type { OpenedLevel, OpenRequest, PassRequest } from './engine-protocol.ts';
+import type { ModelDescription, PassAnswers } from './served-model.ts';
+
+export interface EngineOptions {
+  /** Model folders by level, the most accurate first. */
+  readonly folders: readonly string[];
+  /** Its threads are shared by the workers. */
+  readonly placement: Placement;
+  readonly workers: number;
+  readonly kind: WorkerKind;
+  /** Longest row, in tokens; otherwise what each model was trained on. */
+  readonly maxTokens?: number | undefined;
+  /** Rows of a full pass. */
+  readonly rows: number;
+  /** Told why a worker ended that should not have, and why one did not start. */
+  onWorkerLost?(why: string): void;
+}
+
+/** Answers, and the model that they are of. */
+export interface EngineAnswers extends PassAnswers {
+  readonly model: ModelDescription;
+}
+
+/** A worker that is ready, and what it has open: of a folder that was replaced meanwhile, the new model. */
+interface Ready {
+  readonly link: WorkerLink;
+  readonly levels: readonly OpenedLevel[];
+}
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
+
+export class Engine {
+  readonly options: EngineOptions;
+  private readonly ready: Ready[] = [];
+  private readonly starting = new Set<WorkerLink>();
+  /** Who waits for any worker to be ready. */
+  private readonly waiting: ((error?: BackendError) => void)[] = [];
+  private isClosed = false;
+
+  private constructor(options: EngineOptions) {
+    this.options = options;
+  }
+
+  /** When all workers are open and warm. Throws BackendError where one does not open. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const engine = new Engine(options);
+    try {
+      await Promise.all(Array.from({ length: options.workers }, () => engine.start()));
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+    return engine;
+  }
+
+  /** The models by level. */
+  get levels(): readonly OpenedLevel[] {
+    const [first] = this.ready;
+    if (first !== undefined) this.known = first.levels;
+    return this.known;
+  }
+  private known: readonly OpenedLevel[] = [];
+
+  /** Whether a worker has nothing to do. */
+  get isFree(): boolean {
+    return this.ready.some(({ link }) => link.load === 0);
+  }
+
+  get readyWorkers(): number {
+    return this.ready.length;
+  }
+
+  /** Of workers that are processes. */
+  get pids(): readonly number[] {
+    return this.ready.flatMap(({ link }) => link.pid ?? []);
+  }
+
+  /** As a failure of the system would end it. */
+  killWorker(at: number): void {
+    this.ready[at]?.link.kill();
+  }
+
+  /** Runs a pass on the worker that has least to do; once more where that worker is lost. */
+  async run(pass: PassRequest): Promise<EngineAnswers> {
+    try {
+      return await this.runOnce(pass);
+    } catch (error) {
+      if (!(error instanceof WorkerLost)) throw error;
+      return await this.runOnce(pass);
+    }
+  }
+
+  /** Ends the workers at once. What is under way fails: wait for it before. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const { link } of this.ready) link.kill();
+    for (const link of this.starting) link.kill();
+    for (const wake of this.waiting.splice(0)) wake(closedError());
+  }
+
+  private async runOnce(pass: PassRequest): Promise<EngineAnswers> {
+    while (this.ready.length === 0) await this.untilReady();
+    const { link, levels } = this.ready.reduce((best, each) => (each.link.load < best.link.load ? each : best));
+    const model = levels[pass.level]?.description;
+    assert(model !== undefined, `a level ${pass.level}`);
+    return { ...(await link.run(pass)), model };
+  }
+
+  private untilReady(): Promise<void> {
+    if (this.isClosed) return Promise.reject(closedError());
+    return new Promise((resolve, reject) => this.waiting.push((error) => (error ? reject(error) : resolve())));
+  }
+
+  private async start(): Promise<void> {
+    const link: WorkerLink = new WorkerLink(this.options.kind, (why) => this.ended(link, why));
+    this.starting.add(link);
+    try {
+      const levels = await link.open(openRequest(this.options));
+      this.ready.push({ link, levels });
+      for (const wake of this.waiting.splice(0)) wake();
+    } catch (error) {
+      link.kill();
+      throw error;
+    } finally {
+      this.starting.delete(link);
+    }
+  }
+
+  private ended(link: WorkerLink, why: string): void {
+    const at = this.ready.findIndex((each) => each.link === link);
+    if (at < 0 || this.isClosed) return;
+    this.ready.splice(at, 1);
+    this.options.onWorkerLost?.(why);
+    void this.replace();
+  }
+
+  private async replace(): Promise<void> {
+    for (let waitMs = FIRST_RETRY_MS; !this.isClosed; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
+      try {
+        await this.start();
+        return;
+      } catch (error) {
+        if (!this.isClosed) this.options.onWorkerLost?.(`a worker that did not start: ${String(error)}`);
+        await sleep(waitMs, undefined, { ref: false });
+      }
+    }
+  }
+}
+
+function openRequest({ folders, placement, workers, maxTokens, rows }: EngineOptions): OpenRequest {
+  const threads = Math.max(1, Math.floor(placement.threads / workers));
+  return { folders, placement: { ...placement, threads }, maxTokens, rows };
+}
+
+function closedError(): BackendError {
+  return new BackendError('engine', { expected: 'an open engine', got: 'a closed one' });
+}

@@ -1,0 +1,325 @@
+/**
+ * The queue against its promises, with a clock that is a number and rows that are known by theirs: random arrivals, cancellations and
+ * passes, every batch inspected.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { OverloadError } from '../base/index.ts';
+import { type Batch, ISOLATIONS, type Isolation, type QueueOptions, type QueueRow, RequestQueue } from './queue.ts';
+
+interface NumberedRow extends QueueRow {
+  readonly id: number;
+}
+
+const SHAPE = { groups: 2, instances: 4 };
+const SLOTS = SHAPE.groups * SHAPE.instances;
+const MAX_WAIT_MS = 5;
+
+function queueOf(options: Partial<QueueOptions> = {}): RequestQueue<NumberedRow> {
+  const defaults = { capacity: 1000, maxCharacters: 1e6, maxWaitMs: MAX_WAIT_MS, isolation: 'none' } as const;
+  return new RequestQueue({ ...defaults, shapeOf: () => SHAPE, ...options });
+}
+
+let numbers = 0;
+function row(facts: Partial<QueueRow> = {}): NumberedRow {
+  const id = numbers++;
+  return { id, tenant: 'a', request: id, bucket: 16, lastLevel: 0, characters: 10, arrivedMs: 0, ...facts };
+}
+
+const rows = (count: number, facts: Partial<QueueRow> = {}): NumberedRow[] =>
+  Array.from({ length: count }, () => row(facts));
+
+/** Each row a request of its own. */
+function offerEach(queue: RequestQueue<NumberedRow>, all: readonly NumberedRow[]): void {
+  for (const each of all) queue.offer([each]);
+}
+
+/** All batches that leave at a time, while the engine takes any number. */
+function takeAll(queue: RequestQueue<NumberedRow>, nowMs: number): Batch<NumberedRow>[] {
+  const batches: Batch<NumberedRow>[] = [];
+  for (let batch = queue.take(nowMs); batch !== undefined; batch = queue.take(nowMs)) batches.push(batch);
+  return batches;
+}
+
+const idsOf = ({ rows: taken }: { readonly rows: readonly NumberedRow[] }): number[] => taken.map(({ id }) => id);
+
+type Event =
+  | {
+      readonly kind: 'arrive';
+      readonly rows: number;
+      readonly tenant: string;
+      readonly bucket: number;
+      readonly lastLevel: number;
+    }
+  | { readonly kind: 'cancel'; readonly which: number }
+  | { readonly kind: 'pass'; readonly afterMs: number };
+
+const events: fc.Arbitrary<readonly Event[]> = fc.array(
+  fc.oneof(
+    fc.record({
+      kind: fc.constant('arrive' as const),
+      rows: fc.integer({ min: 1, max: 5 }),
+      tenant: fc.constantFrom('a', 'b', 'c'),
+      bucket: fc.constantFrom(8, 12, 16, 24, 32, 64),
+      lastLevel: fc.constantFrom(0, 1),
+    }),
+    fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(40) }),
+    fc.record({ kind: fc.constant('pass' as const), afterMs: fc.integer({ min: 0, max: 4 }) }),
+  ),
+  { maxLength: 80 },
+);
+
+/** What became of all rows of a history. */
+interface History {
+  readonly accepted: readonly NumberedRow[];
+  readonly cancelled: ReadonlySet<number>;
+  readonly batches: readonly {
+    readonly nowMs: number;
+    readonly rows: readonly NumberedRow[];
+    readonly lastLevel: number;
+  }[];
+}
+
+function play(isolation: Isolation, history: readonly Event[]): History {
+  const queue = queueOf({ isolation, capacity: 60 });
+  const accepted: NumberedRow[] = [];
+  const cancelled = new Set<number>();
+  const batches: { nowMs: number; rows: readonly NumberedRow[]; lastLevel: number }[] = [];
+  let nowMs = 0;
+  const pass = (): boolean => {
+    const batch = queue.take(nowMs);
+    if (batch !== undefined) batches.push({ nowMs, ...batch });
+    return batch !== undefined;
+  };
+  for (const event of history) {
+    if (event.kind === 'pass') {
+      nowMs += event.afterMs;
+      pass();
+    } else if (event.kind === 'cancel') {
+      const request = accepted[event.which]?.request ?? -1;
+      const before = queue.depth;
+      const gone = queue.cancel(request);
+      expect(queue.depth).toBe(before - gone);
+      const left = new Set(batches.flatMap(({ rows: taken }) => idsOf({ rows: taken })));
+      const dropped = accepted.filter(
+        (each) => each.request === request && !left.has(each.id) && !cancelled.has(each.id),
+      );
+      expect(gone).toBe(dropped.length);
+      for (const { id } of dropped) cancelled.add(id);
+    } else {
+      const { rows: count, kind, ...facts } = event;
+      const request = numbers++;
+      const arrived = rows(count, { ...facts, request, arrivedMs: nowMs });
+      try {
+        queue.offer(arrived);
+        accepted.push(...arrived);
+      } catch (error) {
+        expect(error).toBeInstanceOf(OverloadError);
+      }
+      expect(queue.depth).toBeLessThanOrEqual(60);
+    }
+  }
+  nowMs += MAX_WAIT_MS;
+  while (pass());
+  expect(queue.depth).toBe(0);
+  return { accepted, cancelled, batches };
+}
+
+describe.each(ISOLATIONS)('any history under isolation %s', (isolation) => {
+  const property = (check: (history: History) => void): void =>
+    fc.assert(
+      fc.property(events, (history) => check(play(isolation, history))),
+      { numRuns: 150 },
+    );
+
+  it('loses no row, and runs none twice or after its cancellation', () => {
+    property(({ accepted, cancelled, batches }) => {
+      const ran = batches.flatMap(idsOf).sort((a, b) => a - b);
+      const expected = accepted.map(({ id }) => id).filter((id) => !cancelled.has(id));
+      expect(ran).toEqual(expected);
+    });
+  });
+
+  it('never runs more rows than there are slots, nor rows of different levels', () => {
+    property(({ batches }) => {
+      for (const { rows: taken, lastLevel } of batches) {
+        expect(taken.length).toBeLessThanOrEqual(SLOTS);
+        expect(new Set(taken.map((each) => each.lastLevel))).toEqual(new Set([lastLevel]));
+      }
+    });
+  });
+
+  it('puts rows of similar length together', () => {
+    property(({ batches }) => {
+      for (const { rows: taken } of batches) {
+        const buckets = taken.map(({ bucket }) => bucket);
+        expect(Math.max(...buckets)).toBeLessThanOrEqual(2 * Math.min(...buckets));
+      }
+    });
+  });
+
+  it('keeps the order of arrival within a tenant and a length', () => {
+    property(({ batches }) => {
+      const last = new Map<string, number>();
+      for (const { id, tenant, bucket, lastLevel } of batches.flatMap(({ rows: taken }) => taken)) {
+        const key = `${tenant} ${bucket} ${lastLevel}`;
+        expect(id).toBeGreaterThan(last.get(key) ?? -1);
+        last.set(key, id);
+      }
+    });
+  });
+
+  it('lets a batch leave early only when it is full', () => {
+    property(({ batches }) => {
+      for (const { nowMs, rows: taken } of batches) {
+        const oldest = Math.min(...taken.map(({ arrivedMs }) => arrivedMs));
+        expect(taken.length === SLOTS || nowMs - oldest >= MAX_WAIT_MS).toBe(true);
+      }
+    });
+  });
+
+  it('keeps apart what it says', () => {
+    property(({ batches }) => {
+      for (const { rows: taken } of batches) {
+        const [tenants, requests] = [
+          new Set(taken.map((each) => each.tenant)),
+          new Set(taken.map((each) => each.request)),
+        ];
+        if (isolation !== 'none') expect(tenants.size).toBe(1);
+        if (isolation === 'request') expect(requests.size).toBe(1);
+      }
+    });
+  });
+});
+
+it('mixes tenants and requests only where that is allowed', () => {
+  const mixed = (isolation: Isolation): number[] => {
+    const queue = queueOf({ isolation });
+    for (const tenant of ['a', 'b', 'a', 'b']) queue.offer([row({ tenant })]);
+    return takeAll(queue, MAX_WAIT_MS).map((batch) => batch.rows.length);
+  };
+  expect(mixed('none')).toEqual([4]);
+  expect(mixed('tenant')).toEqual([2, 2]);
+  expect(mixed('request')).toEqual([1, 1, 1, 1]);
+});
+
+/** The batches of tenant a, by its own requests' numbers, after these arrivals at one time. */
+function batchesOfA(history: readonly Event[]): string[] {
+  const queue = queueOf({ isolation: 'tenant' });
+  let requestsOfA = 0;
+  for (const event of history) {
+    if (event.kind !== 'arrive') continue;
+    const { rows: count, kind, ...facts } = event;
+    queue.offer(rows(count, { ...facts, request: event.tenant === 'a' ? requestsOfA++ : -1 }));
+  }
+  const batches = takeAll(queue, MAX_WAIT_MS).filter((batch) => batch.rows[0]?.tenant === 'a');
+  return batches.map((batch) => batch.rows.map(({ request, bucket }) => `${request}/${bucket}`).join(' '));
+}
+
+it("makes a tenant's batches the same, whatever other tenants send", () => {
+  fc.assert(
+    fc.property(events, (history) => {
+      const own = history.filter((event) => event.kind === 'arrive' && event.tenant === 'a');
+      expect(batchesOfA(history)).toEqual(batchesOfA(own));
+    }),
+  );
+});
+
+describe('time', () => {
+  it('is not waited for by a full batch', () => {
+    const queue = queueOf();
+    offerEach(queue, rows(SLOTS - 1));
+    expect(queue.take(0)).toBeUndefined();
+    queue.offer([row()]);
+    expect(queue.take(0)?.rows.length).toBe(SLOTS);
+  });
+
+  it('is up for a lone row when it has waited, and no sooner', () => {
+    const queue = queueOf();
+    queue.offer([row({ arrivedMs: 100 })]);
+    expect(queue.dueMs).toBe(100 + MAX_WAIT_MS);
+    expect(queue.take(104.9)).toBeUndefined();
+    expect(queue.take(105)?.rows.length).toBe(1);
+    expect(queue.dueMs).toBeUndefined();
+  });
+
+  it('ranks lengths: the row that has waited longest goes first, whatever others its length has', () => {
+    const queue = queueOf();
+    queue.offer([row({ bucket: 64, arrivedMs: 0 })]);
+    offerEach(queue, rows(3 * SLOTS, { bucket: 8, arrivedMs: 1 }));
+    expect(queue.take(6)?.rows.map(({ bucket }) => bucket)).toEqual([64]);
+  });
+});
+
+describe('empty slots', () => {
+  it('of the last group take shorter rows, the longest first, and leave rows that fill none', () => {
+    const queue = queueOf();
+    offerEach(queue, rows(3, { bucket: 32, arrivedMs: 0 }));
+    offerEach(queue, [...rows(1, { bucket: 16, arrivedMs: 1 }), ...rows(2, { bucket: 24, arrivedMs: 1 })]);
+    expect(queue.take(MAX_WAIT_MS)?.rows.map(({ bucket }) => bucket)).toEqual([32, 32, 32, 24]);
+    expect(queue.depth).toBe(2);
+  });
+});
+
+describe('tenants', () => {
+  /** Slots of passes that each tenant gets while all always have rows waiting. */
+  function shares(isolation: Isolation, weights: Readonly<Record<string, number>>, passes: number): number[] {
+    const queue = queueOf({ isolation });
+    const got = new Map(Object.keys(weights).map((tenant) => [tenant, 0]));
+    for (const [tenant, count] of Object.entries(weights)) offerEach(queue, rows(count, { tenant }));
+    for (let pass = 0; pass < passes; pass++) {
+      for (const { tenant } of queue.take(MAX_WAIT_MS)?.rows ?? []) {
+        got.set(tenant, (got.get(tenant) ?? 0) + 1);
+        queue.offer([row({ tenant })]);
+      }
+    }
+    return [...got.values()];
+  }
+
+  it.each(['none', 'tenant'] as const)('get the same, whoever has more waiting (%s)', (isolation) => {
+    fc.assert(
+      fc.property(fc.integer({ min: SLOTS, max: 300 }), fc.integer({ min: SLOTS, max: 60 }), (flood, few) => {
+        const got = shares(isolation, { flood, few, other: SLOTS }, 60);
+        expect(Math.max(...got) - Math.min(...got)).toBeLessThanOrEqual(2 * SLOTS);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('that come late are next, not last', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
+    for (let pass = 0; pass < 5; pass++) queue.take(MAX_WAIT_MS);
+    queue.offer([row({ tenant: 'late' })]);
+    const next = [queue.take(MAX_WAIT_MS), queue.take(MAX_WAIT_MS)].map((batch) => batch?.rows[0]?.tenant);
+    expect(next).toContain('late');
+    expect(queue.passesAhead('late')).toBeLessThan(queue.passesAhead('flood'));
+  });
+});
+
+describe('room', () => {
+  it('is for a whole request or for none of it', () => {
+    const queue = queueOf({ capacity: 10 });
+    queue.offer(rows(7, { request: 1 }));
+    expect(() => queue.offer(rows(4, { request: 2 }))).toThrow(OverloadError);
+    expect(queue.depth).toBe(7);
+  });
+
+  it('is left for other tenants by one that floods', () => {
+    const queue = queueOf({ capacity: 100 });
+    const flood = (): void => {
+      for (;;) queue.offer([row({ tenant: 'flood' })]);
+    };
+    expect(flood).toThrow(OverloadError);
+    expect(queue.depth).toBe(80);
+    offerEach(queue, rows(10, { tenant: 'other' }));
+  });
+
+  it('is bounded in characters', () => {
+    const queue = queueOf({ maxCharacters: 100 });
+    queue.offer([row({ characters: 90 })]);
+    expect(() => queue.offer([row({ characters: 11 })])).toThrow('at most 100 characters, got 101');
+    queue.take(MAX_WAIT_MS);
+    queue.offer([row({ characters: 100 })]);
+  });
+});

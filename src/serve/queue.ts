@@ -1,0 +1,257 @@
+/**
+ * The queue: rows that wait for a forward pass. It knows no HTTP, no tensors and no clock; times are handed in. Rows of similar length and of
+ * parties that may meet wait in one lane, and a batch is drawn from one lane in the order of arrival, so that what other parties send changes
+ * neither who shares a batch nor how long its rows are padded.
+ */
+import { assert, OverloadError } from '../base/index.ts';
+import { TenantShares } from './tenant-shares.ts';
+
+/** Which rows may share a batch: all, those of one tenant, those of one request. */
+export const ISOLATIONS = ['none', 'tenant', 'request'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
+/** What the queue has to know of a row. */
+export interface QueueRow {
+  readonly tenant: string;
+  /** What the rows of one request have in common. */
+  readonly request: number;
+  /** Length in tokens, rounded up to a bucket; an estimate will do. */
+  readonly bucket: number;
+  /** The least accurate level that may answer it. */
+  readonly lastLevel: number;
+  readonly characters: number;
+  readonly arrivedMs: number;
+}
+
+/** What a pass takes: B groups of N rows. */
+export interface PassShape {
+  readonly groups: number;
+  readonly instances: number;
+}
+
+export interface Batch<Row> {
+  /** At most B·N, in the order of arrival but for those that fill the last group. */
+  readonly rows: readonly Row[];
+  readonly lastLevel: number;
+}
+
+export interface QueueOptions {
+  /** Most rows that wait; of one tenant four fifths of them. */
+  readonly capacity: number;
+  /** Most characters of them, together. */
+  readonly maxCharacters: number;
+  /** How long a row waits for others to share a pass with, where the engine is free. */
+  readonly maxWaitMs: number;
+  readonly isolation: Isolation;
+  /** The pass that rows which may go down to this level would leave in now. */
+  shapeOf(lastLevel: number): PassShape;
+}
+
+/** Rows that may share a batch, by arrival. */
+interface Lane<Row> {
+  readonly key: string;
+  readonly party: string;
+  readonly bucket: number;
+  readonly lastLevel: number;
+  rows: Row[];
+}
+
+/** A row joins others that are up to twice as long, where it only fills slots that would stay empty. */
+const SIMILAR = 2;
+
+/** How much of the room that is left one tenant may take: there is always some for another (Choudhury and Hahne 1998, dynamic thresholds). */
+const SHARE_OF_ROOM = 4;
+
+export class RequestQueue<Row extends QueueRow> {
+  private readonly lanes = new Map<string, Lane<Row>>();
+  private readonly tenants = new TenantShares();
+  private rows = 0;
+  private characters = 0;
+  private readonly options: QueueOptions;
+
+  constructor(options: QueueOptions) {
+    this.options = options;
+  }
+
+  /** Rows that wait. */
+  get depth(): number {
+    return this.rows;
+  }
+
+  /** When the oldest row arrived; undefined where none waits. */
+  get oldestMs(): number | undefined {
+    return this.reduceHeads((oldest, { arrivedMs }) => Math.min(oldest ?? arrivedMs, arrivedMs));
+  }
+
+  /** When the next batch leaves at the latest, if the engine is free. */
+  get dueMs(): number | undefined {
+    const oldest = this.oldestMs;
+    return oldest === undefined ? undefined : oldest + this.options.maxWaitMs;
+  }
+
+  /** Takes in the rows of a request, all or none: an OverloadError where there is no room for them. */
+  offer(rows: readonly Row[]): void {
+    const [first] = rows;
+    assert(first !== undefined, 'a request of at least one row');
+    this.requireRoom(rows, first.tenant);
+    for (const row of rows) this.laneFor(row).rows.push(row);
+    this.tenants.arrived(first.tenant, rows.length);
+    this.count(rows, 1);
+  }
+
+  /** Takes the rows of a request out, if they still wait; how many did. */
+  cancel(request: number): number {
+    let removed = 0;
+    for (const lane of this.lanes.values()) {
+      const own = lane.rows.filter((row) => row.request === request);
+      if (own.length === 0) continue;
+      this.removed(
+        lane,
+        own,
+        lane.rows.filter((row) => row.request !== request),
+      );
+      removed += own.length;
+    }
+    return removed;
+  }
+
+  /** The batch that should run now, if any: of a lane that is full, or whose oldest row has waited long enough; tenants take turns. */
+  take(nowMs: number): Batch<Row> | undefined {
+    const lane = this.nextLane(nowMs);
+    if (lane === undefined) return undefined;
+    const { lastLevel } = lane;
+    const { instances, groups } = this.options.shapeOf(lastLevel);
+    const rows = this.draw(lane, instances * groups);
+    const empty = (instances - (rows.length % instances)) % instances;
+    rows.push(...this.drawSimilar(lane, empty));
+    const [first] = rows as [Row];
+    this.tenants.charge(first.tenant, Math.ceil(rows.length / instances) * instances - rows.length);
+    return { rows, lastLevel };
+  }
+
+  /** About how many passes leave before a row of this tenant that came now: its own, and as many of every other tenant. */
+  passesAhead(tenant: string): number {
+    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY);
+    const passes = (rows: number, lanes: number): number => lanes + Math.floor(rows / (groups * instances));
+    const all = passes(this.rows, this.lanes.size);
+    if (this.options.isolation === 'none' && this.tenants.active <= 1) return all;
+    const own = this.tenants.waiting(tenant);
+    return Math.min(all, passes(own, Math.min(own, this.lanes.size)) * this.tenants.active);
+  }
+
+  private requireRoom(rows: readonly Row[], tenant: string): void {
+    const { capacity, maxCharacters } = this.options;
+    const characters = this.characters + charactersOf(rows);
+    if (characters > maxCharacters) {
+      throw new OverloadError('queue', { expected: `at most ${maxCharacters} characters`, got: String(characters) });
+    }
+    const own = this.tenants.waiting(tenant) + rows.length;
+    const room = capacity - this.rows;
+    if (rows.length <= room && own <= SHARE_OF_ROOM * room) return;
+    throw new OverloadError('queue', { expected: `room for ${rows.length} rows`, got: `${this.rows} that wait` });
+  }
+
+  private laneFor(row: Row): Lane<Row> {
+    const { bucket, lastLevel } = row;
+    const party = partyOf(row, this.options.isolation);
+    const key = laneKey(party, bucket, lastLevel);
+    const known = this.lanes.get(key);
+    if (known !== undefined) return known;
+    const lane: Lane<Row> = { key, party, bucket, lastLevel, rows: [] };
+    this.lanes.set(key, lane);
+    return lane;
+  }
+
+  /** Of the lanes that may leave, the one whose tenant has had least; of equals, the one that has waited longest. */
+  private nextLane(nowMs: number): Lane<Row> | undefined {
+    let best: { lane: Lane<Row>; served: number; arrivedMs: number } | undefined;
+    for (const lane of this.lanes.values()) {
+      if (!this.mayLeave(lane, nowMs)) continue;
+      const { tenant, arrivedMs } = headOf(lane);
+      const served = this.options.isolation === 'none' ? 0 : this.tenants.served(tenant);
+      const isBetter =
+        best === undefined || served < best.served || (served === best.served && arrivedMs < best.arrivedMs);
+      if (isBetter) best = { lane, served, arrivedMs };
+    }
+    return best?.lane;
+  }
+
+  private mayLeave(lane: Lane<Row>, nowMs: number): boolean {
+    if (nowMs - headOf(lane).arrivedMs >= this.options.maxWaitMs) return true;
+    const { groups, instances } = this.options.shapeOf(lane.lastLevel);
+    return lane.rows.length >= groups * instances;
+  }
+
+  /** Up to `most` rows of a lane, the tenants of the lane in turn. */
+  private draw(lane: Lane<Row>, most: number): Row[] {
+    const isFair = lane.rows.length <= most || this.tenants.active === 1 || this.options.isolation !== 'none';
+    const drawn = isFair ? lane.rows.slice(0, most) : this.inTurn(lane.rows, most);
+    for (const { tenant } of drawn) this.tenants.charge(tenant, 1);
+    const chosen = new Set(drawn);
+    this.removed(
+      lane,
+      drawn,
+      lane.rows.filter((row) => !chosen.has(row)),
+    );
+    return drawn;
+  }
+
+  /** Of the rows of several tenants: always one of the tenant that has had least so far. */
+  private inTurn(rows: readonly Row[], most: number): Row[] {
+    const turns = Array.from(new Set(rows.map(({ tenant }) => tenant)), (tenant) => {
+      return { own: rows.filter((row) => row.tenant === tenant), next: 0, served: this.tenants.served(tenant) };
+    });
+    const drawn: Row[] = [];
+    while (drawn.length < most) {
+      const open = turns.filter(({ own, next }) => next < own.length);
+      const turn = open.reduce((least, each) => (each.served < least.served ? each : least));
+      drawn.push(turn.own[turn.next++] as Row);
+      turn.served++;
+    }
+    return drawn;
+  }
+
+  /** Rows of the same party that are a little shorter, the longest first: they fill slots that would repeat others. */
+  private drawSimilar({ party, bucket, lastLevel }: Lane<Row>, most: number): Row[] {
+    if (most === 0) return [];
+    const similar = Array.from(this.lanes.values())
+      .filter((lane) => lane.party === party && lane.lastLevel === lastLevel)
+      .filter((lane) => lane.bucket < bucket && lane.bucket * SIMILAR >= bucket)
+      .sort((a, b) => b.bucket - a.bucket);
+    const drawn: Row[] = [];
+    for (const lane of similar) if (drawn.length < most) drawn.push(...this.draw(lane, most - drawn.length));
+    return drawn;
+  }
+
+  private removed(lane: Lane<Row>, gone: readonly Row[], left: Row[]): void {
+    lane.rows = left;
+    if (left.length === 0) this.lanes.delete(lane.key);
+    for (const { tenant } of gone) this.tenants.left(tenant);
+    this.count(gone, -1);
+  }
+
+  private count(rows: readonly Row[], sign: 1 | -1): void {
+    this.rows += sign * rows.length;
+    this.characters += sign * charactersOf(rows);
+  }
+
+  private reduceHeads<T>(join: (result: T | undefined, head: Row) => T): T | undefined {
+    let result: T | undefined;
+    for (const lane of this.lanes.values()) result = join(result, headOf(lane));
+    return result;
+  }
+}
+
+function partyOf({ tenant, request }: QueueRow, isolation: Isolation): string {
+  if (isolation === 'none') return '';
+  return isolation === 'tenant' ? tenant : String(request);
+}
+
+const laneKey = (party: string, bucket: number, lastLevel: number): string => `${bucket} ${lastLevel} ${party}`;
+
+/** A lane without rows is gone at once. */
+const headOf = <Row>({ rows }: Lane<Row>): Row => rows[0] as Row;
+
+function charactersOf(rows: readonly QueueRow[]): number {
+  return rows.reduce((sum, { characters }) => sum + characters, 0);
+}

@@ -1,0 +1,181 @@
+/**
+ * A model folder as the engine's threads have it open: texts in, answers out, one pass at a time. Also what the server is told of it: labels,
+ * sizes, accuracy.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
+import {
+  type Entity,
+  entitiesIn,
+  predictorOf,
+  readTextClassifier,
+  refusePair,
+  runFilledPass,
+  type Sentence,
+  type StoredClassifier,
+  sentenceOf,
+  type TextInput,
+} from '../infer/index.ts';
+import type { Encoding, Task } from '../model/index.ts';
+import { instancesOf } from '../mux/index.ts';
+import { openSession, type Placement } from '../runtime/index.ts';
+
+/** What the server knows of a model. */
+export interface ModelDescription {
+  readonly name: string;
+  readonly folder: string;
+  readonly task: Task;
+  readonly labels: readonly string[];
+  readonly instances: number;
+  readonly maxTokens: number;
+  readonly parameters: number;
+  /** Measured when the model was made, a fraction; unknown of models made elsewhere. */
+  readonly accuracy?: number;
+}
+
+/** A text that is asked about. */
+export interface AskedText extends TextInput {
+  /** Whether a text that is too long is cut; otherwise it gets no answer. */
+  readonly isCut: boolean;
+}
+
+/** Answers to the texts of a pass, in their order. */
+export interface PassAnswers {
+  /** Of whole texts: [texts, C], row-major. */
+  readonly logits?: Float32Array;
+  /** Of tokens. */
+  readonly entities?: readonly (readonly Entity[])[];
+  /** Places of texts that are too long and were not to be cut. */
+  readonly tooLong: readonly number[];
+  /** Of the groups that went through: G·N; and how long their rows were, with padding. */
+  readonly slots: number;
+  readonly tokens: number;
+  readonly computeMs: number;
+}
+
+export interface ServedModel {
+  readonly description: ModelDescription;
+  run(texts: readonly AskedText[]): Promise<PassAnswers>;
+  close(): Promise<void>;
+}
+
+/** Opens a model folder for texts. Throws CheckpointError or BackendError where it does not open. */
+export async function openServedModel(
+  model: string,
+  placement: Placement,
+  maxTokens: number | undefined,
+): Promise<ServedModel> {
+  const stored = await readTextClassifier(model, maxTokens);
+  const session = await openSession(stored.onnx, placement);
+  const predictor = predictorOf(session, stored.config);
+  const description = { name: basename(resolve(model)), ...(await describe(stored)) };
+  return {
+    description,
+    async run(texts) {
+      const start = performance.now();
+      const { rows, tooLong } = encodeAll(texts, stored);
+      const logits =
+        rows.length === 0
+          ? []
+          : await runFilledPass(
+              predictor,
+              rows.map(({ encoding }) => encoding),
+              { padId: stored.tokenizer.padId, maxTokens: stored.maxTokens },
+            );
+      const N = description.instances;
+      return {
+        ...(description.task === 'tokens'
+          ? { entities: entitiesOfAll(texts.length, rows, logits, description.labels) }
+          : { logits: logitsOfAll(texts.length, rows, logits, description.labels.length) }),
+        tooLong,
+        slots: Math.ceil(rows.length / N) * N,
+        tokens: Math.max(0, ...rows.map(({ encoding }) => encoding.ids.length)),
+        computeMs: performance.now() - start,
+      };
+    },
+    close: () => session.close(),
+  };
+}
+
+/** A text that fits, as a row; of token classification with its words. */
+interface EncodedText {
+  /** Its place among all texts of the pass. */
+  readonly place: number;
+  readonly encoding: Encoding;
+  readonly sentence?: Sentence;
+}
+
+function encodeAll(texts: readonly AskedText[], stored: StoredClassifier): { rows: EncodedText[]; tooLong: number[] } {
+  const rows: EncodedText[] = [];
+  const tooLong: number[] = [];
+  for (const [place, text] of texts.entries()) {
+    const row = encodeOne(text, place, stored);
+    if (row.encoding.ids.length > stored.maxTokens) tooLong.push(place);
+    else rows.push(row);
+  }
+  return { rows, tooLong };
+}
+
+/** At most one token more than there is room for, which tells that a text is too long. */
+function encodeOne(asked: AskedText, place: number, { config, tokenizer, maxTokens }: StoredClassifier): EncodedText {
+  const most = asked.isCut ? maxTokens : maxTokens + 1;
+  if (config.task !== 'tokens') return { place, encoding: tokenizer.encode(asked.text, asked.pair, most) };
+  refusePair(asked);
+  const sentence = sentenceOf(asked.text, tokenizer, most);
+  return { place, encoding: sentence.encoding, sentence };
+}
+
+type Logits = Awaited<ReturnType<typeof runFilledPass>>;
+
+function logitsOfAll(texts: number, rows: readonly EncodedText[], logits: Logits, C: number): Float32Array {
+  const all = new Float32Array(texts * C);
+  rows.forEach(({ place }, at) => {
+    all.set(logits[at]?.data ?? [], place * C);
+  });
+  return all;
+}
+
+function entitiesOfAll(
+  texts: number,
+  rows: readonly EncodedText[],
+  logits: Logits,
+  labels: readonly string[],
+): readonly (readonly Entity[])[] {
+  const all: (readonly Entity[])[] = Array.from({ length: texts }, () => []);
+  rows.forEach(({ place, sentence }, at) => {
+    const own = logits[at];
+    if (sentence !== undefined && own !== undefined) all[place] = entitiesIn(sentence, own, labels);
+  });
+  return all;
+}
+
+const evidence = z.object({ evaluation: z.object({ accuracy: z.number() }) });
+
+/** The accuracy that the folder's record tells, if it has one. */
+async function accuracyOf(folder: string): Promise<number | undefined> {
+  const text = await readFile(join(folder, 'run.json'), 'utf8').catch(() => '');
+  try {
+    return evidence.safeParse(JSON.parse(text)).data?.evaluation.accuracy;
+  } catch {
+    return undefined;
+  }
+}
+
+async function describe({
+  folder,
+  config,
+  parameters,
+  maxTokens,
+}: StoredClassifier): Promise<Omit<ModelDescription, 'name'>> {
+  const accuracy = await accuracyOf(folder);
+  return {
+    folder,
+    task: config.task ?? 'sequence',
+    labels: config.labels,
+    instances: instancesOf(config),
+    maxTokens,
+    parameters,
+    ...(accuracy !== undefined && { accuracy }),
+  };
+}

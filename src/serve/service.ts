@@ -1,0 +1,301 @@
+/**
+ * The service: questions in, answers out. It takes rows from the queue to the engine whenever a worker is free, and gives every answer to whoever
+ * asked. It knows no HTTP.
+ */
+import { BackendError, OverloadError } from '../base/index.ts';
+import { bucketOf } from '../infer/index.ts';
+import type { Engine, EngineAnswers } from './engine.ts';
+import type { OpenedLevel } from './engine-protocol.ts';
+import { ArrivalRate, type LevelFor, PassTimes } from './load.ts';
+import type { Metrics } from './metrics.ts';
+import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
+import { type Batch, type Isolation, type PassShape, type QueueRow, RequestQueue } from './queue.ts';
+import { Refusal } from './refusal.ts';
+import type { AskedText } from './served-model.ts';
+
+export interface ServiceOptions {
+  readonly isolation: Isolation;
+  /** How long a row waits for others, at most, where a worker is free. */
+  readonly maxWaitMs: number;
+  /** Most rows that wait. */
+  readonly capacity: number;
+  /** A row that would wait longer is not taken in. */
+  readonly maxQueueMs: number;
+  /** Rows of a full pass, about. */
+  readonly rows: number;
+  /** Which of the engine's models answers texts that would go through alone; it is no level. */
+  readonly alone?: number;
+  readonly levelFor: LevelFor;
+}
+
+interface Row extends QueueRow {
+  readonly question: OpenQuestion;
+  /** Among the texts of its question. */
+  readonly place: number;
+  readonly asked: AskedText;
+  readonly minAccuracy: number;
+}
+
+/** Memory that waiting texts may take. */
+const MAX_CHARACTERS = 64 * 1024 * 1024;
+/** A token of English has about 5; texts are only compared by it. */
+const CHARACTERS_PER_TOKEN = 4;
+
+export class Service {
+  private engine: Engine;
+  private readonly queue: RequestQueue<Row>;
+  private readonly options: ServiceOptions;
+  private readonly metrics: Metrics;
+  private readonly arrivals = new ArrivalRate();
+  private times: PassTimes[] = [];
+  private level = 0;
+  private questions = 0;
+  /** Questions that are open, by their number. */
+  private readonly open = new Map<number, OpenQuestion>();
+  /** Passes that each engine is running. */
+  private readonly passes = new Map<Engine, number>();
+  private timer: NodeJS.Timeout | undefined;
+  private onIdle: (() => void) | undefined;
+  private draining = false;
+
+  constructor(engine: Engine, options: ServiceOptions, metrics: (service: Service) => Metrics) {
+    this.options = options;
+    this.engine = engine;
+    this.queue = new RequestQueue({ ...options, maxCharacters: MAX_CHARACTERS, shapeOf: (last) => this.shapeOf(last) });
+    this.measure();
+    this.metrics = metrics(this);
+  }
+
+  /** The levels, the most accurate first. */
+  get levels(): readonly OpenedLevel[] {
+    const { alone } = this.options;
+    return alone === undefined ? this.engine.levels : this.engine.levels.filter((_, at) => at !== alone);
+  }
+
+  get depth(): number {
+    return this.queue.depth;
+  }
+
+  get currentLevel(): number {
+    return this.level;
+  }
+
+  get readyWorkers(): number {
+    return this.engine.readyWorkers;
+  }
+
+  get isDraining(): boolean {
+    return this.draining;
+  }
+
+  /** Whether requests are taken in and can be answered. */
+  get isReady(): boolean {
+    return !this.draining && this.engine.readyWorkers > 0;
+  }
+
+  /** How long a row of this tenant would wait that came now, in milliseconds. */
+  expectedWaitMs(tenant: string): number {
+    const passMs = this.times[this.level]?.meanMs ?? 0;
+    const ahead = this.queue.passesAhead(tenant) + (this.engine.isFree ? 0 : 1);
+    return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
+  }
+
+  /** Throws an OverloadError where a row would wait too long. Costs next to nothing, so that it can be asked before a request is read. */
+  requireRoom(tenant: string): void {
+    const waitMs = this.expectedWaitMs(tenant);
+    const { maxQueueMs } = this.options;
+    if (waitMs <= maxQueueMs) return;
+    throw new OverloadError('queue', { expected: `to wait at most ${maxQueueMs} ms`, got: `${Math.round(waitMs)} ms` });
+  }
+
+  /** Takes a question in. Throws OverloadError or a Refusal where it does not. */
+  ask({ texts, tenant, minAccuracy = 0 }: Question): Asked {
+    if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
+    const lastLevel = lastLevelWith(minAccuracy, this.levels);
+    this.requireRoom(tenant);
+    const question = new OpenQuestion(this.questions++, texts.length);
+    const arrivedMs = performance.now();
+    this.queue.offer(
+      texts.map((asked, place) => ({
+        ...{ question, place, asked, minAccuracy, tenant, lastLevel, request: question.number, arrivedMs },
+        bucket: this.bucketOf(asked),
+        characters: asked.text.length + (asked.pair?.length ?? 0),
+      })),
+    );
+    this.open.set(question.number, question);
+    this.arrivals.arrived(texts.length, arrivedMs);
+    this.pump();
+    return { answer: question.answer, cancel: () => this.cancel(question) };
+  }
+
+  /** New models for all passes to come; the old ones end when what they run is done. */
+  replaceEngine(engine: Engine): void {
+    const old = this.engine;
+    this.engine = engine;
+    this.measure();
+    this.metrics.reloaded();
+    if (!this.passes.has(old)) void old.close();
+    this.pump();
+  }
+
+  /** Takes nothing in any more, and answers what was taken in; whether all was in time. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    this.draining = true;
+    const isDone = await this.untilIdle(deadlineMs);
+    for (const question of [...this.open.values()]) {
+      this.fail(question, new BackendError('server', { expected: 'to answer before its end', got: 'too little time' }));
+    }
+    return isDone;
+  }
+
+  private async untilIdle(deadlineMs: number): Promise<boolean> {
+    if (this.open.size === 0) return true;
+    return new Promise((resolve) => {
+      const deadline = setTimeout(() => resolve(false), deadlineMs);
+      this.onIdle = () => {
+        clearTimeout(deadline);
+        resolve(true);
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.engine.close();
+  }
+
+  private bucketOf({ text, pair = '' }: AskedText): number {
+    const longest = this.engine.levels[0]?.description.maxTokens ?? 1;
+    return bucketOf(Math.ceil((text.length + pair.length) / CHARACTERS_PER_TOKEN), longest);
+  }
+
+  /** B groups of N, about as many rows as asked for, at the level that such rows would run at. */
+  private shapeOf(lastLevel: number): PassShape {
+    const instances = this.engine.levels[Math.min(lastLevel, this.level)]?.description.instances ?? 1;
+    return { instances, groups: Math.max(1, Math.round(this.options.rows / instances)) };
+  }
+
+  private measure(): void {
+    this.times = this.engine.levels.map((level) => new PassTimes(level, this.options.rows));
+  }
+
+  private cancel(question: OpenQuestion): void {
+    if (!this.open.has(question.number)) return;
+    this.metrics.left(this.queue.cancel(question.number));
+    this.fail(question, new Refusal('cancelled', 'client', { expected: 'to wait', got: 'its end' }));
+  }
+
+  /** Passes leave for as long as workers are free; then the one timer there is waits for the oldest row. */
+  private pump(): void {
+    while (this.engine.isFree && this.queue.depth > 0) {
+      const nowMs = performance.now();
+      this.level = this.decideLevel(nowMs);
+      const batch = this.queue.take(nowMs);
+      if (batch === undefined) break;
+      void this.run(batch, nowMs);
+    }
+    this.wakeWhenDue();
+  }
+
+  private wakeWhenDue(): void {
+    if (this.timer !== undefined || !this.engine.isFree) return;
+    const { dueMs } = this.queue;
+    if (dueMs === undefined) return;
+    this.timer = setTimeout(
+      () => {
+        this.timer = undefined;
+        this.pump();
+      },
+      Math.ceil(Math.max(0, dueMs - performance.now())),
+    );
+  }
+
+  private decideLevel(nowMs: number): number {
+    const workers = this.engine.readyWorkers;
+    const level = this.options.levelFor({
+      nowMs,
+      waiting: this.queue.depth,
+      oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
+      arrivalsPerSecond: this.arrivals.perSecond(nowMs),
+      ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
+    });
+    return Math.max(0, Math.min(level, this.levels.length - 1));
+  }
+
+  private async run(batch: Batch<Row>, startMs: number): Promise<void> {
+    const { engine } = this;
+    const level = this.modelFor(batch);
+    this.passes.set(engine, (this.passes.get(engine) ?? 0) + 1);
+    try {
+      const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
+      this.recordPass(batch, level, answers, startMs);
+      this.answer(batch, level === this.options.alone ? 'alone' : level, answers);
+    } catch (error) {
+      for (const { question } of batch.rows) this.fail(question, error);
+    } finally {
+      await this.passEnded(engine);
+      this.pump();
+    }
+  }
+
+  /** The engine's model that a batch runs on. */
+  private modelFor({ rows, lastLevel }: Batch<Row>): number {
+    const { alone } = this.options;
+    const [first] = rows;
+    const isAlone = rows.length === 1 && alone !== undefined && first !== undefined;
+    if (isAlone && accuracyOf(this.engine.levels[alone]) >= first.minAccuracy) return alone;
+    return Math.min(lastLevel, this.level);
+  }
+
+  private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs }: EngineAnswers, startMs: number): void {
+    this.times[level]?.ran(performance.now() - startMs, slots);
+    const waitsMs = rows.map(({ arrivedMs }) => startMs - arrivedMs);
+    this.metrics.ran({ level, rows: rows.length, slots, computeMs, waitsMs });
+  }
+
+  private answer({ rows }: Batch<Row>, level: AnswerLevel, answers: EngineAnswers): void {
+    const { tooLong, slots, model } = answers;
+    const fill = slots > 0 ? (rows.length - tooLong.length) / slots : 1;
+    for (const [at, { question, place }] of rows.entries()) {
+      if (tooLong.includes(at)) this.fail(question, tooLongError(model.maxTokens));
+      else if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
+    }
+  }
+
+  private fail(question: OpenQuestion, error: unknown): void {
+    this.queue.cancel(question.number);
+    question.fail(error);
+    this.settled(question);
+  }
+
+  private settled(question: OpenQuestion): void {
+    this.open.delete(question.number);
+    if (this.open.size === 0) this.onIdle?.();
+  }
+
+  private async passEnded(engine: Engine): Promise<void> {
+    const left = (this.passes.get(engine) ?? 1) - 1;
+    if (left > 0) this.passes.set(engine, left);
+    else this.passes.delete(engine);
+    if (left === 0 && engine !== this.engine) await engine.close();
+  }
+}
+
+const accuracyOf = (level: OpenedLevel | undefined): number => level?.description.accuracy ?? 0;
+
+/** The last level whose accuracy, and that of all before it, will do. Throws a Refusal where not even the first one's does. */
+function lastLevelWith(minAccuracy: number, levels: readonly OpenedLevel[]): number {
+  const tooLow = levels.findIndex((level) => accuracyOf(level) < minAccuracy);
+  if (tooLow < 0) return levels.length - 1;
+  if (tooLow > 0) return tooLow - 1;
+  const [first] = levels;
+  throw new Refusal('invalid', 'x-prumux-min-accuracy', {
+    expected: `at most the accuracy of the first level, ${first?.description.accuracy ?? 'which is not known'}`,
+    got: String(minAccuracy),
+  });
+}
+
+function tooLongError(maxTokens: number): Refusal {
+  const hint = 'With "truncate": true it is cut.';
+  return new Refusal('tooLarge', 'inputs', { expected: `at most ${maxTokens} tokens`, got: 'a longer text', hint });
+}
