@@ -56,6 +56,8 @@ export class OpenQuestion {
     this.missing = texts;
     const settlers: { resolve?: (answer: Answer) => void; reject?: (error: unknown) => void } = {};
     this.answer = new Promise((resolve, reject) => Object.assign(settlers, { resolve, reject }));
+    // Whoever asked may be gone.
+    this.answer.catch(() => undefined);
     this.done = (answer) => settlers.resolve?.(answer);
     this.fail = (error) => settlers.reject?.(error);
   }

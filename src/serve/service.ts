@@ -4,10 +4,11 @@
  */
 import { BackendError, OverloadError } from '../base/index.ts';
 import { bucketOf } from '../infer/index.ts';
+import type { Task } from '../model/index.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
 import { ArrivalRate, type LevelFor, PassTimes } from './load.ts';
-import type { Metrics } from './metrics.ts';
+import { Metrics } from './metrics.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
 import { type Batch, type Isolation, type PassShape, type QueueRow, RequestQueue } from './queue.ts';
 import { Refusal } from './refusal.ts';
@@ -44,8 +45,8 @@ const CHARACTERS_PER_TOKEN = 4;
 export class Service {
   private engine: Engine;
   private readonly queue: RequestQueue<Row>;
-  private readonly options: ServiceOptions;
-  private readonly metrics: Metrics;
+  readonly options: ServiceOptions;
+  readonly metrics: Metrics;
   private readonly arrivals = new ArrivalRate();
   private times: PassTimes[] = [];
   private level = 0;
@@ -58,12 +59,16 @@ export class Service {
   private onIdle: (() => void) | undefined;
   private draining = false;
 
-  constructor(engine: Engine, options: ServiceOptions, metrics: (service: Service) => Metrics) {
+  constructor(engine: Engine, options: ServiceOptions) {
     this.options = options;
     this.engine = engine;
     this.queue = new RequestQueue({ ...options, maxCharacters: MAX_CHARACTERS, shapeOf: (last) => this.shapeOf(last) });
     this.measure();
-    this.metrics = metrics(this);
+    this.metrics = new Metrics({
+      queueDepth: () => this.queue.depth,
+      level: () => this.level,
+      readyWorkers: () => this.readyWorkers,
+    });
   }
 
   /** The levels, the most accurate first. */
@@ -72,12 +77,12 @@ export class Service {
     return alone === undefined ? this.engine.levels : this.engine.levels.filter((_, at) => at !== alone);
   }
 
-  get depth(): number {
-    return this.queue.depth;
+  get task(): Task {
+    return this.engine.levels[0]?.description.task ?? 'sequence';
   }
 
-  get currentLevel(): number {
-    return this.level;
+  get labels(): readonly string[] {
+    return this.engine.levels[0]?.description.labels ?? [];
   }
 
   get readyWorkers(): number {

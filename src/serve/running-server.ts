@@ -1,0 +1,117 @@
+/** A server from its start to its end: models opened, requests taken in when all is warm, models loaded anew, and an end that loses nothing. */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import { Engine, type EngineOptions } from './engine.ts';
+import type { OpenedLevel } from './engine-protocol.ts';
+import { buildServer, type ServerOptions } from './server.ts';
+import { Service, type ServiceOptions } from './service.ts';
+
+export interface RunOptions {
+  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost' | 'rows'>;
+  /** Model folders by level, the most accurate first. */
+  readonly levels: readonly string[];
+  /** A model of one text per pass, for texts that would go through alone. */
+  readonly alone?: string | undefined;
+  readonly service: Omit<ServiceOptions, 'alone'>;
+  readonly server: ServerOptions;
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+}
+
+export interface RunningServer {
+  readonly app: FastifyInstance;
+  readonly service: Service;
+  readonly url: string;
+  /** Opens the folders again; where they do not open, what is open stays. Whether they did. */
+  reload(): Promise<boolean>;
+  /** Takes in nothing more, answers what was taken in, and ends; whether all was answered in time. */
+  drain(deadlineMs: number): Promise<boolean>;
+}
+
+/** Opens the models, warms them up, and listens. Throws CheckpointError or BackendError where that cannot be. */
+export async function startServer(options: RunOptions): Promise<RunningServer> {
+  const { levels, alone, host, port, server } = options;
+  const { log } = server;
+  const openEngine = (): Promise<Engine> =>
+    openChecked({
+      ...options.engine,
+      folders: alone === undefined ? levels : [...levels, alone],
+      rows: options.service.rows,
+      onWorkerLost(why) {
+        log.error({ why }, 'a worker was lost; another one starts');
+        service?.metrics.workerLost();
+      },
+    });
+  let service: Service | undefined;
+  const engine = await openEngine();
+  const opened = new Service(engine, { ...options.service, ...(alone !== undefined && { alone: levels.length }) });
+  service = opened;
+  const app = await buildServer(opened, server);
+  const url = await listen(app, host, port).catch(async (error: unknown) => {
+    await opened.close();
+    throw error;
+  });
+  log.info({ url, levels: namesOf(engine.levels), workers: engine.readyWorkers }, 'ready');
+  return {
+    app,
+    service: opened,
+    url,
+    reload: () => reload(opened, openEngine, log),
+    drain: (deadlineMs) => drain(app, opened, deadlineMs, log),
+  };
+}
+
+/** Levels must say the same labels of the same task. */
+async function openChecked(options: EngineOptions): Promise<Engine> {
+  const engine = await Engine.open(options);
+  const [first, ...others] = engine.levels.map(({ description }) => description);
+  const odd = others.find(({ labels, task }) => task !== first?.task || labels.join() !== first.labels.join());
+  if (odd === undefined) return engine;
+  await engine.close();
+  throw new CheckpointError(odd.folder, {
+    expected: `the task and labels of ${first?.folder}`,
+    got: `${odd.task}: ${odd.labels.join(', ')}`,
+  });
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    throw new ConfigError(`${host}:${port}`, {
+      expected: 'a free address of this machine',
+      got: messageOf(cause),
+      cause,
+    });
+  }
+  const { address, port: bound, family } = app.server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+}
+
+async function reload(service: Service, open: () => Promise<Engine>, log: Logger): Promise<boolean> {
+  try {
+    const engine = await open();
+    service.replaceEngine(engine);
+    log.info({ levels: namesOf(engine.levels) }, 'models loaded anew');
+    return true;
+  } catch (error) {
+    log.error({ reason: messageOf(error) }, 'models not loaded anew; the old ones stay');
+    return false;
+  }
+}
+
+/** Connections that are idle are closed at once, the others when they have their answer. */
+async function drain(app: FastifyInstance, service: Service, deadlineMs: number, log: Logger): Promise<boolean> {
+  log.info({ deadlineMs }, 'draining');
+  const isDone = await service.drain(deadlineMs);
+  if (!isDone) log.error(new BackendError('drain', { expected: 'all answers in time', got: 'open requests' }).message);
+  await app.close();
+  await service.close();
+  log.info('ended');
+  return isDone;
+}
+
+const namesOf = (levels: readonly OpenedLevel[]): string[] => levels.map(({ description }) => description.folder);

@@ -1,0 +1,135 @@
+/** HTTP in front of a service: routes, limits, errors, and the log. It knows no tensors. */
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { messageOf, VERSION } from '../base/index.ts';
+import { TENANT_HEADER } from './access.ts';
+import { type ApiOptions, apiContext, FILL_HEADER, guardAnswers, LEVEL_HEADER, MIN_ACCURACY_HEADER } from './api.ts';
+import { openInferenceHealth, openInferenceRoutes } from './open-inference-routes.ts';
+import { infoRoute, operationRoutes } from './operation-routes.ts';
+import { predictRoute } from './predict-route.ts';
+import { REFUSALS, type RefusalName, refusalOf } from './refusal.ts';
+import type { ErrorBody } from './schemas.ts';
+import type { Service } from './service.ts';
+
+export interface ServerOptions extends ApiOptions {
+  readonly log: Logger;
+  /** Whether texts may be logged. */
+  readonly hasTextsInLog: boolean;
+  /** Most bytes of a request's body. */
+  readonly maxBytes: number;
+  /** Whose pages may ask from a browser; nobody's if left out. */
+  readonly corsOrigin?: string | undefined;
+  /** How long a client may take to send its request. */
+  readonly requestTimeoutMs: number;
+  /** The HTML page at `/`. */
+  readonly page?: string | undefined;
+}
+
+/** Connections that are open without a request; longer than the usual minute of proxies in front, which otherwise would meet a closed one. */
+const KEEP_ALIVE_MS = 75_000;
+/** How often clients are looked at that take their time. */
+const CHECK_MS = 1000;
+const MAX_CONNECTIONS = 8192;
+
+/** The server, not listening yet. */
+export async function buildServer(service: Service, options: ServerOptions): Promise<FastifyInstance> {
+  const { requestTimeoutMs } = options;
+  const app = fastify({
+    logger: false,
+    bodyLimit: options.maxBytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { connectionsCheckingInterval: CHECK_MS, headersTimeout: requestTimeoutMs },
+    genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+  });
+  app.removeContentTypeParser('text/plain');
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.decorateRequest('tenant', '');
+  app.decorateRequest('texts', null as never);
+  answerErrors(app, service, options);
+  if (options.corsOrigin !== undefined) await app.register(cors, { origin: options.corsOrigin.split(',') });
+  await app.register(swagger, { openapi: DOCUMENT });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  addRoutes(app, service, options);
+  await app.ready();
+  return app;
+}
+
+const DOCUMENT = {
+  openapi: '3.1.0',
+  info: {
+    title: 'PruMUX',
+    version: VERSION,
+    description: `Texts that are asked about at the same time share forward passes. Every answer says by \`${LEVEL_HEADER}\` which level it came
+from, and by \`${FILL_HEADER}\` how full its pass was. \`${MIN_ACCURACY_HEADER}\` asks for a level of at least that accuracy; \`${TENANT_HEADER}\`
+names whose texts they are, where keys do not.`,
+  },
+  components: { securitySchemes: { key: { type: 'http' as const, scheme: 'bearer' } } },
+};
+
+function addRoutes(app: FastifyInstance, service: Service, options: ServerOptions): void {
+  const context = apiContext(service, options);
+  operationRoutes(app, context);
+  openInferenceHealth(app, context);
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  const { page } = options;
+  if (page !== undefined) app.get('/', { schema: { hide: true } }, (_, reply) => reply.type('text/html').send(page));
+  app.register(async (guarded) => {
+    guardAnswers(guarded, context);
+    for (const route of [predictRoute, openInferenceRoutes, infoRoute]) route(guarded, context);
+    guarded.addHook('onResponse', (request, reply, done) => {
+      if (request.method === 'POST') service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
+      done();
+    });
+  });
+}
+
+/** What a client calls its request, if that can be logged and sent back; otherwise a number. */
+function requestIdOf(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : `r${(requests++).toString(36)}`;
+}
+let requests = 0;
+
+function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
+  const { log, hasTextsInLog } = options;
+  app.addHook('onSend', (request, reply, _, done) => {
+    reply.header('x-request-id', request.id);
+    if (service.isDraining) reply.header('connection', 'close');
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    if (log.isLevelEnabled('debug')) log.debug(recordOf(request, reply, hasTextsInLog), 'request');
+    done();
+  });
+  app.setNotFoundHandler((request, reply) => {
+    send(reply, 'unknown', `expected a route of the API, got ${request.method} ${request.url}. See /docs.`);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const kind = refusalOf(error);
+    const { id, tenant } = request;
+    if (kind === 'internal') log.error({ id, err: error }, 'a request failed');
+    if (kind === 'failed') log.warn({ id, reason: messageOf(error) }, 'a pass failed');
+    if (kind === 'overloaded') reply.header('retry-after', retryAfter(service.expectedWaitMs(tenant)));
+    send(reply, kind, kind === 'internal' ? 'internal error' : messageOf(error));
+  });
+}
+
+/** Whole seconds, as HTTP has it. */
+const retryAfter = (waitMs: number): number => Math.max(1, Math.ceil(waitMs / 1000));
+
+function send(reply: FastifyReply, kind: RefusalName, error: string): void {
+  const { status, type } = REFUSALS[kind];
+  reply.code(status).send({ error, error_type: type } satisfies ErrorBody);
+}
+
+function recordOf(request: FastifyRequest, reply: FastifyReply, hasTexts: boolean): object {
+  const { id, method, url, tenant } = request;
+  const texts = hasTexts && {
+    texts: request.texts?.map(({ text, pair }) => (pair === undefined ? text : [text, pair])),
+  };
+  return { id, method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime), tenant, ...texts };
+}
