@@ -5,7 +5,7 @@ import { VERSION } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import { COMMON, type CommonValues, placementOf } from './common-options.ts';
 import type { Options, Values } from './option.ts';
-import { cittyArgs, parseOptions } from './parse-options.ts';
+import { cittyArgs, parseOptions, withVariables } from './parse-options.ts';
 import { type Progress, progressOn } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -45,6 +45,10 @@ export interface CommandSpec<O extends Options, Document extends object> {
   readonly options: O;
   /** Whether a stopped run goes on when the command is given again; such a run is given time to save. */
   readonly isResumable?: boolean;
+  /** Whether it comes to its own end when it is interrupted, which is then no failure. */
+  readonly isEndless?: boolean;
+  /** Whether options come from variables of the environment, too. */
+  readonly hasVariables?: boolean;
   run(values: Values<O>, operands: readonly [string, ...string[]], context: Context): Promise<Document>;
   /** The result in words; nothing where the command has written already. */
   print(document: Document): string;
@@ -54,24 +58,28 @@ export interface Command {
   readonly name: string;
   readonly description: string;
   readonly isResumable: boolean;
+  readonly isEndless: boolean;
   help(): Promise<string>;
   /** Parses, runs, prints. */
   execute(argv: readonly string[], terminal: Terminal): Promise<void>;
 }
 
 export function command<O extends Options, Document extends object>(spec: CommandSpec<O, Document>): Command {
-  const { name, description, example, isResumable = false } = spec;
+  const { name, description, example, isResumable = false, isEndless = false, hasVariables = false } = spec;
+  const options = { ...spec.options, ...COMMON };
   return {
     name,
     description,
     isResumable,
+    isEndless,
     async help() {
-      const args = { ...operandArgs(spec.operands), ...cittyArgs({ ...spec.options, ...COMMON }) };
+      const shown = hasVariables ? withVariables(options) : options;
+      const args = { ...operandArgs(spec.operands), ...cittyArgs(shown) };
       const usage = await renderUsage({ meta: { name: `prumux ${name}`, description, version: VERSION }, args });
       return stripVTControlCharacters(`${usage}\nEXAMPLE\n\n  prumux ${name} ${example}\n`);
     },
     async execute(argv, terminal) {
-      const { values, operands } = parseOptions(argv, { ...spec.options, ...COMMON });
+      const { values, operands } = parseOptions(argv, options, hasVariables ? terminal.environment : {});
       const common = values as CommonValues;
       const progress = progressOn(terminal.stderr, common.progress);
       const context: Context = {

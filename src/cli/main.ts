@@ -18,5 +18,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 const { stdin, stdout, stderr } = process;
-process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, interrupt: controller.signal });
+process.exitCode = await run(process.argv.slice(2), {
+  ...{ stdin, stdout, stderr, interrupt: controller.signal, environment: process.env },
+  // Until somebody listens, the signal ends the process, as ever.
+  onHangUp: (listener) => process.on('SIGHUP', listener),
+});
 if (controller.signal.aborted) process.exit();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type ArgsDef, parseArgs } from 'citty';
 import { messageOf } from '../base/index.ts';
 import { type Option, type Options, toggle, type Values } from './option.ts';
+import type { Environment } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What was given, by option; `where` is how an error names it. */
@@ -18,9 +19,23 @@ export function flagOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** `learningRate` -> `PRUMUX_LEARNING_RATE` */
+export function variableOf(name: string): string {
+  return `PRUMUX_${flagOf(name).replaceAll('-', '_').toUpperCase()}`;
+}
+
 /** The options as citty's arguments, for parsing and for the help. */
 export function cittyArgs(options: Options): ArgsDef {
   return Object.fromEntries(Object.entries(options).map(([name, option]) => [flagOf(name), cittyArg(option)]));
+}
+
+/** The options with the variables, in their descriptions, that they may come from as well. */
+export function withVariables(options: Options): Options {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, option]) => {
+      return [name, { ...option, description: `${option.description} (${variableOf(name)})` }];
+    }),
+  );
 }
 
 function cittyArg({ description, reader, alias, shownDefault }: Option<unknown>): ArgsDef[string] {
@@ -29,15 +44,22 @@ function cittyArg({ description, reader, alias, shownDefault }: Option<unknown>)
   return reader === toggle ? { ...common, type: 'boolean' } : { ...common, type: 'string', valueHint: reader.hint };
 }
 
-/** Throws a UsageError for whatever cannot be. */
-export function parseOptions<O extends Options>(argv: readonly string[], options: O): ParsedLine<O> {
+/**
+ * A flag wins over a variable of `environment`, and that over the config file. Throws a UsageError for whatever cannot be.
+ */
+export function parseOptions<O extends Options>(
+  argv: readonly string[],
+  options: O,
+  environment: Environment = {},
+): ParsedLine<O> {
   const args = cittyArgs(options);
   const { words, lists } = takeLists(argv, options);
   checkFlags(words, options);
   const line = parseArgs([...words], args);
   const given: Given = new Map();
-  const configFile = line.config;
+  const configFile = line.config ?? environment[variableOf('config')];
   if (typeof configFile === 'string') readConfig(configFile, options, given);
+  readVariables(environment, options, given);
   for (const name of Object.keys(options)) {
     const value: unknown = lists.get(name) ?? valueOfFlag(flagOf(name), line);
     if (value !== undefined) given.set(name, { value, where: `--${flagOf(name)}` });
@@ -123,6 +145,23 @@ function distance(a: string, b: string): number {
   }
   return row[b.length] as number;
 }
+
+/** An empty variable counts as none. */
+function readVariables(environment: Environment, options: Options, given: Given): void {
+  for (const [name, { reader }] of Object.entries(options)) {
+    const where = variableOf(name);
+    const text = environment[where];
+    if (text === undefined || text === '') continue;
+    given.set(name, { value: reader === toggle ? (SWITCHES.get(text.toLowerCase()) ?? text) : text, where });
+  }
+}
+
+const SWITCHES: ReadonlyMap<string, boolean> = new Map([
+  ['1', true],
+  ['true', true],
+  ['0', false],
+  ['false', false],
+]);
 
 /** Keys of a config file are the flags' names, `learningRate` or `learning-rate`. */
 function readConfig(file: string, options: Options, given: Given): void {

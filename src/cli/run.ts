@@ -17,6 +17,7 @@ export const COMMANDS = {
   predict: () => import('./predict.ts'),
   bench: () => import('./bench.ts'),
   calibrate: () => import('./calibrate.ts'),
+  serve: () => import('./serve.ts'),
   report: () => import('./report.ts'),
   doctor: () => import('./doctor.ts'),
 } satisfies Record<string, () => Promise<{ readonly default: Command }>>;
@@ -59,9 +60,13 @@ function isHelpWanted(argv: readonly string[]): boolean {
   return argv.slice(0, end < 0 ? argv.length : end).some((word) => word === '--help' || word === '-h');
 }
 
-/** A resumable command stops by itself, after saving; others have nothing to lose. */
+/** A resumable command stops by itself, after saving, an endless one after what it owes; others have nothing to lose. */
 async function perform(command: Command, argv: readonly string[], terminal: Terminal): Promise<void> {
   const work = command.execute(argv, terminal);
+  if (command.isEndless) {
+    await work;
+    return;
+  }
   if (!command.isResumable) {
     await Promise.race([work, untilAborted(terminal.interrupt)]);
     return;

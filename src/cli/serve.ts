@@ -1,0 +1,108 @@
+/** `prumux serve`: a model folder as an HTTP server, until it is told to end. */
+import { basename, resolve } from 'node:path';
+import pino from 'pino';
+import { resolveModel } from '../model/index.ts';
+import { ISOLATIONS, type RunningServer, type RunOptions, startServer } from '../serve/index.ts';
+import { type Context, command } from './command.ts';
+import { choice, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+const OPTIONS = {
+  host: option('address to listen at; 0.0.0.0 for all', text('HOST'), '127.0.0.1'),
+  port: option('port to listen at; 0 for any that is free', whole(0), 8080),
+  name: optional("the model's name in the API [that of its folder]", text('NAME')),
+  maxWait: option(
+    'how long a text waits for others to share a pass with, in milliseconds',
+    number({ least: 0 }, 'MS'),
+    5,
+  ),
+  rows: option('texts of a full pass, about: as many groups', whole(), 64),
+  alone: optional('model of one text per pass, for texts that nobody shares a pass with', text('MODEL')),
+  streams: optional('threads that run passes, each with its share of --threads [one for each]', whole()),
+  workers: optional('run passes in so many processes instead, which may crash without harm', whole()),
+  maxTokens: optional('longest text, in tokens [as the model was trained]', whole(3)),
+  autoTruncate: option(
+    'cut texts that are too long where a request does not say; otherwise they are refused',
+    toggle,
+    false,
+  ),
+  maxTexts: option('most texts of one request', whole(), 64),
+  maxBytes: option('most bytes of one request', whole(), 2_000_000),
+  queue: option('most texts that wait; of one tenant four fifths', whole(), 2048),
+  maxQueueWait: option(
+    'requests that would wait longer are refused with 429, in milliseconds',
+    number({ above: 0 }, 'MS'),
+    2000,
+  ),
+  isolation: optional(
+    'whose texts may share a pass: of all, of one tenant, of one request [tenant with several keys, otherwise none]',
+    choice(ISOLATIONS),
+  ),
+  apiKey: optional('keys that open the API, with commas between; with several, each is a tenant', text('KEY,KEY')),
+  cors: optional('origins whose pages may ask, with commas between; * for all [none]', text('ORIGIN')),
+  requestTimeout: option('how long a client may take to send a request, in milliseconds', whole(), 10_000),
+  drainTimeout: option('how long open requests are answered after SIGTERM, in milliseconds', whole(), 25_000),
+  logLevel: option('what is logged; debug has a line per request', choice(LOG_LEVELS), 'info'),
+  logTexts: option('have the texts in the lines of requests, too', toggle, false),
+} satisfies Options;
+
+export default command({
+  name: 'serve',
+  description: 'Serve a model over HTTP: requests that come together share forward passes.',
+  example: 'models/fast --port 8080 --max-wait 5',
+  operands: { name: 'model', description: 'model folders or Hub ids, the most accurate first', isMany: true },
+  options: OPTIONS,
+  isEndless: true,
+  hasVariables: true,
+  async run(values, models, context) {
+    const { terminal } = context;
+    const server = await startServer(await runOptions(values, models, context));
+    terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
+    terminal.onHangUp?.(() => void server.reload());
+    await untilInterrupted(terminal.interrupt);
+    return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;
+  },
+  print: ({ isDrained }) => (isDrained ? '' : 'Some requests were not answered in time.\n'),
+});
+
+interface Ended extends Pick<RunningServer, 'url'> {
+  readonly isDrained: boolean;
+}
+
+async function runOptions(
+  values: Values<typeof OPTIONS>,
+  models: readonly [string, ...string[]],
+  { placement, terminal }: Context,
+): Promise<RunOptions> {
+  const apiKeys = values.apiKey?.split(',').filter((key) => key !== '') ?? [];
+  const { alone, rows, maxWait, queue, maxQueueWait, workers, streams, maxTokens, host, port } = values;
+  const levels = await Promise.all(models.map((model) => resolveModel(model)));
+  return {
+    ...{ levels, host, port },
+    ...(alone !== undefined && { alone: await resolveModel(alone) }),
+    engine: {
+      ...{ placement, maxTokens, workers: workers ?? streams ?? placement.threads },
+      kind: workers === undefined ? 'thread' : 'process',
+    },
+    service: {
+      isolation: values.isolation ?? (apiKeys.length > 1 ? 'tenant' : 'none'),
+      ...{ rows, maxWaitMs: maxWait, capacity: queue, maxQueueMs: maxQueueWait },
+      levelFor: () => 0,
+    },
+    server: {
+      ...{ apiKeys, name: values.name ?? basename(resolve(models[0])) },
+      ...{ maxTexts: values.maxTexts, maxBytes: values.maxBytes, isCut: values.autoTruncate },
+      ...{ corsOrigin: values.cors, requestTimeoutMs: values.requestTimeout },
+      log: pino({ level: values.logLevel }, terminal.stderr),
+      hasTextsInLog: values.logTexts,
+    },
+  };
+}
+
+function untilInterrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', () => done(), { once: true });
+  });
+}
