@@ -1,6 +1,7 @@
 /** `prumux serve` in a process of its own, for tests that end or kill servers. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { BackendError } from '../src/base/index.ts';
 
 export interface ServedProcess {
   readonly child: ChildProcess;
@@ -24,6 +25,8 @@ export function serveInProcess(model: string, port = 0): Promise<ServedProcess> 
       const url = /listening on (\S+)/.exec(said)?.[1];
       if (url !== undefined) resolve({ child, url, ended });
     });
-    void ended.then((code) => reject(new Error(`serve ended with ${code}: ${said}`)));
+    void ended.then((code) =>
+      reject(new BackendError('serve', { expected: 'a server that listens', got: `its end with ${code}: ${said}` })),
+    );
   });
 }
