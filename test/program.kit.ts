@@ -11,10 +11,11 @@ export interface Ended {
 export interface Surroundings {
   readonly stdin?: string;
   readonly interrupt?: AbortSignal;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export async function program(argv: readonly string[], surroundings: Surroundings = {}): Promise<Ended> {
-  const { stdin = '', interrupt = new AbortController().signal } = surroundings;
+  const { stdin = '', interrupt = new AbortController().signal, environment = {} } = surroundings;
   let [out, err] = ['', ''];
   const stderr = new PassThrough();
   stderr.on('data', (chunk) => {
@@ -25,7 +26,7 @@ export async function program(argv: readonly string[], surroundings: Surrounding
       out += text;
     },
   };
-  const code = await run(argv, { stdin: Readable.from([stdin]), stdout, stderr, interrupt });
+  const code = await run(argv, { stdin: Readable.from([stdin]), stdout, stderr, interrupt, environment });
   stderr.end();
   return { code, out, err };
 }

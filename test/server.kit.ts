@@ -13,29 +13,32 @@ export interface ServerKit extends RunningServer {
 }
 
 /** What tests set, wherever it belongs. */
-export type TestOptions = Partial<ServiceOptions> &
-  Partial<ServerOptions> &
-  Partial<RunOptions['engine']> &
-  Pick<RunOptions, 'alone'> & { readonly logLevel?: string };
+export interface TestOptions
+  extends Partial<Omit<ServiceOptions, 'alone'>>,
+    Partial<ServerOptions>,
+    Partial<RunOptions['engine']> {
+  readonly alone?: string;
+  readonly logLevel?: string;
+}
 
 const DRAIN_MS = 10_000;
 
 export async function startTestServer(levels: readonly string[], options: TestOptions = {}): Promise<ServerKit> {
   const logged: string[] = [];
   const log = pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void logged.push(line) });
-  const { placement = cpu(1), workers = 1, kind = 'thread' } = options;
+  const { alone, placement = cpu(1), workers = 1, kind = 'thread', ...rest } = options;
   const server = await startServer({
     levels,
-    alone: options.alone,
+    alone,
     engine: { placement, workers, kind },
     service: {
       ...{ isolation: 'none', maxWaitMs: 5, capacity: 1000, maxQueueMs: 60_000, rows: 16, levelFor: () => 0 },
-      ...options,
+      ...rest,
     },
     server: {
       ...{ name: basename(levels[0] ?? ''), apiKeys: [], maxTexts: 64, isCut: false, log, hasTextsInLog: false },
       ...{ maxBytes: 100_000, requestTimeoutMs: 10_000 },
-      ...options,
+      ...rest,
     },
     host: '127.0.0.1',
     port: 0,

@@ -102,3 +102,15 @@ it.each([
 it('knows the nearest names', () => {
   expect(nearest('--epoch', ['--eval', '--epochs', '--seed'])[0]).toBe('--epochs');
 });
+
+it('reads variables of the environment, which flags overrule and which overrule a config file', () => {
+  const file = configFile('{ "instances": 5, "grid": [0.5], "output": "out" }');
+  const environment = { PRUMUX_INSTANCES: '6', PRUMUX_LEARNING_RATE: '3', PRUMUX_JSON: 'true', PRUMUX_OUTPUT: '' };
+  const { values } = parseOptions(['--config', file, '--learning-rate', '4'], options, environment);
+  expect(values).toMatchObject({ instances: 6, grid: [0.5], learningRate: 4, json: true, output: 'out' });
+  expect(parseOptions([], options, { PRUMUX_CONFIG: file }).values.instances).toBe(5);
+  expect(() => parseOptions(['-o', 'out'], options, { PRUMUX_JSON: 'perhaps' })).toThrow(
+    'PRUMUX_JSON: expected true or false, got "perhaps"',
+  );
+  expect(parseOptions(['-o', 'out'], options).values.instances).toBe(2);
+});

@@ -16,6 +16,8 @@ const ENTRY = new URL('./engine-worker.ts', import.meta.url);
 const LONGEST_PASS_MS = 60_000;
 
 interface Waiting {
+  /** What was to happen, as errors say it. */
+  readonly expected: string;
   resolve(reply: WorkerReply): void;
   reject(error: BackendError): void;
 }
@@ -64,7 +66,7 @@ export class WorkerLink {
     const ended = (why: string): void => {
       if (this.end !== undefined) return;
       this.end = why;
-      for (const { reject } of this.waiting.values()) reject(lost(why));
+      for (const { expected, reject } of this.waiting.values()) reject(lost(expected, why));
       this.waiting.clear();
       onEnd(why);
     };
@@ -81,13 +83,13 @@ export class WorkerLink {
   }
 
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
-    return (await this.request({ open })).opened ?? [];
+    return (await this.request('models that open', { open })).opened ?? [];
   }
 
   async run(pass: PassRequest): Promise<PassAnswers> {
     const watchdog = setTimeout(() => this.kill(), LONGEST_PASS_MS).unref();
     try {
-      const { answers } = await this.request({ pass });
+      const { answers } = await this.request('the model to run', { pass });
       return answers ?? { tooLong: [], slots: 0, tokens: 0, computeMs: 0 };
     } finally {
       clearTimeout(watchdog);
@@ -99,22 +101,23 @@ export class WorkerLink {
     this.host.kill();
   }
 
-  private request(what: Omit<WorkerRequest, 'id'>): Promise<WorkerReply> {
-    if (this.end !== undefined) return Promise.reject(lost(this.end));
+  private request(expected: string, what: Omit<WorkerRequest, 'id'>): Promise<WorkerReply> {
+    if (this.end !== undefined) return Promise.reject(lost(expected, this.end));
     const id = this.requests++;
-    const reply = new Promise<WorkerReply>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+    const reply = new Promise<WorkerReply>((resolve, reject) => this.waiting.set(id, { expected, resolve, reject }));
     this.host.send({ ...what, id });
     return reply;
   }
 
-  private receive(reply: WorkerReply): void {
-    const waiting = this.waiting.get(reply.id);
-    this.waiting.delete(reply.id);
-    if (reply.failure === undefined) waiting?.resolve(reply);
-    else waiting?.reject(new BackendError('engine', { expected: 'the model to run', got: reply.failure }));
+  private receive({ id, failure, ...reply }: WorkerReply): void {
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (waiting === undefined) return;
+    if (failure === undefined) waiting.resolve({ id, ...reply });
+    else waiting.reject(new BackendError('engine', { expected: waiting.expected, got: failure }));
   }
 }
 
-function lost(why: string): WorkerLost {
-  return new WorkerLost('engine', { expected: 'the model to run', got: why });
+function lost(expected: string, why: string): WorkerLost {
+  return new WorkerLost('engine', { expected, got: why });
 }

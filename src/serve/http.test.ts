@@ -23,7 +23,7 @@ beforeAll(async () => {
   [sequenceModel, tokenModel] = [await openTextClassifier(sequence, cpu(1)), await openTextClassifier(tagger, cpu(1))];
   server = await startTestServer([sequence], { maxTexts: 4, maxBytes: 2000 });
   tokens = await startTestServer([tagger]);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await Promise.all([server?.close(), tokens?.close(), sequenceModel?.close(), tokenModel?.close()]);
   await rm(folder, { recursive: true, force: true });

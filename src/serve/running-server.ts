@@ -54,12 +54,16 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
     await opened.close();
     throw error;
   });
+  let reloading: Promise<boolean> = Promise.resolve(true);
   log.info({ url, levels: namesOf(engine.levels), workers: engine.readyWorkers }, 'ready');
   return {
     app,
     service: opened,
     url,
-    reload: () => reload(opened, openEngine, log),
+    reload() {
+      reloading = reloading.then(() => reload(opened, openEngine, log));
+      return reloading;
+    },
     drain: (deadlineMs) => drain(app, opened, deadlineMs, log),
   };
 }

@@ -89,6 +89,11 @@ export class Service {
     return alone === undefined ? this.engine.levels : this.engine.levels.filter((_, at) => at !== alone);
   }
 
+  /** Questions that are taken in and not answered. */
+  get openQuestions(): number {
+    return this.open.size;
+  }
+
   get task(): Task {
     return this.engine.levels[0]?.description.task ?? 'sequence';
   }

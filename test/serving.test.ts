@@ -1,0 +1,336 @@
+/**
+ * The server under real sockets, load and abuse. Texts are numbered words, so that every answer can be held against the answer that the model,
+ * opened in this thread, has for just that text.
+ */
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { cpu } from '../src/runtime/index.ts';
+import { Engine } from '../src/serve/engine.ts';
+import { openServedModel, type ServedModel } from '../src/serve/served-model.ts';
+import { compactMux } from './compact-mux.kit.ts';
+import { randomModel, writeModel } from './model-folder.kit.ts';
+import { type ServerKit, startTestServer, type TestOptions } from './server.kit.ts';
+
+let folder: string;
+let reference: ServedModel;
+let expectedScores: readonly number[][];
+/** For tests that need no other: two workers, a debug log without texts. */
+let shared: ServerKit;
+const opened: ServerKit[] = [];
+
+const WORDS = [
+  'this',
+  'film',
+  'was',
+  'great',
+  'and',
+  'long',
+  'that',
+  'book',
+  'is',
+  'awful',
+  'but',
+  'short',
+  'fine',
+  'quiet',
+];
+/** Texts of one to nine words, no two alike. */
+const TEXTS = Array.from({ length: 48 }, (_, at) =>
+  Array.from({ length: 1 + (at % 9) }, (__, word) => WORDS[(at * (word + 1) + word) % WORDS.length]).join(' '),
+);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-serving-'));
+  await writeModel(join(folder, 'dense'), randomModel());
+  await writeModel(join(folder, 'mux'), compactMux(4));
+  reference = await openServedModel(join(folder, 'dense'), cpu(1), undefined);
+  const scores: number[][] = [];
+  for (const text of TEXTS) scores.push([...((await reference.run([{ text, isCut: true }])).logits ?? [])]);
+  expectedScores = scores;
+  await writeModel(join(folder, 'shared'), randomModel());
+  shared = await startTestServer([join(folder, 'shared')], {
+    ...{ workers: 2, placement: cpu(2), logLevel: 'debug', maxBytes: 5000, requestTimeoutMs: 1500 },
+  });
+}, 120_000);
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(opened.splice(0).map((server) => server.close()));
+});
+afterAll(async () => {
+  await Promise.all([reference?.close(), shared?.close()]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(model: 'dense' | 'mux', options: TestOptions = {}): Promise<ServerKit> {
+  const server = await startTestServer([join(folder, model)], options);
+  opened.push(server);
+  return server;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+async function ask({ url }: ServerKit, text: string, headers: Record<string, string> = {}): Promise<Reply> {
+  const body = JSON.stringify({ inputs: text, raw_scores: true });
+  const response = await fetch(`${url}/predict`, {
+    ...{ method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } },
+  });
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+/** Logits in the order of the labels. */
+function logitsOf({ body }: Reply): number[] {
+  const scores = body as { label: string; score: number }[];
+  return scores.toSorted((a, b) => a.label.localeCompare(b.label)).map(({ score }) => score);
+}
+
+/** That a reply is the answer to the text of that number, up to what padding changes. */
+function expectAnswer(reply: Reply, at: number): void {
+  expect(reply.status).toBe(200);
+  logitsOf(reply).forEach((value, label) => {
+    expect(value).toBeCloseTo(expectedScores[at]?.[label] ?? Number.NaN, 4);
+  });
+}
+
+/** Asks about all texts at once, `rounds` times, and checks every answer; in the middle something happens. */
+async function underLoad(server: ServerKit, rounds: number, happening: () => unknown): Promise<void> {
+  const replies: Promise<Reply>[] = [];
+  for (let round = 0; round < rounds; round++) {
+    replies.push(...TEXTS.map((text) => ask(server, text)));
+    for (const reply of replies) reply.catch(() => undefined); // they are all looked at in the end
+    if (round === rounds >> 1) await happening();
+    await sleep(5);
+  }
+  (await Promise.all(replies)).forEach((reply, at) => {
+    expectAnswer(reply, at % TEXTS.length);
+  });
+}
+
+/** Sends bytes, and gives what comes back until the server closes or has answered. */
+async function raw(
+  server: ServerKit,
+  bytes: string,
+  then: (socket: Socket) => void = () => undefined,
+): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  let back = '';
+  socket.on('data', (data) => {
+    back += data;
+  });
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write(bytes);
+  then(socket);
+  await once(socket, 'close');
+  return back;
+}
+
+const requestOf = (body: string, more = ''): string =>
+  `POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${more}\r\n${body}`;
+
+async function metric({ service }: ServerKit, name: string): Promise<number> {
+  const text = await service.metrics.registry.getSingleMetricAsString(name);
+  return Number(/^\w+(?:\{.*\})? (\d+)$/m.exec(text)?.[1]);
+}
+
+/** As the system would: a process by a signal, a thread by its end. */
+function killWorkerOf(engine: Engine): void {
+  const [pid] = engine.pids;
+  if (pid === undefined) engine.killWorker(0);
+  else process.kill(pid, 'SIGKILL');
+}
+
+describe('every caller gets the answer to its own text', () => {
+  it('also when they share passes, which are fewer than requests', async () => {
+    const before = await metric(shared, 'prumux_passes_total');
+    await underLoad(shared, 6, () => undefined);
+    const passes = (await metric(shared, 'prumux_passes_total')) - (before || 0);
+    expect(passes).toBeLessThan((6 * TEXTS.length) / 2);
+  });
+
+  it.each(['thread', 'process'] as const)('while a worker of the kind %s is lost', async (kind) => {
+    const run = vi.spyOn(Engine.prototype, 'run');
+    const server = kind === 'thread' ? shared : await start('dense', { kind, workers: 2 });
+    await underLoad(server, 6, async () => {
+      await vi.waitFor(() => expect(run.mock.contexts.length).toBeGreaterThan(0), { timeout: 10_000, interval: 1 });
+      killWorkerOf(run.mock.contexts[0] as Engine);
+    });
+    await vi.waitFor(() => expect(server.service.readyWorkers).toBe(2), { timeout: 20_000 });
+    expect(server.logged.join()).toContain('a worker was lost');
+    expect(await metric(server, 'prumux_worker_restarts_total')).toBe(1);
+  });
+
+  it('while the models are loaded anew', async () => {
+    let reloaded: Promise<boolean> = Promise.resolve(false);
+    await underLoad(shared, 6, () => {
+      reloaded = shared.reload();
+    });
+    expect(await reloaded).toBe(true);
+    await underLoad(shared, 1, () => undefined);
+  });
+
+  it('from the model that the folder holds when it is loaded; one that does not open changes nothing', async () => {
+    const path = join(folder, 'shared', 'config.json');
+    const config = await readFile(path, 'utf8');
+    await writeFile(path, 'nonsense');
+    expect(await shared.reload()).toBe(false);
+    await underLoad(shared, 1, () => undefined);
+    await writeFile(path, config);
+    await writeModel(join(folder, 'shared'), randomModel(['other', 'labels']));
+    expect(await shared.reload()).toBe(true);
+    expect((await ask(shared, 'film')).body).toMatchObject([{ label: expect.stringMatching(/other|labels/) }, {}]);
+    await writeModel(join(folder, 'shared'), randomModel());
+    expect(await shared.reload()).toBe(true);
+  });
+
+  it('and those that leave are dropped', async () => {
+    const run = vi.spyOn(Engine.prototype, 'run');
+    const server = await start('dense', { maxWaitMs: 200, rows: 1000 });
+    const stays = ask(server, TEXTS[0] ?? '');
+    const body = JSON.stringify({ inputs: 'left early' });
+    await Promise.all(
+      [1, 2, 3].map(() => raw(server, requestOf(body), (socket) => setTimeout(() => socket.destroy(), 50))),
+    );
+    expectAnswer(await stays, 0);
+    const asked = run.mock.calls.flatMap(([{ texts }]) => texts.map(({ text }) => text));
+    expect(asked).toEqual([TEXTS[0]]);
+    expect(await metric(server, 'prumux_cancelled_rows_total')).toBe(3);
+  });
+});
+
+describe('isolation', () => {
+  const keys = ['alpha', 'beta', 'gamma'];
+  const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+  let server: ServerKit;
+  beforeAll(async () => {
+    server = await startTestServer([join(folder, 'mux')], { apiKeys: keys, isolation: 'tenant', rows: 8 });
+  }, 120_000);
+  afterAll(() => server?.close());
+
+  it('runs no pass for two tenants', async () => {
+    const run = vi.spyOn(Engine.prototype, 'run');
+    await Promise.all(
+      Array.from({ length: 60 }, (_, at) => ask(server, `film ${keys[at % 3]}`, bearer(keys[at % 3] as string))),
+    );
+    const tenantsOf = run.mock.calls.map(([{ texts }]) => new Set(texts.map(({ text }) => text.split(' ')[1])));
+    expect(tenantsOf.length).toBeLessThan(60);
+    expect(tenantsOf.filter(({ size }) => size !== 1)).toEqual([]);
+  });
+
+  it('gives the same answers, to the bit, whatever other tenants send', async () => {
+    const own = async (): Promise<unknown[]> => {
+      const answers: unknown[] = [];
+      for (const text of TEXTS.slice(0, 12)) answers.push((await ask(server, text, bearer('alpha'))).body);
+      return answers;
+    };
+    const alone = await own();
+    let isOver = false;
+    const noise = keys.slice(1).map(async (key) => {
+      for (let at = 0; !isOver; at++) await ask(server, 'awful long book '.repeat(1 + (at % 7)), bearer(key));
+    });
+    const among = await own();
+    isOver = true;
+    await Promise.all(noise);
+    expect(among).toEqual(alone);
+  });
+
+  it('is not there without: neighbours change answers', async () => {
+    const open = await start('mux', { maxWaitMs: 100, rows: 4 });
+    const alone = (await ask(open, TEXTS[5] ?? '')).body;
+    const among = ask(open, TEXTS[5] ?? '');
+    await Promise.all(['awful', 'short film', 'great book'].map((text) => ask(open, text)));
+    expect((await among).body).not.toEqual(alone);
+  });
+
+  it('lets nobody in without a key', async () => {
+    expect((await ask(server, 'film')).status).toBe(401);
+    expect((await ask(server, 'film', bearer('alpha'))).status).toBe(200);
+    expect(await ask(server, 'film', { 'x-api-key': 'beta' })).toMatchObject({ status: 200 });
+    expect((await ask(server, 'film', bearer('delta'))).body).toMatchObject({ error_type: 'Unauthorized' });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    expect((await fetch(`${server.url}/info`)).status).toBe(401);
+  });
+});
+
+describe('overload', () => {
+  it('answers what is taken in, and refuses the rest at once, with a time to come back', async () => {
+    const answer = Engine.prototype.run;
+    vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      await sleep(100);
+      return answer.call(this, pass);
+    });
+    const server = await start('dense', { rows: 4, capacity: 40, maxQueueMs: 300 });
+    await underFewer(server); // passes are known to be slow
+    const replies = await Promise.all(Array.from({ length: 4 }, () => TEXTS.map((text) => ask(server, text))).flat());
+    const accepted = replies.filter(({ status }) => status === 200);
+    const refused = replies.filter(({ status }) => status === 429);
+    expect(accepted.length + refused.length).toBe(replies.length);
+    expect(accepted.length).toBeGreaterThan(4);
+    expect(refused.length).toBeGreaterThan(10);
+    replies.forEach((reply, at) => {
+      if (reply.status === 200) expectAnswer(reply, at % TEXTS.length);
+    });
+    for (const { headers, body } of refused) {
+      expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+      expect(body).toMatchObject({ error_type: 'Overloaded' });
+    }
+  });
+
+  async function underFewer(server: ServerKit): Promise<void> {
+    for (const text of TEXTS.slice(0, 4)) await ask(server, text);
+  }
+});
+
+describe('abuse', () => {
+  it('of a client that sends slowly ends with its connection', async () => {
+    const inHead = raw(shared, 'POST /predict HTTP/1.1\r\nhost: x\r\ncontent-le');
+    const inBody = raw(shared, requestOf('{"inputs": "a film"}').slice(0, -5));
+    for (const back of [await inHead, await inBody]) expect(back).toMatch(/^HTTP\/1\.1 4|^$/);
+    expectAnswer(await ask(shared, TEXTS[1] ?? ''), 1);
+  });
+
+  it('by a socket that is half closed leaves nothing behind', async () => {
+    await raw(shared, requestOf('{"inputs": "a film"}'), (socket) => socket.end());
+    expectAnswer(await ask(shared, TEXTS[2] ?? ''), 2);
+    await vi.waitFor(() => expect(shared.service.openQuestions).toBe(0));
+  });
+
+  it('by any body is answered with 200 or a refusal that has a form', async () => {
+    const inputs = fc.jsonValue().map((value) => JSON.stringify({ inputs: value }));
+    const body = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), inputs);
+    const headers = { 'content-type': 'application/json' };
+    await fc.assert(
+      fc.asyncProperty(body, async (payload) => {
+        const response = await shared.app.inject({ method: 'POST', url: '/predict', payload, headers });
+        if (response.statusCode === 200) return;
+        expect([400, 413, 422]).toContain(response.statusCode);
+        expect(response.json()).toEqual({ error: expect.any(String), error_type: expect.any(String) });
+      }),
+      { numRuns: 300 },
+    );
+    expectAnswer(await ask(shared, TEXTS[3] ?? ''), 3);
+  });
+});
+
+it('a model for texts alone answers the text that nobody shares a pass with', async () => {
+  const server = await start('mux', { alone: join(folder, 'dense'), logLevel: 'debug', hasTextsInLog: true });
+  const reply = await ask(server, TEXTS[4] ?? '');
+  expect(reply.headers.get('x-prumux-level')).toBe('alone');
+  expectAnswer(reply, 4);
+  await vi.waitFor(() => expect(server.logged.join()).toContain(TEXTS[4]));
+});
+
+it('texts are not in the log, unless that is asked for', async () => {
+  await ask(shared, 'quiet film', { 'x-request-id': 'mine' });
+  await vi.waitFor(() => expect(shared.logged.join()).toContain('"id":"mine"'));
+  expect(shared.logged.join()).not.toContain('quiet film');
+});
