@@ -178,7 +178,7 @@ export interface RunningLoad {
 
 /** Puts load on a server, from a process that ends with it; when it has begun. */
 export async function startLoad(load: Load): Promise<RunningLoad> {
-  const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', 'tsx'] });
+  const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', import.meta.resolve('tsx')] });
   await once(child, 'message'); // it is ready
   child.send(load);
   const report = once(child, 'message').then(([message]) => message as LoadReport);

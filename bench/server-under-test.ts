@@ -28,11 +28,12 @@ export class ServerUnderTest {
 
   /** transformers.js behind fastify. */
   static baseline(model: string, dtype: 'fp32' | 'q8'): Promise<ServerUnderTest> {
-    return ServerUnderTest.start(['--import', 'tsx', BASELINE, model, dtype]);
+    return ServerUnderTest.start(['--import', import.meta.resolve('tsx'), BASELINE, model, dtype]);
   }
 
   private static start(argv: readonly string[]): Promise<ServerUnderTest> {
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    process.once('exit', () => child.kill('SIGKILL'));
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
     let said = '';
     return new Promise((resolve, reject) => {

@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { AutoModelForSequenceClassification, AutoTokenizer, env } from '@huggingface/transformers';
+import { AutoModelForSequenceClassification, AutoTokenizer, env, softmax } from '@huggingface/transformers';
 import fastify from 'fastify';
 
 const MOST_ROWS = 64;
@@ -47,8 +47,8 @@ async function infer({ model, dtype }: ModelFile): Promise<void> {
   const labels = Object.values((classifier.config as unknown as { id2label: Record<string, string> }).id2label);
   const answer = async ({ id, texts }: BatchRequest): Promise<BatchReply> => {
     const { logits } = await classifier(tokenizer([...texts], { padding: true, truncation: true }));
-    const rows = logits.softmax(-1).tolist() as number[][];
-    return { id, scores: rows.map((row) => sortedScores(row, labels)) };
+    const rows = logits.tolist() as number[][];
+    return { id, scores: rows.map((row) => sortedScores(softmax(row), labels)) };
   };
   await answer({
     id: -1,

@@ -31,6 +31,9 @@ import { UsageError } from './usage-error.ts';
 const SHARES = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1];
 const DEFAULT_SHARE = 0.1;
 
+/** Of throughput, which here need not be exact. */
+const ROUNDS = 3;
+
 /** Fewer rows say nothing about a threshold. */
 const LEAST_ROWS = 20;
 
@@ -96,7 +99,7 @@ async function ratesOf({ fast, accurate }: Pair, rows: LabelledSet, { placement,
   }));
   const results = await compareThroughput(contestants, contestants[0]?.own.encodings ?? [], {
     ...throughputDefaults,
-    ...{ placement, padId: fast.tokenizer.padId, onProgress: progress.work },
+    ...{ rounds: ROUNDS, placement, padId: fast.tokenizer.padId, onProgress: progress.work },
     maxTokens: Math.max(fast.maxTokens, accurate.maxTokens),
   });
   const [fastRate = 0, accurateRate = 0] = results.map(({ examplesPerSecond }) => examplesPerSecond);

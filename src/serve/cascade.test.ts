@@ -1,7 +1,8 @@
 /** What is recomputed, and when there is room: compared with the formulas, and with a plain selection. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cascadeIn, roomToRecompute, rowsToRecompute } from './cascade.ts';
+import { cascadeIn } from './calibration.ts';
+import { roomToRecompute, rowsToRecompute } from './cascade.ts';
 
 const room = { targetLatencyMs: 100, utilisation: 0.8 };
 

@@ -2,27 +2,7 @@
  * The cascade: answers that a fast level is unsure of are computed again by the most accurate one, where there is room. Which margin is unsure was
  * found by `prumux calibrate`, which leaves it in the folder's `run.json`; what room is follows from the load.
  */
-import { z } from 'zod';
 import type { Observation } from './load.ts';
-
-export const cascadeSchema = z.object({
-  /** Answers with a margin below it are recomputed. */
-  threshold: z.number().min(0),
-  /** The share of the rows that it was calibrated on. */
-  share: z.number().min(0).max(1),
-  /** With it, of rows that did not choose it; and of the fast model alone. */
-  accuracy: z.number().min(0).max(1),
-  fastAccuracy: z.number().min(0).max(1),
-  /** The model that recomputed, as it was named. */
-  accurate: z.string(),
-});
-
-export type Cascade = Readonly<z.infer<typeof cascadeSchema>>;
-
-/** The calibration in a folder's `run.json`, if it has one; one that cannot be understood is none. */
-export function cascadeIn(run: unknown): Cascade | undefined {
-  return z.object({ cascade: cascadeSchema }).safeParse(run).data?.cascade;
-}
 
 /** What may be spent on recomputing. */
 export interface CascadeRoom {

@@ -20,7 +20,7 @@ import {
 import type { Encoding, Task } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
-import { type Cascade, cascadeIn } from './cascade.ts';
+import { type Cascade, cascadeIn } from './calibration.ts';
 
 /** What the server knows of a model. */
 export interface ModelDescription {
