@@ -48,7 +48,7 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     const expected = (await reference.run(TEXTS)).logits;
     for (const { logits } of await Promise.all(passes)) expect(logits).toEqual(expected);
     expect(lost).toHaveBeenCalledTimes(1);
-    await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 20_000 });
+    await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 50_000 });
     await engine.close();
   });
 });
@@ -61,12 +61,14 @@ function killOne(engine: Engine): void {
 }
 
 it('fails a pass whose second worker is lost, too', async () => {
-  const engine = await open({ workers: 1 });
+  const lost = vi.fn();
+  const engine = await open({ workers: 1, onWorkerLost: lost });
   // So many that it is still running when the second worker is lost.
   const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
   const outcome = expect(pass).rejects.toThrow('the end of its thread');
   engine.killWorker(0);
-  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 20_000, interval: 1 });
+  await vi.waitFor(() => expect(lost).toHaveBeenCalledTimes(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 50_000, interval: 1 });
   engine.killWorker(0);
   await outcome;
   await engine.close();
@@ -86,13 +88,20 @@ it('has every level open, and says what is in it', async () => {
 
 it('tells texts that are too long, unless they are to be cut', async () => {
   const long = 'great film '.repeat(40);
+  const endless = '!'.repeat(1_000_000);
   const engine = await open({ workers: 1 });
   const { tooLong, logits } = await engine.run({
     level: 0,
-    texts: [{ text: long, isCut: false }, ...TEXTS, { text: long, isCut: true }],
+    texts: [
+      ...[{ text: long, isCut: false }, ...TEXTS, { text: long, isCut: true }],
+      ...[
+        { text: endless, isCut: false },
+        { text: 'a film', pair: endless, isCut: true },
+      ],
+    ],
   });
-  expect(tooLong).toEqual([0]);
-  expect(logits?.length).toBe(5 * 2);
+  expect(tooLong).toEqual([0, 5]);
+  expect(logits?.length).toBe(7 * 2);
   await engine.close();
 });
 

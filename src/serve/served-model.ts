@@ -113,11 +113,24 @@ function encodeAll(texts: readonly AskedText[], stored: StoredClassifier): { row
   const rows: EncodedText[] = [];
   const tooLong: number[] = [];
   for (const [place, text] of texts.entries()) {
-    const row = encodeOne(text, place, stored);
-    if (row.encoding.ids.length > stored.maxTokens) tooLong.push(place);
+    const { readable, isWhole } = readablePart(text, stored.maxTokens);
+    const row = encodeOne(readable, place, stored);
+    const isTooLong = row.encoding.ids.length > stored.maxTokens || (!isWhole && !text.isCut);
+    if (isTooLong) tooLong.push(place);
     else rows.push(row);
   }
   return { rows, tooLong };
+}
+
+/** No language has so many: what comes after can be no part of the row, and megabytes of it would take a second to split. */
+const CHARACTERS_PER_TOKEN = 400;
+
+function readablePart(asked: AskedText, maxTokens: number): { readable: AskedText; isWhole: boolean } {
+  const most = CHARACTERS_PER_TOKEN * maxTokens;
+  const { text, pair = '' } = asked;
+  if (text.length <= most && pair.length <= most) return { readable: asked, isWhole: true };
+  const cut = { text: text.slice(0, most), ...(asked.pair !== undefined && { pair: pair.slice(0, most) }) };
+  return { readable: { ...cut, isCut: asked.isCut }, isWhole: false };
 }
 
 /** At most one token more than there is room for, which tells that a text is too long. */
