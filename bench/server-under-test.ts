@@ -7,17 +7,19 @@ import { BackendError } from '../src/base/index.ts';
 const PRUMUX = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const BASELINE = fileURLToPath(new URL('./serving-baseline.ts', import.meta.url));
 
+const LISTENING = /listening on (\S+)/;
+
 /** Linux counts processor time in hundredths of a second. */
 const TICKS_PER_SECOND = 100;
 
 export class ServerUnderTest {
-  readonly url: string;
   readonly child: ChildProcess;
   readonly ended: Promise<number | null>;
+  /** What it has written to standard error. */
+  said = '';
 
-  private constructor(child: ChildProcess, url: string, ended: Promise<number | null>) {
+  private constructor(child: ChildProcess, ended: Promise<number | null>) {
     this.child = child;
-    this.url = url;
     this.ended = ended;
   }
 
@@ -35,17 +37,21 @@ export class ServerUnderTest {
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
     process.once('exit', () => child.kill('SIGKILL'));
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-    let said = '';
+    const server = new ServerUnderTest(child, ended);
     return new Promise((resolve, reject) => {
       child.stderr.on('data', (text) => {
-        said += text;
-        const url = /listening on (\S+)/.exec(said)?.[1];
-        if (url !== undefined) resolve(new ServerUnderTest(child, url, ended));
+        server.said += text;
+        if (LISTENING.test(server.said)) resolve(server);
       });
-      void ended.then((code) =>
-        reject(new BackendError('serve', { expected: 'a server that listens', got: `its end with ${code}: ${said}` })),
-      );
+      void ended.then((code) => {
+        const got = `its end with ${code}: ${server.said}`;
+        reject(new BackendError('serve', { expected: 'a server that listens', got }));
+      });
     });
+  }
+
+  get url(): string {
+    return LISTENING.exec(this.said)?.[1] ?? '';
   }
 
   /** Processes that it has started. */

@@ -1,14 +1,19 @@
 /**
  * The server's page in a real browser (Debian's chromium), against answers that are made up: what a person sees of them, on a phone and in the dark;
- * that nothing is asked of anybody else; that text stays text. Skipped where there is no chromium.
+ * that nothing is asked of anybody else; that text stays text. Then against the server itself. Skipped where there is no chromium.
  */
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PAGE_STYLE } from '../src/report/index.ts';
 import { servingPage } from '../src/serve/index.ts';
+import { randomModel, writeModel } from './model-folder.kit.ts';
+import { startTestServer } from './server.kit.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const html = servingPage(PAGE_STYLE);
@@ -160,5 +165,23 @@ describe.skipIf(!existsSync(CHROMIUM))(`the page at / (skipped where there is no
   it('asks nobody else, and breaks none of its own rules', () => {
     expect(elsewhere).toEqual([]);
     expect(complaints).toEqual([]);
+  });
+
+  it('works with the server itself', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'prumux-page-'));
+    await writeModel(join(folder, 'film-model'), randomModel(['poor', 'fine']));
+    const served = await startTestServer([join(folder, 'film-model')], { page: html });
+    const own = await browser.newPage();
+    await own.goto(served.url);
+    await own.getByRole('heading', { name: 'film-model' }).waitFor();
+    await own.getByLabel('Text').fill('this film was great');
+    await own.getByRole('button', { name: 'Classify' }).click();
+    await own.getByLabel('score of fine').waitFor();
+    expect(await own.locator('#level').textContent()).toBe('0');
+    expect(await own.locator('#fill').textContent()).toBe('100.0 %');
+    await own.waitForFunction("document.getElementById('depth').textContent === '0'");
+    await own.close();
+    await served.close();
+    await rm(folder, { recursive: true, force: true });
   });
 });
