@@ -16,6 +16,7 @@ export const COMMANDS = {
   eval: () => import('./eval.ts'),
   predict: () => import('./predict.ts'),
   bench: () => import('./bench.ts'),
+  calibrate: () => import('./calibrate.ts'),
   serve: () => import('./serve.ts'),
   report: () => import('./report.ts'),
   doctor: () => import('./doctor.ts'),

@@ -2,7 +2,16 @@
 import { basename, resolve } from 'node:path';
 import pino from 'pino';
 import { resolveModel } from '../model/index.ts';
-import { ISOLATIONS, type RunningServer, type RunOptions, startServer } from '../serve/index.ts';
+import { PAGE_STYLE } from '../report/index.ts';
+import {
+  ISOLATIONS,
+  ladderDefaults,
+  openLadder,
+  type RunningServer,
+  type RunOptions,
+  servingPage,
+  startServer,
+} from '../serve/index.ts';
 import { type Context, command } from './command.ts';
 import { choice, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
 
@@ -18,6 +27,12 @@ const OPTIONS = {
     5,
   ),
   rows: option('texts of a full pass, about: as many groups', whole(), 64),
+  targetLatency: option(
+    'of several models, each is used while texts wait no longer than this, in milliseconds',
+    number({ above: 0 }, 'MS'),
+    100,
+  ),
+  noCascade: option('do not recompute unsure answers, where models are calibrated', toggle, false),
   alone: optional('model of one text per pass, for texts that nobody shares a pass with', text('MODEL')),
   streams: optional('threads that run passes, each with its share of --threads [one for each]', whole()),
   workers: optional('run passes in so many processes instead, which may crash without harm', whole()),
@@ -88,7 +103,7 @@ async function runOptions(
     service: {
       isolation: values.isolation ?? (apiKeys.length > 1 ? 'tenant' : 'none'),
       ...{ rows, maxWaitMs: maxWait, capacity: queue, maxQueueMs: maxQueueWait },
-      levelFor: () => 0,
+      ...levelPolicy(values),
     },
     server: {
       ...{ apiKeys, name: values.name ?? basename(resolve(models[0])) },
@@ -96,8 +111,18 @@ async function runOptions(
       ...{ corsOrigin: values.cors, requestTimeoutMs: values.requestTimeout },
       log: pino({ level: values.logLevel }, terminal.stderr),
       hasTextsInLog: values.logTexts,
+      page: servingPage(PAGE_STYLE),
     },
   };
+}
+
+/** Which level a pass runs at, and what may be recomputed: both so that texts wait no longer than they should. */
+function levelPolicy({
+  targetLatency,
+  noCascade,
+}: Values<typeof OPTIONS>): Pick<RunOptions['service'], 'levelFor' | 'cascade'> {
+  const settings = { ...ladderDefaults, targetLatencyMs: targetLatency };
+  return { levelFor: openLadder(settings), ...(!noCascade && { cascade: settings }) };
 }
 
 function untilInterrupted(signal: AbortSignal): Promise<void> {

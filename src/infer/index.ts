@@ -4,6 +4,7 @@ export * from './batches.ts';
 export * from './entities.ts';
 export * from './export.ts';
 export * from './filled-pass.ts';
+export * from './margin.ts';
 export * from './predictor.ts';
 export * from './regrouping.ts';
 export * from './spans.ts';

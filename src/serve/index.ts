@@ -1,5 +1,8 @@
 /** Serving: the queue that gathers requests into groups, the engine that runs them in workers of its own, and HTTP in front of it. */
+export { type Cascade, cascadeIn } from './calibration.ts';
 export { WORKER_KINDS, type WorkerKind } from './engine-link.ts';
+export * from './ladder.ts';
 export type { LevelFor, Observation } from './load.ts';
+export { servingPage } from './page.ts';
 export { ISOLATIONS, type Isolation } from './queue.ts';
 export { type RunningServer, type RunOptions, startServer } from './running-server.ts';

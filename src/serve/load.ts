@@ -41,19 +41,24 @@ export class ArrivalRate {
 /** What the newest pass weighs. */
 const NEWEST = 0.1;
 
+/** Passes of fewer slots than this share of a full one say little about the time of a slot: what a pass costs by itself is shared by too few. */
+const TELLING_SHARE = 0.5;
+
 /** Duration of the passes of a level, from dispatch to answer, and of its slots. */
 export class PassTimes {
+  private readonly slots: number;
   private passMs: number;
   private slotMs: number;
 
   constructor({ passMs }: OpenedLevel, slots: number) {
+    this.slots = slots;
     this.passMs = passMs;
     this.slotMs = passMs / slots;
   }
 
   ran(passMs: number, slots: number): void {
     this.passMs += NEWEST * (passMs - this.passMs);
-    if (slots > 0) this.slotMs += NEWEST * (passMs / slots - this.slotMs);
+    if (slots >= TELLING_SHARE * this.slots) this.slotMs += NEWEST * (passMs / slots - this.slotMs);
   }
 
   get meanMs(): number {

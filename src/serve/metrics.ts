@@ -36,6 +36,11 @@ export class Metrics {
   private readonly fill = this.histogram('prumux_group_fill_ratio', 'Rows of a pass to its slots', SHARES);
   private readonly passes = this.counter('prumux_passes_total', 'Forward passes, by level', ['level']);
   private readonly rows = this.counter('prumux_rows_total', 'Rows answered, by level', ['level']);
+  private readonly recomputedRows = this.counter(
+    'prumux_recomputed_rows_total',
+    'Rows answered again by the most accurate level',
+    [],
+  );
   private readonly cancelled = this.counter(
     'prumux_cancelled_rows_total',
     'Rows whose clients left before their pass',
@@ -58,11 +63,21 @@ export class Metrics {
   }
 
   ran({ level, rows, slots, computeMs, waitsMs }: PassRecord): void {
-    this.passes.inc({ level });
+    this.passRan(level, rows, slots, computeMs);
     this.rows.inc({ level }, rows);
+    for (const ms of waitsMs) this.wait.observe(ms / 1000);
+  }
+
+  /** A pass of rows that have answers already. */
+  recomputed({ level, rows, slots, computeMs }: Omit<PassRecord, 'waitsMs'>): void {
+    this.passRan(level, rows, slots, computeMs);
+    this.recomputedRows.inc(rows);
+  }
+
+  private passRan(level: number, rows: number, slots: number, computeMs: number): void {
+    this.passes.inc({ level });
     if (slots > 0) this.fill.observe(rows / slots);
     this.compute.observe(computeMs / 1000);
-    for (const ms of waitsMs) this.wait.observe(ms / 1000);
   }
 
   left(rows: number): void {

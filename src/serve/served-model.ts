@@ -20,6 +20,7 @@ import {
 import type { Encoding, Task } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
+import { type Cascade, cascadeIn } from './calibration.ts';
 
 /** What the server knows of a model. */
 export interface ModelDescription {
@@ -32,6 +33,8 @@ export interface ModelDescription {
   readonly parameters: number;
   /** Measured when the model was made, a fraction; unknown of models made elsewhere. */
   readonly accuracy?: number;
+  /** Which of its answers are worth recomputing; unknown where that was not calibrated. */
+  readonly cascade?: Cascade;
 }
 
 /** A text that is asked about. */
@@ -165,11 +168,11 @@ function entitiesOfAll(
 
 const evidence = z.object({ evaluation: z.object({ accuracy: z.number() }) });
 
-/** The accuracy that the folder's record tells, if it has one. */
-async function accuracyOf(folder: string): Promise<number | undefined> {
+/** The folder's record, if it has one that can be read. */
+async function runOf(folder: string): Promise<unknown> {
   const text = await readFile(join(folder, 'run.json'), 'utf8').catch(() => '');
   try {
-    return evidence.safeParse(JSON.parse(text)).data?.evaluation.accuracy;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
@@ -181,7 +184,9 @@ async function describe({
   parameters,
   maxTokens,
 }: StoredClassifier): Promise<Omit<ModelDescription, 'name'>> {
-  const accuracy = await accuracyOf(folder);
+  const run = await runOf(folder);
+  const accuracy = evidence.safeParse(run).data?.evaluation.accuracy;
+  const cascade = cascadeIn(run);
   return {
     folder,
     task: config.task ?? 'sequence',
@@ -190,5 +195,6 @@ async function describe({
     maxTokens,
     parameters,
     ...(accuracy !== undefined && { accuracy }),
+    ...(cascade !== undefined && { cascade }),
   };
 }

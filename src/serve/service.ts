@@ -5,12 +5,14 @@
 import { BackendError, OverloadError } from '../base/index.ts';
 import { bucketOf } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
+import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
-import { ArrivalRate, type LevelFor, PassTimes } from './load.ts';
+import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
 import { type Batch, type Isolation, type PassShape, type QueueRow, RequestQueue } from './queue.ts';
+import { Recomputation } from './recomputation.ts';
 import { Refusal } from './refusal.ts';
 import type { AskedText } from './served-model.ts';
 
@@ -27,6 +29,8 @@ export interface ServiceOptions {
   /** Which of the engine's models answers texts that would go through alone; it is no level. */
   readonly alone?: number;
   readonly levelFor: LevelFor;
+  /** What may be spent on recomputing unsure answers; nothing if left out. */
+  readonly cascade?: CascadeRoom | undefined;
 }
 
 interface Row extends QueueRow {
@@ -35,6 +39,12 @@ interface Row extends QueueRow {
   readonly place: number;
   readonly asked: AskedText;
   readonly minAccuracy: number;
+}
+
+interface RanPass {
+  readonly level: AnswerLevel;
+  readonly rows: number;
+  readonly answers: EngineAnswers;
 }
 
 /** Memory that waiting texts may take. */
@@ -48,6 +58,7 @@ export class Service {
   readonly options: ServiceOptions;
   readonly metrics: Metrics;
   private readonly arrivals = new ArrivalRate();
+  private readonly recomputation: Recomputation;
   private times: PassTimes[] = [];
   private level = 0;
   private questions = 0;
@@ -64,6 +75,7 @@ export class Service {
     this.engine = engine;
     this.queue = new RequestQueue({ ...options, maxCharacters: MAX_CHARACTERS, shapeOf: (last) => this.shapeOf(last) });
     this.measure();
+    this.recomputation = new Recomputation(options.cascade);
     this.metrics = new Metrics({
       queueDepth: () => this.queue.depth,
       level: () => this.level,
@@ -221,15 +233,19 @@ export class Service {
   }
 
   private decideLevel(nowMs: number): number {
+    const level = this.options.levelFor(this.observe(nowMs));
+    return Math.max(0, Math.min(level, this.levels.length - 1));
+  }
+
+  private observe(nowMs: number): Observation {
     const workers = this.engine.readyWorkers;
-    const level = this.options.levelFor({
+    return {
       nowMs,
       waiting: this.queue.depth,
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
-    });
-    return Math.max(0, Math.min(level, this.levels.length - 1));
+    };
   }
 
   private async run(batch: Batch<Row>, startMs: number): Promise<void> {
@@ -239,7 +255,11 @@ export class Service {
     try {
       const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
       this.recordPass(batch, level, answers, startMs);
-      this.answer(batch, level === this.options.alone ? 'alone' : level, answers);
+      const pass: RanPass = { level: level === this.options.alone ? 'alone' : level, rows: batch.rows.length, answers };
+      const unsure = this.unsureOf(pass);
+      for (const [at, row] of batch.rows.entries()) if (!unsure.includes(at)) this.answer(row, at, pass);
+      const again = unsure.map((at) => ({ row: batch.rows[at] as Row, at }));
+      if (again.length > 0) await this.recompute(engine, again, pass);
     } catch (error) {
       for (const { question } of batch.rows) this.fail(question, error);
     } finally {
@@ -263,13 +283,28 @@ export class Service {
     this.metrics.ran({ level, rows: rows.length, slots, computeMs, waitsMs });
   }
 
-  private answer({ rows }: Batch<Row>, level: AnswerLevel, answers: EngineAnswers): void {
+  private unsureOf({ level, answers }: RanPass): readonly number[] {
+    return level === 'alone' ? [] : this.recomputation.unsure(answers, level, this.observe(performance.now()));
+  }
+
+  /** Answers rows of a pass by the most accurate level, where it has answers for them. They have shared a pass, so they may share another one. */
+  private async recompute(engine: Engine, unsure: readonly { row: Row; at: number }[], first: RanPass): Promise<void> {
+    const texts = unsure.map(({ row }) => row.asked);
+    const answers = await this.recomputation.attempt(texts.length, () => engine.run({ level: 0, texts }));
+    if (answers !== undefined) this.metrics.recomputed({ level: 0, rows: texts.length, ...answers });
+    unsure.forEach(({ row, at }, again) => {
+      const isBetter = answers !== undefined && !answers.tooLong.includes(again);
+      if (isBetter) this.answer(row, again, { level: 0, rows: texts.length, answers });
+      else this.answer(row, at, first);
+    });
+  }
+
+  /** Gives a row its answer, which stands at a place of a pass. */
+  private answer({ question, place }: Row, at: number, { level, rows, answers }: RanPass): void {
     const { tooLong, slots, model } = answers;
-    const fill = slots > 0 ? (rows.length - tooLong.length) / slots : 1;
-    for (const [at, { question, place }] of rows.entries()) {
-      if (tooLong.includes(at)) this.fail(question, tooLongError(model.maxTokens));
-      else if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
-    }
+    const fill = slots > 0 ? (rows - tooLong.length) / slots : 1;
+    if (tooLong.includes(at)) this.fail(question, tooLongError(model.maxTokens));
+    else if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
   }
 
   private fail(question: OpenQuestion, error: unknown): void {

@@ -3,6 +3,7 @@ export * from './adamw.ts';
 export * from './batch-source.ts';
 export * from './block-order.ts';
 export * from './calibration.ts';
+export * from './cascade.ts';
 export * from './checkpoint.ts';
 export * from './compress.ts';
 export * from './compress-without-training.ts';

@@ -1,0 +1,201 @@
+/**
+ * Load on a server, from a process of its own, and what came of it. Closed: so many clients, each asks again when it has its answer. Open: requests
+ * leave at random moments (Poisson), whether or not answers come, as those of people do.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { random } from '../src/base/index.ts';
+import { ConnectionLost, type HttpAnswer, HttpConnection, predictRequest } from './http-connection.ts';
+
+export interface Load {
+  readonly url: string;
+  readonly texts: readonly string[];
+  /** Scores by text and label, to hold answers against; they are not looked at if left out. */
+  readonly expected?: readonly Readonly<Record<string, number>>[];
+  readonly seconds: number;
+  /** Closed, by clients; or open, in requests per second. */
+  readonly arrivals: { readonly clients: number } | { readonly perSecond: number };
+  readonly seed: number;
+}
+
+export interface Quantiles {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
+export interface LoadReport {
+  readonly seconds: number;
+  /** Answers by status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Requests that were sent and never answered; requests that found no server. */
+  readonly lost: number;
+  readonly refused: number;
+  /** Answers that are not those to their texts, and the first of them. */
+  readonly wrong: number;
+  readonly wrongSample?: string;
+  /** Milliseconds from request to answer, of accepted and of refused ones. */
+  readonly accepted: Quantiles;
+  readonly rejected: Quantiles;
+  /** Seconds of processor time that the generator took. */
+  readonly cpuSeconds: number;
+}
+
+/** Open load needs a connection per request in flight; more than this a machine cannot be asked for. */
+const MOST_CONNECTIONS = 4096;
+/** Scores of float32 sums in another order. */
+const TOLERANCE = 1e-3;
+
+export function quantilesOf(values: number[]): Quantiles {
+  const sorted = values.sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99) };
+}
+
+class Tally {
+  private readonly statuses: Record<string, number> = {};
+  private readonly accepted: number[] = [];
+  private readonly rejected: number[] = [];
+  private wrong = 0;
+  private wrongSample: string | undefined;
+  private lost = 0;
+  private refused = 0;
+
+  answered({ status, body }: HttpAnswer, milliseconds: number, expected?: Readonly<Record<string, number>>): void {
+    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
+    (status === 200 ? this.accepted : this.rejected).push(milliseconds);
+    if (status === 200 && expected !== undefined && !isRight(body, expected)) {
+      this.wrong++;
+      this.wrongSample ??= `${body} instead of ${JSON.stringify(expected)}`;
+    }
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof ConnectionLost && !error.wasSent) this.refused++;
+    else this.lost++;
+  }
+
+  report(seconds: number, cpuSeconds: number): LoadReport {
+    const { statuses, lost, refused, wrong, wrongSample } = this;
+    return {
+      ...{ seconds, statuses, lost, refused, wrong, cpuSeconds },
+      ...(wrongSample !== undefined && { wrongSample }),
+      accepted: quantilesOf(this.accepted),
+      rejected: quantilesOf(this.rejected),
+    };
+  }
+}
+
+function isRight(body: string, expected: Readonly<Record<string, number>>): boolean {
+  const scores = JSON.parse(body) as { label: string; score: number }[];
+  return scores.every(({ label, score }) => Math.abs(score - (expected[label] ?? Number.NaN)) < TOLERANCE);
+}
+
+class Generator {
+  private readonly tally = new Tally();
+  private readonly url: URL;
+  private readonly requests: readonly Buffer[];
+  private readonly idle: HttpConnection[] = [];
+  private readonly load: Load;
+  private connections = 0;
+  private next: number;
+  private endMs = 0;
+
+  constructor(load: Load) {
+    this.load = load;
+    this.url = new URL(load.url);
+    this.requests = load.texts.map((text) => predictRequest(this.url.host, text));
+    this.next = random(load.seed, 'texts').integer(load.texts.length);
+  }
+
+  async run(): Promise<LoadReport> {
+    const [start, cpu] = [performance.now(), process.cpuUsage()];
+    this.endMs = start + 1000 * this.load.seconds;
+    const { arrivals } = this.load;
+    if ('clients' in arrivals) await Promise.all(Array.from({ length: arrivals.clients }, () => this.client()));
+    else await this.openLoad(arrivals.perSecond);
+    const { user, system } = process.cpuUsage(cpu);
+    return this.tally.report((performance.now() - start) / 1000, (user + system) / 1e6);
+  }
+
+  stop(): void {
+    this.endMs = 0;
+  }
+
+  private async client(): Promise<void> {
+    while (performance.now() < this.endMs) {
+      if (!(await this.ask())) await sleep(20);
+    }
+  }
+
+  private async openLoad(perSecond: number): Promise<void> {
+    const draws = random(this.load.seed, 'arrivals');
+    const underWay: Promise<boolean>[] = [];
+    for (let due = performance.now(); due < this.endMs; due += (-1000 / perSecond) * Math.log(1 - draws.uniform())) {
+      const ahead = due - performance.now();
+      if (ahead > 1) await sleep(ahead);
+      if (this.connections < MOST_CONNECTIONS || this.idle.length > 0) underWay.push(this.ask(due));
+    }
+    await Promise.all(underWay);
+  }
+
+  /** Asks about the next text; whether an answer came. Latency counts from the moment that the request was due. */
+  private async ask(due = performance.now()): Promise<boolean> {
+    const which = this.next++ % this.requests.length;
+    const connection = this.connection();
+    try {
+      const answer = await connection.send(this.requests[which] as Buffer);
+      this.tally.answered(answer, performance.now() - due, this.load.expected?.[which]);
+      if (connection.isOpen) this.idle.push(connection);
+      else this.connections--;
+      return true;
+    } catch (error) {
+      this.connections--;
+      this.tally.failed(error);
+      return false;
+    }
+  }
+
+  /** One that is idle and open, or a new one. */
+  private connection(): HttpConnection {
+    for (let found = this.idle.pop(); found !== undefined; found = this.idle.pop()) {
+      if (found.isOpen) return found;
+      this.connections--;
+    }
+    this.connections++;
+    return new HttpConnection(this.url);
+  }
+}
+
+export interface RunningLoad {
+  /** What came of it, at its end. */
+  readonly report: Promise<LoadReport>;
+  /** Ends it before its time. */
+  stop(): void;
+}
+
+/** Puts load on a server, from a process that ends with it; when it has begun. */
+export async function startLoad(load: Load): Promise<RunningLoad> {
+  const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', import.meta.resolve('tsx')] });
+  await once(child, 'message'); // it is ready
+  child.send(load);
+  const report = once(child, 'message').then(([message]) => message as LoadReport);
+  return { report, stop: () => void child.send('stop') };
+}
+
+export const generateLoad = async (load: Load): Promise<LoadReport> => (await startLoad(load)).report;
+
+if (process.argv[1] === fileURLToPath(import.meta.url) && process.send !== undefined) {
+  let generator: Generator | undefined;
+  process.on('message', async (message: Load | 'stop') => {
+    if (message === 'stop') {
+      generator?.stop();
+      return;
+    }
+    generator = new Generator(message);
+    process.send?.(await generator.run(), () => process.exit());
+  });
+  process.send('ready');
+}

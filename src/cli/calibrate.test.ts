@@ -1,0 +1,65 @@
+/** `prumux calibrate` from outside: what it prints, what it leaves in the folder, and what it refuses. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
+import { program } from '../../test/program.kit.ts';
+import { cascadeIn } from '../serve/index.ts';
+
+let folder: string;
+const at = (name: string): string => join(folder, name);
+const ROWS = 24;
+
+function rows(count: number): string {
+  const nouns = ['film', 'book', 'story', 'tale'];
+  const lines = Array.from({ length: count }, (_, row) => {
+    return `this ${nouns[row % nouns.length]} was ${row % 3 === 0 ? 'great' : 'long and awful'}\t${row % 2}`;
+  });
+  return `sentence\tlabel\n${lines.join('\n')}\n`;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-calibrate-'));
+  await writeModel(at('accurate'), randomModel());
+  await writeModel(at('fast'), prunedModel());
+  await writeModel(at('other'), randomModel(['no', 'yes']));
+  await writeFile(at('dev.tsv'), rows(ROWS));
+  await writeFile(at('few.tsv'), rows(6));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const calibrate = (...flags: string[]) =>
+  program(['calibrate', at('fast'), '--with', at('accurate'), '--eval', at('dev.tsv'), ...flags]);
+const runFile = async (): Promise<object> => JSON.parse(await readFile(join(at('fast'), 'run.json'), 'utf8'));
+
+it('leaves the threshold beside what the run.json had, and says what it does', async () => {
+  const before = await runFile();
+  const { code, out, err } = await calibrate('--share', '0.25', '--json');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const document = JSON.parse(out);
+  const { threshold, share, accuracy, fastAccuracy } = document;
+  const after = await runFile();
+  expect(after).toMatchObject(before);
+  expect(cascadeIn(after)).toEqual({ threshold, share, accuracy, fastAccuracy, accurate: at('accurate') });
+  expect(document).toMatchObject({ examples: ROWS, folder: at('fast') });
+  const [none] = document.shares;
+  expect(none).toMatchObject({ share: 0, gain: 0, accuracy: fastAccuracy, ofFast: 1 });
+  expect(document.shares.at(-1).share).toBe(1);
+});
+
+it.each([
+  [['--share', '0.1', '--accuracy', '0.9'], 2, '--accuracy: expected either --share or --accuracy'],
+  [['--share', '1.5'], 2, '--share: expected at most 1'],
+])('refuses %j', async (flags, code, said) => {
+  const ended = await calibrate(...flags);
+  expect(ended.code).toBe(code);
+  expect(ended.err).toContain(said);
+});
+
+it('refuses models of other labels, and files of a few rows', async () => {
+  const other = await program(['calibrate', at('fast'), '--with', at('other'), '--eval', at('dev.tsv')]);
+  expect(other).toMatchObject({ code: 1, err: expect.stringContaining('expected the labels of') });
+  const few = await program(['calibrate', at('fast'), '--with', at('accurate'), '--eval', at('few.tsv')]);
+  expect(few).toMatchObject({ code: 1, err: expect.stringContaining('few.tsv: expected at least 20 rows, got 6') });
+});

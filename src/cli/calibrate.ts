@@ -1,0 +1,179 @@
+/** `prumux calibrate`: below which margin a fast model's answers are worth another one by an accurate model. */
+import { join } from 'node:path';
+import { ConfigError, DataError } from '../base/index.ts';
+import {
+  closing,
+  compareThroughput,
+  openTextClassifier,
+  type TextClassifier,
+  throughputDefaults,
+} from '../infer/index.ts';
+import { writeFileAtomically } from '../model/index.ts';
+import type { Cascade } from '../serve/index.ts';
+import {
+  type CascadeAnswer,
+  type CascadeGoal,
+  calibrateCascade,
+  cascadeAnswers,
+  encodeSet,
+  type LabelledSet,
+  openEvaluation,
+  readRunFile,
+  relativeThroughput,
+} from '../train/index.ts';
+import { type Context, command } from './command.ts';
+import { LABELLED_ROWS } from './common-options.ts';
+import { number, option, optional, required, text, type Values, whole } from './option.ts';
+import { percent, table } from './result-lines.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What the table shows besides what was asked for. */
+const SHARES = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1];
+const DEFAULT_SHARE = 0.1;
+
+/** Of throughput, which here need not be exact. */
+const ROUNDS = 3;
+
+/** Fewer rows say nothing about a threshold. */
+const LEAST_ROWS = 20;
+
+const options = {
+  with: required('folder or Hub id of the accurate model', text('MODEL')),
+  eval: LABELLED_ROWS.data,
+  columns: LABELLED_ROWS.columns,
+  share: optional(`share of the rows to recompute [${DEFAULT_SHARE}]`, number({ least: 0 }, 'SHARE')),
+  accuracy: optional('accuracy to reach with as few as can be, a fraction', number({ above: 0 }, 'ACCURACY')),
+  groupings: option('shuffled groupings to average over', whole(), 5),
+  maxTokens: optional('longest row, in tokens; longer ones are cut [as the models were trained]', whole(3)),
+};
+
+type CalibrateValues = Values<typeof options>;
+
+function goalOf({ share, accuracy }: CalibrateValues): CascadeGoal {
+  if (share !== undefined && accuracy !== undefined) {
+    throw new UsageError('--accuracy', { expected: 'either --share or --accuracy', got: 'both' });
+  }
+  for (const [flag, value] of Object.entries({ '--share': share, '--accuracy': accuracy })) {
+    if (value !== undefined && value > 1) throw new UsageError(flag, { expected: 'at most 1', got: String(value) });
+  }
+  return accuracy === undefined ? { share: share ?? DEFAULT_SHARE } : { accuracy };
+}
+
+interface Pair {
+  readonly fast: TextClassifier;
+  readonly accurate: TextClassifier;
+  close(): Promise<void>;
+}
+
+async function openPair(
+  folder: string,
+  { with: other, maxTokens }: CalibrateValues,
+  { placement }: Context,
+): Promise<Pair> {
+  const fast = await openTextClassifier(folder, placement, maxTokens);
+  const accurate = await openTextClassifier(other, placement, maxTokens);
+  if (fast.config.task === 'tokens') {
+    throw new ConfigError(folder, { expected: 'a classifier of texts', got: 'one of tokens' });
+  }
+  const [labels, others] = [fast, accurate].map(({ config }) => config.labels.join(', '));
+  if (labels !== others) {
+    throw new ConfigError(other, { expected: `the labels of ${folder}: ${labels}`, got: String(others) });
+  }
+  return { fast, accurate, close: async () => void (await Promise.all([fast.close(), accurate.close()])) };
+}
+
+async function answersOf(pair: Pair, rows: LabelledSet, { groupings }: CalibrateValues, { seed, progress }: Context) {
+  const [fast, accurate] = [pair.fast, pair.accurate].map(({ predictor, tokenizer, maxTokens }) => ({
+    ...{ predictor, maxTokens },
+    set: encodeSet(rows, tokenizer, maxTokens),
+  })) as [Parameters<typeof cascadeAnswers>[0], Parameters<typeof cascadeAnswers>[0]];
+  return cascadeAnswers(fast, accurate, { seed, groupings, onProgress: progress.work });
+}
+
+/** Rows per second of both. */
+async function ratesOf({ fast, accurate }: Pair, rows: LabelledSet, { placement, progress }: Context) {
+  const texts = rows.task === 'sequence' ? rows.examples : [];
+  const contestants = [fast, accurate].map(({ config, onnx, tokenizer, encode }) => ({
+    ...{ name: '', config, onnx },
+    own: { encodings: texts.map(encode), padId: tokenizer.padId },
+  }));
+  const results = await compareThroughput(contestants, contestants[0]?.own.encodings ?? [], {
+    ...throughputDefaults,
+    ...{ rounds: ROUNDS, placement, padId: fast.tokenizer.padId, onProgress: progress.work },
+    maxTokens: Math.max(fast.maxTokens, accurate.maxTokens),
+  });
+  const [fastRate = 0, accurateRate = 0] = results.map(({ examplesPerSecond }) => examplesPerSecond);
+  return { fastRate, accurateRate };
+}
+
+type Rates = Awaited<ReturnType<typeof ratesOf>>;
+
+function lineFor(answers: readonly CascadeAnswer[], goal: CascadeGoal, rates: Rates, seed: number) {
+  const calibration = calibrateCascade(answers, goal, seed);
+  const ofFast = relativeThroughput(calibration.share, rates.fastRate, rates.accurateRate);
+  return { ...calibration, ofFast, ofAccurate: (ofFast * rates.fastRate) / rates.accurateRate };
+}
+
+type Line = ReturnType<typeof lineFor>;
+
+export default command({
+  name: 'calibrate',
+  description:
+    'Find the margin below which answers of a fast model are recomputed by an accurate one, and keep it in its folder.',
+  example: 'models/fast --with models/dense --eval dev.tsv --share 0.1',
+  operands: { name: 'model', description: 'folder of the fast model, as prumux writes it' },
+  options,
+  async run(values, [folder], context) {
+    const goal = goalOf(values);
+    const run = await readRunFile(folder);
+    return closing(await openPair(folder, values, context), async (pair) => {
+      const rows = await openEvaluation(values.eval, pair.fast.config, values.columns);
+      if (rows.examples.length < LEAST_ROWS) {
+        const expected = `at least ${LEAST_ROWS} rows`;
+        throw new DataError({ file: values.eval }, { expected, got: String(rows.examples.length) });
+      }
+      const answers = await answersOf(pair, rows, values, context);
+      const rates = await ratesOf(pair, rows, context);
+      const line = (each: CascadeGoal): Line => lineFor(answers, each, rates, context.seed);
+      const chosen = line(goal);
+      const fastAccuracy = line({ share: 0 }).accuracy;
+      const { threshold, share, accuracy } = chosen;
+      const cascade: Cascade = { threshold, share, accuracy, fastAccuracy, accurate: values.with };
+      await writeFileAtomically(join(folder, 'run.json'), `${JSON.stringify({ ...run, cascade }, null, 2)}\n`);
+      const shares = SHARES.map((each) => line({ share: each }));
+      return {
+        ...chosen,
+        fastAccuracy,
+        examples: rows.examples.length,
+        ...rates,
+        shares,
+        folder,
+        accurate: values.with,
+      };
+    });
+  },
+  print: ({ shares, folder, examples, ...chosen }) =>
+    `${table([
+      ['recomputed', 'accuracy', 'gain in points', 'of the fast', 'of the accurate', 'threshold'],
+      ...[...shares, chosen].map((line) => cellsOf(line, line === chosen)),
+    ])}
+kept        margins below ${chosen.threshold.toFixed(3)} (*): ${percent(chosen.accuracy)} instead of ${percent(chosen.fastAccuracy)}
+measured    on ${examples} rows, each with a threshold that others chose
+model       ${folder}
+`,
+});
+
+/** Throughputs are relative to the two models' own. */
+function cellsOf(
+  { share, accuracy, gain, gainError, ofFast, ofAccurate, threshold }: Line,
+  isChosen: boolean,
+): string[] {
+  return [
+    `${percent(share)}${isChosen ? ' *' : ''}`,
+    percent(accuracy),
+    `${gain < 0 ? '' : '+'}${gain.toFixed(2)} ± ${gainError.toFixed(2)}`,
+    `${ofFast.toFixed(2)}x`,
+    `${ofAccurate.toFixed(2)}x`,
+    threshold.toFixed(3),
+  ];
+}

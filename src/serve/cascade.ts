@@ -1,0 +1,41 @@
+/**
+ * The cascade: answers that a fast level is unsure of are computed again by the most accurate one, where there is room. Which margin is unsure was
+ * found by `prumux calibrate`, which leaves it in the folder's `run.json`; what room is follows from the load.
+ */
+import type { Observation } from './load.ts';
+
+/** What may be spent on recomputing. */
+export interface CascadeRoom {
+  readonly targetLatencyMs: number;
+  /** The share of the time up to which the engine may be busy. */
+  readonly utilisation: number;
+}
+
+/**
+ * How many rows the most accurate level may recompute now. None while the answers alone keep the engine busy, λ / μ > u; otherwise as many as are done,
+ * after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already.
+ */
+export function roomToRecompute(
+  {
+    arrivalsPerSecond,
+    waiting,
+    ratesPerSecond: rates,
+  }: Pick<Observation, 'arrivalsPerSecond' | 'waiting' | 'ratesPerSecond'>,
+  level: number,
+  pending: number,
+  { targetLatencyMs, utilisation }: CascadeRoom,
+): number {
+  const [accurateRate = 0] = rates;
+  const rate = rates[level] ?? 0;
+  if (level === 0 || !(arrivalsPerSecond <= utilisation * rate)) return 0;
+  const seconds = targetLatencyMs / 1000 - waiting / rate;
+  return Math.max(0, Math.floor(accurateRate * seconds) - pending);
+}
+
+/** Which answers of a batch are recomputed: the unsure ones, by their place, the least sure first, as far as there is room. */
+export function rowsToRecompute(margins: readonly number[], threshold: number, room: number): readonly number[] {
+  return [...margins.keys()]
+    .filter((row) => (margins[row] as number) < threshold)
+    .sort((a, b) => (margins[a] as number) - (margins[b] as number))
+    .slice(0, room);
+}

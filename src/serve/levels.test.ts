@@ -1,0 +1,78 @@
+/** Levels in a whole server: which model answers, as the ladder and the cascade say, compared with the models opened in this thread. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
+import { startTestServer, type TestOptions } from '../../test/server.kit.ts';
+import { answerTexts, openTextClassifier, type TextClassifier } from '../infer/index.ts';
+import { cpu } from '../runtime/index.ts';
+import { ladderDefaults, openLadder } from './ladder.ts';
+
+let folder: string;
+const models: TextClassifier[] = [];
+const at = (name: string): string => join(folder, name);
+const TEXT = 'this film was great';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-levels-'));
+  await writeModel(at('accurate'), randomModel());
+  await writeModel(at('fast'), prunedModel());
+  for (const name of ['accurate', 'fast']) models.push(await openTextClassifier(at(name), cpu(1)));
+});
+afterAll(async () => {
+  for (const model of models) await model.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** As `prumux calibrate` leaves it. */
+async function calibrateTo(threshold: number): Promise<void> {
+  const path = join(at('fast'), 'run.json');
+  const cascade = { threshold, share: 0.1, accuracy: 0.9, fastAccuracy: 0.8, accurate: 'accurate' };
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), cascade }));
+}
+
+async function scoreOf(level: number): Promise<number> {
+  const [answer] = await answerTexts(models[level] as TextClassifier, [{ text: TEXT }]);
+  return (answer as { score: number }).score;
+}
+
+async function ask(options: TestOptions, requests = 1) {
+  const server = await startTestServer([at('accurate'), at('fast')], options);
+  const replies = [];
+  for (let request = 0; request < requests; request++) {
+    replies.push(await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs: TEXT } }));
+  }
+  const metrics = await server.service.metrics.registry.metrics();
+  await server.close();
+  const recomputed = Number(/^prumux_recomputed_rows_total (\d+)$/m.exec(metrics)?.[1]);
+  const last = replies.at(-1);
+  return { recomputed, level: last?.headers['x-prumux-level'], score: last?.json()[0].score };
+}
+
+const room = { targetLatencyMs: 10_000, utilisation: 1 };
+
+describe('the cascade', () => {
+  it('has unsure answers recomputed by the most accurate level', async () => {
+    await calibrateTo(2); // no margin is that large
+    expect(await ask({ levelFor: () => 1, cascade: room })).toEqual({
+      ...{ recomputed: 1, level: '0', score: await scoreOf(0) },
+    });
+  });
+
+  it('leaves sure answers, and all where there is no room', async () => {
+    const fast = { recomputed: 0, level: '1', score: await scoreOf(1) };
+    await calibrateTo(2);
+    expect(await ask({ levelFor: () => 1 })).toEqual(fast);
+    expect(await ask({ levelFor: () => 1, cascade: { ...room, targetLatencyMs: 0 } })).toEqual(fast);
+    await calibrateTo(0); // no margin is that small
+    expect(await ask({ levelFor: () => 1, cascade: room })).toEqual(fast);
+  });
+});
+
+it('the ladder climbs where texts wait longer than they should', async () => {
+  const ladder = openLadder({ ...ladderDefaults, targetLatencyMs: 0.01 });
+  // Of models this small the times tell nothing: the rates are given.
+  const reply = await ask({ levelFor: (seen) => ladder({ ...seen, ratesPerSecond: [100, 1000] }) }, 2);
+  expect(reply).toMatchObject({ level: '1', score: await scoreOf(1) });
+});
