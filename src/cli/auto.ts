@@ -1,12 +1,14 @@
 /** `prumux auto`: the fastest model within an accuracy budget, delivered with its report. */
 import { join } from 'node:path';
 import { type Exploration, explore, gridOf } from '../auto/index.ts';
+import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { refuseOverwriting } from '../train/index.ts';
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
 import { number, numbers, option, required, text, type Values } from './option.ts';
+import { openWorkplace, QUEUE } from './queue-options.ts';
 import { COMPRESSION, compressRecipeOf } from './recipe-options.ts';
 import { explorationTable } from './result-lines.ts';
 import { denseTrial, type Laboratory, measureTrials, nameOf, openLaboratory, trainTrial } from './trials.ts';
@@ -17,6 +19,7 @@ const options = {
   maxDrop: option('points of accuracy that may be lost', number({ least: 0 }, 'POINTS'), 2),
   instances: option('inputs per forward pass to try', numbers({ least: 1, isWhole: true }, 'N,N'), [1, 2, 4]),
   sparsities: option('sparsities to try', numbers({ least: 0, below: 1 }, 'S,S'), [0, 0.6, 0.8]),
+  ...QUEUE,
   ...COMPRESSION,
 };
 
@@ -49,15 +52,14 @@ export default command({
     const { output } = values;
     await checkDestination(output);
     await refuseOverwriting(model, output);
-    const laboratory = await openLaboratory(model, {
-      recipe: compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } }),
-      options: {
-        source: dataSourceOf(values),
-        ...trainingIn(context),
-      },
-      folder: `${output.replace(/[/\\]+$/, '')}.run`,
-    });
-    const exploration = await search(values, laboratory, context);
+    const local = `${output.replace(/[/\\]+$/, '')}.run`;
+    const recipe = compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } });
+    const laboratory = await openLaboratory(
+      model,
+      { recipe, options: { source: dataSourceOf(values), ...trainingIn(context) } },
+      (kind) => openWorkplace(values, { kind, local }, context),
+    );
+    const exploration = await closing(laboratory.queue, () => search(values, laboratory, context));
     const { chosen, frontier, trials, dense, verdict } = exploration;
     await deliverChoice(output, exploration, laboratory, context.commandLine);
     const report = join(output, 'report.html');

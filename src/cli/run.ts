@@ -13,6 +13,7 @@ export const COMMANDS = {
   train: () => import('./train.ts'),
   compress: () => import('./compress.ts'),
   auto: () => import('./auto.ts'),
+  worker: () => import('./worker.ts'),
   eval: () => import('./eval.ts'),
   predict: () => import('./predict.ts'),
   bench: () => import('./bench.ts'),

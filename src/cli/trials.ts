@@ -13,10 +13,10 @@ import {
   throughputDefaults,
 } from '../infer/index.ts';
 import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
+import type { TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
   type CompressRecipe,
-  compressClassifier,
   encodeSet,
   evaluate,
   isFinished,
@@ -36,6 +36,8 @@ export interface Laboratory {
   readonly options: Omit<RunOptions, 'output'>;
   /** Where their folders go. */
   readonly folder: string;
+  /** Who trains them. */
+  readonly queue: TrialQueue;
   readonly data: CompressionIdentity['data'];
   readonly teacher: string;
   readonly maxPositions: number;
@@ -45,7 +47,9 @@ export interface Laboratory {
 
 export async function openLaboratory(
   given: string,
-  { recipe, options, folder }: Pick<Laboratory, 'recipe' | 'options' | 'folder'>,
+  { recipe, options }: Pick<Laboratory, 'recipe' | 'options'>,
+  /** The queue and the folder of a run that follows from just this. */
+  openWorkplace: (follows: unknown) => Promise<Pick<Laboratory, 'queue' | 'folder'>>,
 ): Promise<Laboratory> {
   const model = await resolveModel(given);
   const files = await readTeacher(model);
@@ -58,13 +62,11 @@ export async function openLaboratory(
     });
   }
   const { train, evaluation } = await openData(options.source, config);
+  const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const teacher = modelFingerprint(files);
   return {
-    model,
-    recipe,
-    options,
-    folder,
-    data: { train: train.checksum, evaluation: evaluation.checksum },
-    teacher: modelFingerprint(files),
+    ...{ model, recipe, options, data, teacher },
+    ...(await openWorkplace([recipe, options.seed, data, teacher])),
     maxPositions: config.encoder.maxPositions,
     examples: evaluation.examples.length,
   };
@@ -90,25 +92,23 @@ export async function denseTrial({ model, recipe, options }: Laboratory): Promis
   return { name: 'dense', folder: model, point, accuracy, accuracyStd, parameters, sparsity: 0 };
 }
 
-/** Trains a point, unless its folder has the finished model of the same recipe, seed, data and teacher. */
+/**
+ * Has a point trained, unless its folder has the finished model of the same recipe, seed, data and teacher. Pruned ones start from the
+ * multiplexed model of as many instances, which is a trial by itself: however many start from it, it is trained once.
+ */
 export async function trainTrial(point: GridPoint, laboratory: Laboratory): Promise<Trial> {
-  const { model, options, data, teacher, maxPositions } = laboratory;
+  const { model, options, data, teacher, maxPositions, queue } = laboratory;
+  const { seed, source } = options;
   const name = nameOf(point);
   const folder = join(laboratory.folder, name);
-  const recipeTo = (sparsity: number): CompressRecipe => ({
-    ...recipeAt(laboratory.recipe, { ...point, sparsity }),
+  const recipe: CompressRecipe = {
+    ...recipeAt(laboratory.recipe, point),
     maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
-  });
-  const isDone = (of: string, sparsity: number): Promise<boolean> =>
-    isFinished(of, { recipe: recipeTo(sparsity), seed: options.seed, data, teacher });
-  if (!(await isDone(folder, point.sparsity))) {
-    const multiplexed = join(laboratory.folder, nameOf({ ...point, sparsity: 0 }));
-    const isThere = point.instances > 1 && (await isDone(multiplexed, 0));
-    await compressClassifier(model, recipeTo(point.sparsity), {
-      ...options,
-      output: folder,
-      ...(isThere && { multiplexed }),
-    });
+  };
+  if (!(await isFinished(folder, { recipe, seed, data, teacher }))) {
+    const isPruned = point.instances > 1 && point.sparsity > 0;
+    const start = isPruned ? { multiplexed: (await trainTrial({ ...point, sparsity: 0 }, laboratory)).folder } : {};
+    await queue.train({ name, model, recipe, seed, source, output: folder, ...start });
   }
   const { evaluation, parameters, sparsity } = await readEvidence(folder);
   const { accuracy, accuracyStd } = evaluation;
