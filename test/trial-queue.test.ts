@@ -4,13 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { BackendError, CheckpointError, ConfigError, random, VERSION } from '../src/base/index.ts';
+import { BackendError, random } from '../src/base/index.ts';
 import { readSafetensors } from '../src/model/index.ts';
 import {
   inProcessQueue,
@@ -207,14 +207,6 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
     });
     await expectSameModel('short');
   }, 120_000);
-
-  it('are refused by a worker of another version, and where what they start from has changed', async () => {
-    await startWorker();
-    await withQueue(async (queue) => {
-      const order = short(queue.folderOf('test'));
-      await expect(queue.train({ ...order, seed: 5, ...{ version: '0.0.1' } })).rejects.toThrow(ConfigError);
-    });
-  });
 });
 
 /** How many jobs the server has that wait or are under way. */

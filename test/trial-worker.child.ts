@@ -7,7 +7,7 @@ const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort(new Error('stopped')));
 
 await serveTrials({
-  ...{ url: new URL(queue), artefacts, concurrency: 1, lostAfterSeconds: 6, interrupt: stop.signal },
+  ...{ url: new URL(queue), artefacts, concurrency: 1, lostAfterSeconds: 3, interrupt: stop.signal },
   ...{ placement: cpu(1), checkpointSeconds: 0.1 },
   onReady: (name) => process.stdout.write(`ready ${name}\n`),
   onTrial: ({ trial, phase, step }) => process.stdout.write(`${trial} ${phase} ${step}\n`),

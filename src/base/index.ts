@@ -2,5 +2,6 @@
 export * from './errors.ts';
 export * from './progress.ts';
 export * from './random.ts';
+export * from './thread.ts';
 export * from './tree.ts';
 export * from './version.ts';

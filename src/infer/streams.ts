@@ -2,8 +2,7 @@
  * Streams: several sessions of one model, each in a thread of its own with its share of the cores. A pruned model is made of small
  * operators, at each of which the threads of one session wait for each other; sessions side by side never wait.
  */
-import { Worker } from 'node:worker_threads';
-import { BackendError, type FloatTensor, messageOf } from '../base/index.ts';
+import { BackendError, type FloatTensor, messageOf, startThread } from '../base/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { type Feeds, openSession, type Placement } from '../runtime/index.ts';
 import { type Predictor, predictorOf } from './predictor.ts';
@@ -28,20 +27,12 @@ interface Waiting {
   reject(error: BackendError): void;
 }
 
-/** Starts a thread. It does not inherit the loader of TypeScript sources, which tests and benchmarks are run from. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./stream-worker.js', import.meta.url));
-  const entry = new URL('./stream-worker.ts', import.meta.url);
-  const boot = `import('tsx/esm/api').then((tsx) => { tsx.register(); return import('${entry}'); })`;
-  return new Worker(boot, { eval: true });
-}
-
 /** Threads whose session is closed, for whoever opens the next one. */
 const idle: Stream[] = [];
 
 /** One thread with its session. */
 class Stream {
-  private readonly worker = startWorker();
+  private readonly worker = startThread(import.meta.url, 'stream-worker');
   private readonly waiting = new Map<number, Waiting>();
   private requests = 0;
   /** Why the thread has ended, once it has. */

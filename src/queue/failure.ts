@@ -23,7 +23,8 @@ const CLASSES = {
 } as const satisfies Record<ErrorCode, (where: string, facts: ErrorFacts) => PrumuxError>;
 
 const failure = z.object({
-  worker: z.string(),
+  /** Who failed; none where it is known otherwise. */
+  worker: z.string().optional(),
   code: z.enum(Object.keys(CLASSES) as [ErrorCode, ...ErrorCode[]]),
   where: z.string(),
   expected: z.string(),
@@ -31,32 +32,41 @@ const failure = z.object({
   hint: z.string().optional(),
 });
 
-/** What a worker says of an error. */
-export function failureOf(error: unknown, worker: string): string {
+type Failure = z.infer<typeof failure>;
+
+/** An error as text. */
+export function failureOf(error: unknown, worker?: string): string {
   const known =
     error instanceof PrumuxError
       ? error
       : new BackendError('internal error', { expected: 'the trial to be trained', got: messageOf(error) });
   const { code, where, expected, got, hint } = known;
-  return JSON.stringify({ worker, code, where, expected, got, hint } satisfies z.infer<typeof failure>);
+  return JSON.stringify({ worker, code, where, expected, got, hint });
 }
 
-function jsonIn(text: string): unknown {
+function failureIn(text: string): Failure | undefined {
   try {
-    return JSON.parse(text);
+    return failure.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }
 }
 
-/** The error again, which names the worker; what the queue itself says of a trial becomes one, too. */
+function made({ code, expected, got, hint }: Failure, where: string): PrumuxError {
+  return CLASSES[code](where, { expected, got, ...(hint !== undefined && { hint }) });
+}
+
+/** The error again; nothing where the text is none. */
+export function errorIn(text: string): PrumuxError | undefined {
+  const found = failureIn(text);
+  return found && made(found, found.where);
+}
+
+/** The error of a job again, which names the worker; what the queue itself says of a trial becomes one, too. */
 export function errorOf(reason: string, trial: string): PrumuxError {
-  const found = failure.safeParse(jsonIn(reason));
-  if (!found.success) {
-    const hint =
-      'Its workers ended in the middle of it, one after the other: see what they said last; it may be their memory.';
-    return new BackendError(`trial ${trial}`, { expected: 'a worker that ends it', got: reason, hint });
-  }
-  const { worker, code, where, expected, got, hint } = found.data;
-  return CLASSES[code](`trial ${trial} on ${worker}: ${where}`, { expected, got, ...(hint !== undefined && { hint }) });
+  const found = failureIn(reason);
+  if (found !== undefined) return made(found, `trial ${trial} on ${found.worker ?? 'a worker'}: ${found.where}`);
+  const hint =
+    'Its workers ended in the middle of it, one after the other: see what they said last; it may be their memory.';
+  return new BackendError(`trial ${trial}`, { expected: 'a worker that ends it', got: reason, hint });
 }

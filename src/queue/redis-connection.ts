@@ -44,7 +44,7 @@ export class RedisConnection extends EventEmitter {
   status: string = 'wait';
   readonly settings: RedisOptions;
   private socket: Socket | undefined;
-  private waiting: Waiting[] = [];
+  private readonly waiting: Waiting[] = [];
   private opening: Promise<void> | undefined;
 
   constructor(settings: RedisOptions) {
@@ -151,15 +151,15 @@ export class RedisConnection extends EventEmitter {
         else waiting?.resolve(reply);
       }
     } catch (error) {
-      this.disconnect(error instanceof Error ? error : undefined);
+      const reason = error instanceof Error ? error : new Disconnected();
+      this.drop(reason);
+      this.disconnect(reason);
     }
   }
 
   /** Fails all who wait. */
-  private drop(): void {
-    const waiting = this.waiting;
-    this.waiting = [];
-    for (const { reject } of waiting) reject(new Disconnected());
+  private drop(reason: Error = new Disconnected()): void {
+    for (const { reject } of this.waiting.splice(0)) reject(reason);
   }
 
   private lose(): void {

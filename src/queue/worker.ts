@@ -7,8 +7,9 @@ import { Artefacts } from './artefacts.ts';
 import { failureOf } from './failure.ts';
 import { RedisClient } from './redis-client.ts';
 import { QUEUE_NAME, untilLost, workerName } from './redis-queue.ts';
+import { trainInThread } from './training-thread.ts';
 import { jobIn, orderOf, type TrialProgress } from './trial-job.ts';
-import { type TrialSurroundings, trainOrder } from './trial-order.ts';
+import type { TrialSurroundings } from './trial-order.ts';
 
 export interface WorkerOptions extends Pick<TrialSurroundings, 'placement' | 'checkpointSeconds'> {
   readonly url: URL;
@@ -98,10 +99,10 @@ class Trainer {
     try {
       const order = await orderOf(jobIn(job.data), this.artefacts);
       if (interrupt.aborted) stop.abort(interrupt.reason);
-      await trainOrder(order, {
-        ...{ placement, onStep: reporter(job, this.id, onTrial), interrupt: stop.signal },
-        ...(checkpointSeconds !== undefined && { checkpointSeconds }),
-      });
+      await trainInThread(
+        { order, placement, ...(checkpointSeconds !== undefined && { checkpointSeconds }) },
+        { onStep: reporter(job, this.id, onTrial), stop: stop.signal },
+      );
     } finally {
       this.stops.delete(job.id ?? '');
     }
@@ -121,8 +122,9 @@ export async function serveTrials(options: WorkerOptions): Promise<void> {
   });
   worker.on('error', () => undefined); // what a broken connection means is said once, by `untilLost`
   worker.on('lockRenewalFailed', (jobIds) => trainer.stopLost(jobIds));
-  options.onReady?.(trainer.id);
   try {
+    await worker.waitUntilReady();
+    options.onReady?.(trainer.id);
     await Promise.race([untilLost(client), untilAborted(interrupt)]);
   } finally {
     trainer.stopAll(interrupt.aborted ? interrupt.reason : new LostTrial());
