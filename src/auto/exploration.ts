@@ -64,7 +64,7 @@ const prediction = z.object({
 /** A step of the search. */
 const decision = z.object({
   point: gridPoint,
-  /** By how much training it was expected to raise the ratio of the choice. */
+  /** What this, or pruning on from it, was expected to raise the ratio of the choice by: E[log(ratio / best so far)⁺]. */
   gain: z.number(),
 });
 
