@@ -89,7 +89,7 @@ function feedsFor({ config, groups }: Probe, { tokens }: PassSetting): Feeds {
 }
 
 function openProbe({ config, wanted }: Probe, { placement, streams }: PassSetting): Promise<Predictor> {
-  return openStreams(exportClassifier(config, anyParameters(config), wanted).bytes, config, placement, streams);
+  return openStreams(exportClassifier(config, anyParameters(config), { wanted }).bytes, config, placement, streams);
 }
 
 /** A probe that is open, and how many passes a sample takes. */
