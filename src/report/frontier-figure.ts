@@ -1,27 +1,50 @@
-/** Accuracy against throughput: the dense model, every trial, the frontier, the budget, and the choice. */
-import type { Exploration, Measured } from '../auto/index.ts';
+/** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the budget, and the choice. */
+import type { Exploration, Measured, Prediction } from '../auto/index.ts';
 import { axis, type ChartSize, drawChart } from './chart.ts';
 import { PALETTE } from './palette.ts';
+import { titleOf } from './quantities.ts';
 
-const SIZE: ChartSize = { width: 640, height: 420 };
+export const FRONTIER_SIZE: ChartSize = { width: 720, height: 440 };
 
-/** How a model is called in figures and tables. */
-export function titleOf({ name, point }: Measured): string {
-  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} % pruned`;
+/** In examples per second and percent. */
+type Place = readonly [number, number];
+
+const placeOf = ({ examplesPerSecond, accuracy }: Measured): Place => [examplesPerSecond, 100 * accuracy];
+
+/** Where a prediction would be, if it came true. */
+function placeOfPrediction({ ratio, drop }: Prediction, { dense }: Exploration): Place {
+  return [ratio * dense.examplesPerSecond, 100 * dense.accuracy - drop.points];
 }
 
-const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];
-
-/** Labels stand above the frontier, and below where a model is not on it: clear of the line. */
-function points(models: readonly Measured[], frontier: readonly Measured[], style: object): object {
-  const isOnFrontier = models.map(({ name }) => frontier.some((model) => model.name === name));
+function models(all: readonly Measured[], style: object): object {
   return {
     type: 'scatter',
-    label: { show: true, position: 'right', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
-    labelLayout: ({ dataIndex = 0 }) => ({ hideOverlap: true, dy: isOnFrontier[dataIndex] ? -9 : 9 }),
     silent: true,
-    data: models.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
+    data: all.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
     ...style,
+  };
+}
+
+/** Names of models on the frontier stand above it; where there is no room for all, some are left out. */
+function named(all: readonly Measured[], style: object): object {
+  return models(all, {
+    label: { show: true, position: 'top', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
+    labelLayout: { hideOverlap: true },
+    ...style,
+  });
+}
+
+/** From each accuracy down to what it surely is not below. */
+function bounds(all: readonly Measured[], dense: Measured): object {
+  return {
+    silent: true,
+    symbol: 'none',
+    label: { show: false },
+    lineStyle: { color: PALETTE.trial.light, type: 'solid', width: 1.5 },
+    data: all.map((model) => {
+      const [x, y] = placeOf(model);
+      return [{ coord: [x, y] }, { coord: [x, Math.min(y, 100 * dense.accuracy - model.drop.upper)] }];
+    }),
   };
 }
 
@@ -31,6 +54,7 @@ function frontierLine(frontier: readonly Measured[]): object {
     name: 'frontier',
     type: 'line',
     symbol: 'none',
+    silent: true,
     lineStyle: { color, width: 2 },
     itemStyle: { color },
     data: frontier.map(placeOf),
@@ -46,35 +70,46 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideStartTop', formatter: `${maxDrop} points below the dense model` },
+      label: { color, position: 'insideStartBottom', formatter: `budget: ${maxDrop} points` },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };
 }
 
-/** Limits of an axis that hold all values with some air: those of a logarithmic one by ratio. */
-function accuracyLimits(exploration: Exploration): { min: number; max: number } {
-  const { dense, trials, maxDrop } = exploration;
-  const values = [dense, ...trials].map(({ accuracy }) => 100 * accuracy);
-  const [least, most] = [Math.min(...values, 100 * dense.accuracy - maxDrop), Math.max(...values)];
+/** All that is drawn, so that the axes hold it. */
+function placesIn(exploration: Exploration): Place[] {
+  const { dense, trials, predicted, maxDrop } = exploration;
+  const lowest = [dense, ...trials].map(
+    (model): Place => [model.examplesPerSecond, 100 * dense.accuracy - model.drop.upper],
+  );
+  return [
+    ...[dense, ...trials].map(placeOf),
+    ...lowest.filter(([, accuracy]) => accuracy > 0),
+    ...predicted.map((prediction) => placeOfPrediction(prediction, exploration)),
+    [dense.examplesPerSecond, 100 * dense.accuracy - maxDrop],
+  ];
+}
+
+function accuracyAxis(places: readonly Place[]): object {
+  const values = places.map(([, accuracy]) => accuracy);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
   const air = Math.max(0.5, (most - least) / 8);
-  return { min: Math.max(0, Math.floor(least - air)), max: Math.min(100, Math.ceil(most + air)) };
+  const limits = { min: Math.max(0, Math.floor(least - air)), max: Math.min(100, Math.ceil(most + air)) };
+  return axis('accuracy, %', { type: 'value', splitNumber: 5, ...limits });
 }
 
-function throughputLimits({ dense, trials }: Exploration): { min: number; max: number } {
-  const values = [dense, ...trials].map(({ examplesPerSecond }) => examplesPerSecond);
-  return { min: Math.min(...values) / 1.5, max: Math.max(...values) * 2.5 };
-}
-
-/** 1, 2, 5, 10, 20, … within limits. */
-function ticks({ min, max }: { readonly min: number; readonly max: number }): number[] {
+/** 1, 2, 5, 10, 20, … within limits; where those would be more than there is room for, only 1, 10, 100. */
+function ticks({ min, max }: { readonly min: number; readonly max: number }, most: number): number[] {
   const decades = Array.from({ length: 12 }, (_, power) => 10 ** power);
-  return decades.flatMap((decade) => [1, 2, 5].map((step) => step * decade)).filter((at) => at >= min && at <= max);
+  const within = (steps: readonly number[]): number[] =>
+    decades.flatMap((decade) => steps.map((step) => step * decade)).filter((at) => at >= min && at <= max);
+  return [[1, 2, 5], [1, 3], [1]].map(within).find((each) => each.length <= most) ?? [];
 }
 
-function throughputAxis(exploration: Exploration): object {
-  const limits = throughputLimits(exploration);
-  const customValues = ticks(limits);
+function throughputAxis(places: readonly Place[], { width }: ChartSize): object {
+  const values = places.map(([rate]) => rate);
+  const limits = { min: Math.min(...values) / 1.6, max: Math.max(...values) * 1.8 };
+  const customValues = ticks(limits, width / 60);
   const formatter = (value: number): string => Math.round(value).toLocaleString('en');
   return axis('examples per second', {
     ...{ type: 'log', ...limits },
@@ -83,29 +118,43 @@ function throughputAxis(exploration: Exploration): object {
   });
 }
 
-export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE): string {
-  const { dense, trials, frontier, chosen } = exploration;
-  const others = trials.filter(({ name }) => name !== chosen.name);
+export function frontierFigure(exploration: Exploration, size: ChartSize = FRONTIER_SIZE): string {
+  const { dense, trials, predicted, frontier, chosen } = exploration;
+  const isOneOf = (all: readonly Measured[], { name }: Measured): boolean => all.some((model) => model.name === name);
+  const others = trials.filter((model) => !isOneOf([chosen], model));
+  const onFrontier = others.filter((model) => isOneOf(frontier, model));
+  const color = PALETTE.trial.light;
+  const trained = { name: 'trained', symbolSize: 9, itemStyle: { color } };
+  const places = placesIn(exploration);
+  const isNarrow = size.width < FRONTIER_SIZE.width / 2;
   return drawChart(
     {
-      grid: { left: 64, right: 32, top: 44, bottom: 56 },
+      grid: { left: isNarrow ? 52 : 64, right: isNarrow ? 16 : 32, top: isNarrow ? 66 : 48, bottom: 56 },
       legend: {
         top: 4,
+        left: 'center',
+        itemGap: isNarrow ? 8 : 16,
         textStyle: { color: PALETTE.ink.light },
-        data: ['trials', 'frontier', 'dense', 'chosen'],
+        data: ['chosen', 'dense', 'trained', ...(predicted.length > 0 ? ['predicted'] : []), 'frontier'],
       },
-      xAxis: throughputAxis(exploration),
-      yAxis: axis('accuracy, %', { type: 'value', ...accuracyLimits(exploration) }),
+      xAxis: throughputAxis(places, size),
+      yAxis: accuracyAxis(places),
       series: [
         frontierLine(frontier),
-        points(others, frontier, { name: 'trials', symbolSize: 9, itemStyle: { color: PALETTE.trial.light } }),
-        points([dense], frontier, {
-          name: 'dense',
-          symbol: 'diamond',
-          symbolSize: 14,
-          itemStyle: { color: PALETTE.frontier.light },
+        {
+          ...{ name: 'predicted', type: 'scatter', silent: true, symbolSize: 7 },
+          itemStyle: { color: 'none', borderColor: color, borderWidth: 1.5 },
+          data: predicted.map((prediction) => placeOfPrediction(prediction, exploration)),
+        },
+        named([chosen], { name: 'chosen', symbolSize: 15, z: 4, itemStyle: { color: PALETTE.chosen.light } }),
+        named(chosen.name === dense.name ? [] : [dense], {
+          ...{ name: 'dense', symbol: 'diamond', symbolSize: 14, z: 3, itemStyle: { color: PALETTE.frontier.light } },
         }),
-        points([chosen], frontier, { name: 'chosen', symbolSize: 16, itemStyle: { color: PALETTE.chosen.light } }),
+        named(onFrontier, trained),
+        models(
+          others.filter((model) => !onFrontier.includes(model)),
+          { ...trained, markLine: bounds(trials, dense) },
+        ),
         budgetLine(exploration),
       ],
     },

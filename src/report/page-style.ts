@@ -22,8 +22,13 @@ p{margin:.25rem 0}
 .figures div{font-size:.85rem;color:var(--quiet)}
 .figures b{display:block;font-size:1.7rem;line-height:1.2;color:var(--ink)}
 figure{margin:1rem 0}
-svg{max-width:100%;height:auto}
+figcaption{font-size:.85rem;max-width:45rem}
+svg{display:block;max-width:100%;height:auto}
+.on-narrow{display:none}
+@media (max-width: 44rem){.on-wide{display:none}.on-narrow{display:block}}
 .wide{overflow-x:auto}
+details{margin:1rem 0}
+summary{cursor:pointer}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
@@ -40,4 +45,5 @@ pre{padding:.75rem 1rem;overflow-x:auto;background:color-mix(in srgb,var(--line)
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;font-size:.85rem;overflow-wrap:anywhere}
 dt{color:var(--quiet)}
 dd{margin:0}
+@media (max-width: 30rem){dl{grid-template-columns:1fr}dd{margin:0 0 .4rem}th,td{padding:.35rem .45rem}}
 `;
