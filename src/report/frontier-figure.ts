@@ -1,6 +1,6 @@
 /** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the budget, and the choice. */
 import type { Exploration, Measured, Prediction } from '../auto/index.ts';
-import { axis, type ChartSize, drawChart } from './chart.ts';
+import { axis, type ChartSize, drawChart, roundAxis } from './chart.ts';
 import { PALETTE } from './palette.ts';
 import { titleOf } from './quantities.ts';
 
@@ -25,11 +25,24 @@ function models(all: readonly Measured[], style: object): object {
   };
 }
 
-/** Names of models on the frontier stand above it; where there is no room for all, some are left out. */
-function named(all: readonly Measured[], style: object): object {
+/** A name that fits into a figure. */
+function shortTitle({ name, point, precision }: Measured): string {
+  if (name === 'dense') return name;
+  const pruned = point.sparsity === 0 ? '' : `, ${Math.round(100 * point.sparsity)} %`;
+  return `N=${point.instances}${pruned}${precision === 'fp32' ? '' : `, ${precision}`}`;
+}
+
+/**
+ * Models of the frontier with their names: above it on its left side and below it on its right, so that there is room on the side where it
+ * falls. Where there is no room for all names, some are left out.
+ */
+function named(all: readonly Measured[], middle: number, style: object): object {
+  const label = (model: Measured): object =>
+    model.examplesPerSecond < middle ? { position: 'right', offset: [2, -11] } : { position: 'left', offset: [-2, 11] };
   return models(all, {
-    label: { show: true, position: 'top', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
+    label: { show: true, color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
     labelLayout: { hideOverlap: true },
+    data: all.map((model) => ({ name: shortTitle(model), value: placeOf(model), label: label(model) })),
     ...style,
   });
 }
@@ -92,10 +105,9 @@ function placesIn(exploration: Exploration): Place[] {
 
 function accuracyAxis(places: readonly Place[]): object {
   const values = places.map(([, accuracy]) => accuracy);
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  const air = Math.max(0.5, (most - least) / 8);
-  const limits = { min: Math.max(0, Math.floor(least - air)), max: Math.min(100, Math.ceil(most + air)) };
-  return axis('accuracy, %', { type: 'value', splitNumber: 5, ...limits });
+  const air = Math.max(0.3, (Math.max(...values) - Math.min(...values)) / 12);
+  const { min, max, interval } = roundAxis([Math.min(...values) - air, Math.max(...values) + air], 7);
+  return axis('accuracy, %', { type: 'value', min: Math.max(0, min), max: Math.min(100, max), interval });
 }
 
 /** 1, 2, 5, 10, 20, … within limits; where those would be more than there is room for, only 1, 10, 100. */
@@ -126,6 +138,8 @@ export function frontierFigure(exploration: Exploration, size: ChartSize = FRONT
   const color = PALETTE.trial.light;
   const trained = { name: 'trained', symbolSize: 9, itemStyle: { color } };
   const places = placesIn(exploration);
+  const rates = places.map(([rate]) => rate);
+  const middle = Math.sqrt(Math.min(...rates) * Math.max(...rates));
   const isNarrow = size.width < FRONTIER_SIZE.width / 2;
   return drawChart(
     {
@@ -146,11 +160,11 @@ export function frontierFigure(exploration: Exploration, size: ChartSize = FRONT
           itemStyle: { color: 'none', borderColor: color, borderWidth: 1.5 },
           data: predicted.map((prediction) => placeOfPrediction(prediction, exploration)),
         },
-        named([chosen], { name: 'chosen', symbolSize: 15, z: 4, itemStyle: { color: PALETTE.chosen.light } }),
-        named(chosen.name === dense.name ? [] : [dense], {
+        named([chosen], middle, { name: 'chosen', symbolSize: 15, z: 4, itemStyle: { color: PALETTE.chosen.light } }),
+        named(chosen.name === dense.name ? [] : [dense], middle, {
           ...{ name: 'dense', symbol: 'diamond', symbolSize: 14, z: 3, itemStyle: { color: PALETTE.frontier.light } },
         }),
-        named(onFrontier, trained),
+        named(onFrontier, middle, trained),
         models(
           others.filter((model) => !onFrontier.includes(model)),
           { ...trained, markLine: bounds(trials, dense) },

@@ -1,6 +1,6 @@
 /** Whether throughput is what it was thought to be: measured against predicted ratios to the dense model, on the diagonal where they agree. */
 import type { Measured } from '../auto/index.ts';
-import { axis, type ChartSize, drawChart } from './chart.ts';
+import { axis, type ChartSize, drawChart, roundAxis } from './chart.ts';
 import { PALETTE } from './palette.ts';
 
 export const PREDICTION_SIZE: ChartSize = { width: 480, height: 340 };
@@ -11,8 +11,8 @@ export function predictionFigure(trials: readonly Measured[], size: ChartSize): 
     predictedRatio === undefined ? [] : [[predictedRatio, ratio]],
   );
   if (pairs.length === 0) return undefined;
-  const most = Math.ceil(1.1 * Math.max(...pairs.flat()));
-  const limits = { type: 'value', min: 0, max: most, splitNumber: 4 };
+  const { max: most, ...round } = roundAxis([0, 1.05 * Math.max(...pairs.flat())], 6);
+  const limits = { type: 'value', ...round, max: most };
   const color = PALETTE.frontier.light;
   return drawChart(
     {

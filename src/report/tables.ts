@@ -10,18 +10,26 @@ interface Row {
   readonly isChosen?: boolean;
 }
 
+/** A column of words, which begin at the left; others are of numbers, which end at the right. */
+const words = (title: string) => ({ title, className: 'words' });
+const numbers = (title: string) => ({ title, className: 'numbers' });
+
+type Column = ReturnType<typeof words>;
+
 /** Scrolls by itself where the screen is narrower than it. */
-function table(head: readonly string[], rows: readonly Row[]): Markup {
-  return html`<div class="wide" tabindex="0"><table>
-<thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
-<tbody>
-${rows.map(
-  ({
+function table(columns: readonly Column[], rows: readonly Row[]): Markup {
+  const head = columns.map(({ title, className }) => html`<th scope="col" class="${className}">${title}</th>`);
+  const line = ({
     cells,
     isChosen = false,
-  }) => html`<tr class="${isChosen ? 'chosen' : 'other'}">${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
-`,
-)}</tbody></table></div>`;
+  }: Row): Markup => html`<tr class="${isChosen ? 'chosen' : 'other'}">${cells.map(
+    (cell, at) => html`<td class="${columns[at]?.className ?? 'words'}">${cell}</td>`,
+  )}</tr>
+`;
+  return html`<div class="wide" tabindex="0"><table>
+<thead><tr>${head}</tr></thead>
+<tbody>
+${rows.map(line)}</tbody></table></div>`;
 }
 
 /** A candidate by its name; predictions have names, too. */
@@ -43,7 +51,10 @@ export function budgetTable(exploration: Exploration): Markup {
         : `${titleIn(exploration, expected.name)}: ${times(expected.ratio)} (${percent(expected.probability, 0)} likely)`,
     ],
   });
-  return table(['budget', 'the fastest that was trained', 'ratio', 'likely faster, not trained'], budgets.map(row));
+  return table(
+    [words('budget'), words('the fastest that was trained'), numbers('ratio'), words('likely faster, not trained')],
+    budgets.map(row),
+  );
 }
 
 export function modelTable({ exploration }: AutoRecord): Markup {
@@ -62,18 +73,8 @@ export function modelTable({ exploration }: AutoRecord): Markup {
       model.seconds === 0 ? '–' : duration(model.seconds),
     ],
   });
-  const head = [
-    'model',
-    'accuracy',
-    'points lost',
-    'at most',
-    'examples/s',
-    'ratio',
-    'sparsity',
-    'parameters',
-    'training',
-  ];
-  return table(head, [dense, ...trials].map(row));
+  const head = ['accuracy', 'points lost', 'at most', 'examples/s', 'ratio', 'sparsity', 'parameters', 'training'];
+  return table([words('model'), ...head.map(numbers)], [dense, ...trials].map(row));
 }
 
 export function predictionTable({ predicted }: Exploration): Markup {
@@ -86,7 +87,10 @@ export function predictionTable({ predicted }: Exploration): Markup {
     ],
   });
   const fastestFirst = predicted.toSorted((a, b) => b.ratio - a.ratio);
-  return table(['model', 'points lost', 'ratio', 'within the budget'], fastestFirst.map(row));
+  return table(
+    [words('model'), numbers('points lost'), numbers('ratio'), numbers('within the budget')],
+    fastestFirst.map(row),
+  );
 }
 
 export function errorTable({ errors }: Exploration): Markup {
@@ -94,11 +98,14 @@ export function errorTable({ errors }: Exploration): Markup {
   const ofThroughput = (what: string, error: number | undefined): Row[] =>
     error === undefined ? [] : [{ cells: ['throughput', what, percent(error)] }];
   return table(
-    ['prediction of', 'from', 'mean error'],
+    [words('prediction of'), words('from'), numbers('mean error')],
     [
       ...accuracy.map(({ model, leaveOneOut, isUsed }) => ({
-        isChosen: isUsed,
-        cells: ['accuracy', `${model}, each trial left out in turn`, `${leaveOneOut.toFixed(2)} points`],
+        cells: [
+          'accuracy',
+          `${model}${isUsed ? ' (used)' : ''}, each trial left out in turn`,
+          `${leaveOneOut.toFixed(2)} points`,
+        ],
       })),
       ...ofThroughput('random models, each shape left out in turn', throughput.shapesLeftOut),
       ...ofThroughput('random models, compared with the trained ones', throughput.trials),
@@ -114,7 +121,7 @@ export function decisionTable({ decisions, trials }: Exploration): Markup {
     const outcome = trial === undefined ? '–' : `${times(trial.ratio)}, ${points(trial.drop.points)} points lost`;
     return { cells: [`${at + 1}`, titleOf({ point, precision: 'fp32' }), gain.toFixed(2), outcome] };
   };
-  return table(['', 'trained', 'expected gain', 'found'], decisions.map(row));
+  return table([words(''), words('trained'), numbers('expected gain'), words('found')], decisions.map(row));
 }
 
 export function timeTable({ seconds }: AutoRecord): Markup {
@@ -125,5 +132,5 @@ export function timeTable({ seconds }: AutoRecord): Markup {
       cells: [work, duration(spent), total === 0 ? '–' : percent(spent / total)],
     }),
   );
-  return table(['work', 'time', 'share'], rows);
+  return table([words('work'), numbers('time'), numbers('share')], rows);
 }
