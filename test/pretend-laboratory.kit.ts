@@ -1,7 +1,7 @@
 /** Laboratories that pretend to train and to measure: surfaces of accuracy and throughput that are known, with noise that a seed gives. */
-import type { Candidate, GridPoint, Laboratory, Precision, Question, Trial } from '../src/auto/index.ts';
+import type { Candidate, GridPoint, Instruments, Question, Trial } from '../src/auto/index.ts';
 import { candidateName, gridOf, nameOf } from '../src/auto/index.ts';
-import { random } from '../src/base/index.ts';
+import { type Precision, random } from '../src/base/index.ts';
 
 /** What models lose, in points, and how fast they are. */
 export interface Surface {
@@ -78,7 +78,7 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
   const trialOf = (point: GridPoint, name: string, seconds: number): Trial => ({
     ...{ name, folder: name, point, parameters: 1, sparsity: point.sparsity, seconds },
   });
-  const laboratory: Laboratory = {
+  const instruments: Instruments = {
     dense: trialOf({ instances: 1, sparsity: 0 }, 'dense', 0),
     rows: 1000,
     async train(point) {
@@ -93,7 +93,7 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
     measure: async (models) => models.map(({ point, precision }) => 10 * trueRatio(point, precision, surface)),
     secondsSpent: () => SECONDS * trained.length,
   };
-  return { laboratory, trained };
+  return { instruments, trained };
 }
 
 export const QUESTION: Question = {

@@ -3,17 +3,9 @@
  * paired differences, not that of two accuracies.
  */
 import { assert } from '../base/index.ts';
+import type { RowScores } from '../train/index.ts';
 import type { Drop } from './exploration.ts';
 import { normalQuantile } from './normal.ts';
-
-/**
- * What each row adds to a ratio Σ hits / Σ outOf: of texts, whether the answer is right, out of 1 (a mean over groupings, so a fraction); of
- * tagged sentences twice the entities found, out of those that are there and those that were predicted, which makes it the span F1.
- */
-export interface RowScores {
-  readonly hits: readonly number[];
-  readonly outOf: readonly number[];
-}
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
@@ -70,6 +62,9 @@ function differencesOf(dense: RowScores, model: RowScores): number[] {
   const [before, after] = [perRow(dense), perRow(model)];
   return before.map((score, row) => score - (after[row] ?? 0));
 }
+
+/** Of the dense model itself. */
+export const NO_DROP: Drop = { points: 0, standardError: 0, upper: 0 };
 
 /** The drop from the dense model to another one, in points. */
 export function pairedDrop(dense: RowScores, model: RowScores, confidence: number): Drop {

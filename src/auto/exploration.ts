@@ -1,8 +1,6 @@
 /** What an exploration finds, as values that go into `run.json` and come back from there. */
 import { z } from 'zod';
-
-/** Numbers that the exported model computes with. */
-export const PRECISIONS = ['fp32', 'int8'] as const;
+import { PRECISIONS } from '../base/index.ts';
 
 /** What is trained. */
 const gridPoint = z.object({
@@ -123,7 +121,6 @@ export const explorationSchema = z.object({
   budgets: z.array(purchase),
 });
 
-export type Precision = (typeof PRECISIONS)[number];
 export type Stop = (typeof STOPS)[number];
 export type GridPoint = Readonly<z.infer<typeof gridPoint>>;
 export type Drop = Readonly<z.infer<typeof drop>>;

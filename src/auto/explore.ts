@@ -4,10 +4,10 @@
  * it takes the same decisions, so a run that was killed goes on where it was by asking for the same points again.
  * Paper: PruMUX (Su et al. 2023), Auto-PruMUX - https://arxiv.org/abs/2305.14706
  */
-import { assert } from '../base/index.ts';
+import { assert, type Precision } from '../base/index.ts';
 import { meanOf } from './accuracy-model.ts';
 import { nextPoints } from './acquisition.ts';
-import type { Candidate, Decision, Exploration, GridPoint, Measured, Precision, Stop, Trial } from './exploration.ts';
+import type { Candidate, Decision, Exploration, GridPoint, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
 import { DENSE, isSamePoint, latticeAround, startOf } from './lattice.ts';
 import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
@@ -31,7 +31,7 @@ export interface Question {
 }
 
 /** What a search is handed. */
-export interface Laboratory {
+export interface Instruments {
   readonly dense: Trial;
   /** Rows that drops are measured on. */
   readonly rows: number;
@@ -69,7 +69,7 @@ function nextOfAll(knowledge: Knowledge, count: number): Decision[] {
 }
 
 /** Whether another training would be over the budget, if it took as long as the others. */
-function isOutOfTime(trials: readonly Trial[], { budgetSeconds }: Question, { secondsSpent }: Laboratory): boolean {
+function isOutOfTime(trials: readonly Trial[], { budgetSeconds }: Question, { secondsSpent }: Instruments): boolean {
   const expected = trials.length === 0 ? 0 : meanOf(trials.map(({ seconds }) => seconds));
   return secondsSpent() + expected > budgetSeconds;
 }
@@ -81,7 +81,7 @@ interface Searched {
   readonly stop: Stop;
 }
 
-async function trainAll(decisions: readonly Decision[], { train, assess }: Laboratory): Promise<Candidate[]> {
+async function trainAll(decisions: readonly Decision[], { train, assess }: Instruments): Promise<Candidate[]> {
   const trials = await Promise.all(decisions.map(({ point }) => train(point)));
   const candidates: Candidate[] = [];
   for (const trial of trials) candidates.push(...(await assess(trial)));
@@ -89,7 +89,7 @@ async function trainAll(decisions: readonly Decision[], { train, assess }: Labor
 }
 
 /** Trains until there is nothing left to gain, or no time. */
-async function search(start: Knowledge, question: Question, laboratory: Laboratory): Promise<Searched> {
+async function search(start: Knowledge, question: Question, instruments: Instruments): Promise<Searched> {
   const decisions: Decision[] = [];
   const next = question.isExhaustive ? nextOfAll : nextPoints;
   let knowledge = start;
@@ -97,17 +97,17 @@ async function search(start: Knowledge, question: Question, laboratory: Laborato
     const chosen = next(knowledge, question.workers);
     if (chosen.length === 0) break;
     const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
-    if (isOutOfTime(trials, question, laboratory)) return { knowledge, decisions, stop: 'time' };
-    for (const decision of chosen) laboratory.onDecision?.(decision, decisions.length);
+    if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
+    for (const decision of chosen) instruments.onDecision?.(decision, decisions.length);
     decisions.push(...chosen);
-    knowledge = { ...knowledge, candidates: [...knowledge.candidates, ...(await trainAll(chosen, laboratory))] };
+    knowledge = { ...knowledge, candidates: [...knowledge.candidates, ...(await trainAll(chosen, instruments))] };
   }
   const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));
   return { knowledge, decisions, stop: isAll ? 'all trained' : 'nothing to gain' };
 }
 
 /** Measures all candidates in one run, the dense model first. */
-async function measureAll({ candidates, ratios }: Knowledge, { measure }: Laboratory): Promise<Measured[]> {
+async function measureAll({ candidates, ratios }: Knowledge, { measure }: Instruments): Promise<Measured[]> {
   const rates = await measure(candidates);
   assert(rates.length === candidates.length, 'a throughput for every model');
   const [baseline = 1] = rates;
@@ -119,15 +119,15 @@ async function measureAll({ candidates, ratios }: Knowledge, { measure }: Labora
   });
 }
 
-export async function explore(question: Question, laboratory: Laboratory): Promise<Exploration> {
+export async function explore(question: Question, instruments: Instruments): Promise<Exploration> {
   const { grid, precisions, maxDrop, confidence } = question;
   const lattice = latticeAround(grid);
-  const candidates = await laboratory.assess(laboratory.dense);
-  const shapes = await laboratory.measureShapes(lattice.points);
+  const candidates = await instruments.assess(instruments.dense);
+  const shapes = await instruments.measureShapes(lattice.points);
   const ratios = new Map(shapes.map(({ point, precision, ratio }) => [candidateName(point, precision), ratio]));
-  const start: Knowledge = { lattice, precisions, maxDrop, confidence, rows: laboratory.rows, ratios, candidates };
-  const { knowledge, decisions, stop } = await search(start, question, laboratory);
-  const [dense, ...trials] = (await measureAll(knowledge, laboratory)) as [Measured, ...Measured[]];
+  const start: Knowledge = { lattice, precisions, maxDrop, confidence, rows: instruments.rows, ratios, candidates };
+  const { knowledge, decisions, stop } = await search(start, question, instruments);
+  const [dense, ...trials] = (await measureAll(knowledge, instruments)) as [Measured, ...Measured[]];
   const correction = correctionFrom(trials);
   const corrected = new Map([...ratios].map(([name, ratio]) => [name, ratio * correction]));
   const known = { ...knowledge, ratios: corrected };

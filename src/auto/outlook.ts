@@ -1,7 +1,8 @@
 /** What is thought of the candidates that were not trained, from those that were. */
+import type { Precision } from '../base/index.ts';
 import type { Estimate, Observation } from './accuracy-model.ts';
 import { compareModels } from './accuracy-models.ts';
-import type { AccuracyError, Candidate, GridPoint, Precision, Prediction } from './exploration.ts';
+import type { AccuracyError, Candidate, GridPoint, Prediction } from './exploration.ts';
 import { isSamePoint, type Lattice, nameOf, placeIn } from './lattice.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 

@@ -2,10 +2,11 @@
  * The model of throughput: random models of every candidate's shape, measured on this machine and these lengths, and corrected by what trained
  * models turned out to be faster or slower than theirs.
  */
+import type { Precision } from '../base/index.ts';
 import { leftOutErrors, meanOf } from './accuracy-model.ts';
 import { bilinearSurface } from './bilinear.ts';
-import type { GridPoint, Measured, Precision, ThroughputError } from './exploration.ts';
-import type { Lattice } from './lattice.ts';
+import type { GridPoint, Measured, ThroughputError } from './exploration.ts';
+import { DENSE, isSamePoint, type Lattice } from './lattice.ts';
 
 /** How many times as fast as the dense model a random model of that shape was. */
 export interface ShapeRatio {
@@ -34,7 +35,7 @@ function shapeError(shapes: readonly ShapeRatio[], lattice: Lattice): number | u
   const precisions = [...new Set(shapes.map(({ precision }) => precision))];
   const errors = precisions.flatMap((precision) => {
     const observed = shapes
-      .filter((shape) => shape.precision === precision && (precision !== 'fp32' || shape.ratio !== 1))
+      .filter((shape) => shape.precision === precision && !isSamePoint(shape.point, DENSE))
       .map(({ point, ratio }) => ({ point, drop: Math.log(ratio), variance: 0 }));
     return leftOutErrors((others) => bilinearSurface(others, lattice), observed, lattice);
   });

@@ -2,26 +2,33 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AutoRecord, Exploration } from '../auto/index.ts';
+import type { AutoRecord, Exploration, FinalFigures } from '../auto/index.ts';
 import { exportClassifier } from '../infer/index.ts';
 import { type Delivery, readModelFolder, writeFileAtomically, writeModelFolder } from '../model/index.ts';
 import { reportPage } from '../report/index.ts';
 import { machineOf, readRunFile } from '../train/index.ts';
 import { detailsOf, type Laboratory } from './trials.ts';
 
-async function recordOf(
-  exploration: Exploration,
-  { options, data, examples }: Laboratory,
-  commandLine: string,
-): Promise<AutoRecord> {
+/** What `auto` found, and what it knows of the choice. */
+export interface Finding {
+  readonly exploration: Exploration;
+  readonly final: FinalFigures | undefined;
+  readonly commandLine: string;
+}
+
+async function recordOf({ exploration, final, commandLine }: Finding, laboratory: Laboratory): Promise<AutoRecord> {
+  const { options, data, rows, notes } = laboratory;
   const models: AutoRecord['models'] = {};
-  for (const trial of [exploration.dense, ...exploration.trials]) models[trial.name] = await detailsOf(trial);
+  for (const trial of [exploration.dense, ...exploration.trials]) {
+    if (trial.precision === 'fp32') models[trial.name] = await detailsOf(trial);
+  }
   return {
-    exploration,
-    models,
-    examples,
+    ...{ exploration, models, data },
+    examples: rows.choosing.length,
+    rows: `${rows.choosing.length} of the evaluation rows chose; ${rows.final.length} were kept for the final figures`,
+    ...(final && { final }),
+    seconds: notes.seconds(),
     seed: options.seed,
-    data,
     machine: machineOf(options.placement),
     commands: [commandLine],
   };
@@ -39,16 +46,12 @@ async function contentOf(folder: string): Promise<Delivery> {
   };
 }
 
-export async function deliverChoice(
-  output: string,
-  exploration: Exploration,
-  laboratory: Laboratory,
-  commandLine: string,
-): Promise<void> {
-  const auto = await recordOf(exploration, laboratory, commandLine);
-  const content = await contentOf(exploration.chosen.folder);
+export async function deliverChoice(output: string, finding: Finding, laboratory: Laboratory): Promise<AutoRecord> {
+  const auto = await recordOf(finding, laboratory);
+  const content = await contentOf(finding.exploration.chosen.folder);
   await writeModelFolder(output, { ...content, evidence: { ...content.evidence, auto } });
   await writeReport(output, auto);
+  return auto;
 }
 
 /** Writes the page into a folder; gives its path. */

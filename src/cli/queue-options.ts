@@ -19,10 +19,10 @@ export interface Workplace {
   readonly folder: string;
 }
 
-/** The queue that was asked for; `kind` tells the trials of this run from others, `local` is their folder where they are trained here. */
+/** The queue that was asked for; `follows` tells the trials of this run from others, `local` is their folder where they are trained here. */
 export async function openWorkplace(
   { queue: url, artefacts }: Values<typeof QUEUE>,
-  { kind, local }: { readonly kind: unknown; readonly local: string },
+  { follows, local }: { readonly follows: unknown; readonly local: string },
   context: Context,
 ): Promise<Workplace> {
   if (url === undefined) {
@@ -43,5 +43,5 @@ export async function openWorkplace(
       `prumux: no worker is there yet; trials wait for: prumux worker --queue ${addressOf(url)} --artefacts ${artefacts}\n`,
     );
   }
-  return { queue, folder: queue.folderOf(fingerprintOf(kind).slice(0, 16)) };
+  return { queue, folder: queue.folderOf(fingerprintOf(follows).slice(0, 16)) };
 }

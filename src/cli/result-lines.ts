@@ -1,5 +1,4 @@
 /** Results in words: short lines that begin with what they say. */
-import type { Exploration, Measured } from '../auto/index.ts';
 import type { Evaluation, GoalFigures, Isolation, Speedup, VocabularyRecord } from '../train/index.ts';
 
 /** Line breaks as spaces. */
@@ -99,24 +98,4 @@ export function table(rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]): string =>
     row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
   return `${rows.map(line).join('\n')}\n`;
-}
-
-/** The dense model, what was tried, and the choice. */
-export function explorationTable(
-  result: Pick<Exploration, 'dense' | 'chosen' | 'verdict'> & {
-    readonly measured: readonly Measured[];
-    readonly folder: string;
-    readonly report: string;
-  },
-): string {
-  const { dense, measured, chosen, verdict, folder, report } = result;
-  const row = (model: Measured): string[] => [
-    model.name === chosen.name ? `${model.name} *` : model.name,
-    percent(model.accuracy),
-    model.examplesPerSecond.toFixed(0),
-    `${model.ratio.toFixed(2)}x`,
-    model.parameters.toLocaleString('en'),
-  ];
-  const rows = [['model', 'accuracy', 'examples/s', 'ratio', 'parameters'], ...[dense, ...measured].map(row)];
-  return `${table(rows)}\nchosen      ${verdict} (*)\nmodel       ${folder}\nreport      ${report}\n`;
 }

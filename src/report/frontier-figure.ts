@@ -37,12 +37,14 @@ function shortTitle({ name, point, precision }: Measured): string {
  * falls. Where there is no room for all names, some are left out.
  */
 function named(all: readonly Measured[], middle: number, style: object): object {
-  const label = (model: Measured): object =>
-    model.examplesPerSecond < middle ? { position: 'right', offset: [2, -11] } : { position: 'left', offset: [-2, 11] };
+  const isLeft = ({ examplesPerSecond }: Measured): boolean => examplesPerSecond < middle;
   return models(all, {
     label: { show: true, color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
-    labelLayout: { hideOverlap: true },
-    data: all.map((model) => ({ name: shortTitle(model), value: placeOf(model), label: label(model) })),
+    labelLayout: ({ dataIndex = 0 }) => ({ hideOverlap: true, dy: isLeft(all[dataIndex] as Measured) ? -10 : 10 }),
+    data: all.map((model) => ({
+      ...{ name: shortTitle(model), value: placeOf(model) },
+      label: { position: isLeft(model) ? 'right' : 'left' },
+    })),
     ...style,
   });
 }
@@ -83,7 +85,7 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideStartBottom', formatter: `budget: ${maxDrop} points` },
+      label: { color, position: 'insideEndTop', formatter: `budget: ${maxDrop} points` },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };

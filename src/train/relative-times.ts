@@ -65,7 +65,7 @@ export function probe(
 }
 
 /** Small numbers without any meaning: time does not depend on them. */
-function anyParameters(config: ModelConfig): ParameterTree {
+export function anyParameters(config: ModelConfig): ParameterTree {
   return new Map(
     Array.from(modelShapes(config), ([name, shape]): [string, FloatTensor] => {
       const data = Float32Array.from({ length: sizeOf(shape) }, (_, at) => 0.01 * ((at % 17) - 8));
