@@ -88,3 +88,38 @@ export const sampleRecord: AutoRecord = {
   machine: { node: 'v20.20.2', processor: 'an example', cores: 2 },
   commands: ['prumux auto models/dense --max-drop 2 -o models/fast'],
 };
+
+const CROWD = [1, 2, 4, 8]
+  .flatMap((instances) => [0, 0.5, 0.7, 0.9].map((sparsity) => ({ instances, sparsity })))
+  .slice(1);
+
+/** A record of many points: those at an even place are trained, at both precisions; the others are predicted. */
+export const crowdedRecord: AutoRecord = (() => {
+  const accuracyAt = ({ instances, sparsity }: Measured['point']): number =>
+    0.842 - 0.011 * Math.log2(instances) - 0.05 * sparsity ** 2;
+  const ratioAt = ({ instances, sparsity }: Measured['point']): number => (0.9 * instances) / (1 - 0.9 * sparsity);
+  const isTrained = (_: unknown, at: number): boolean => at % 2 === 0;
+  const crowd = CROWD.filter(isTrained).flatMap((point): Measured[] => {
+    const whole = measured(point.instances, point.sparsity, accuracyAt(point), ratioAt(point));
+    const name = `${whole.name}-int8`;
+    const int8 = measured(point.instances, point.sparsity, accuracyAt(point) - 0.002, 1.6 * ratioAt(point));
+    return [whole, { ...int8, name, precision: 'int8' }];
+  });
+  const predicted = CROWD.filter((point, at) => !isTrained(point, at)).flatMap((point) =>
+    (['fp32', 'int8'] as const).map((precision) => ({
+      ...{ name: `n${point.instances}-s${point.sparsity}-${precision}`, point, precision, probability: 0.3 },
+      ratio: (precision === 'int8' ? 1.6 : 1) * ratioAt(point),
+      drop: { points: 100 * (0.842 - accuracyAt(point)), deviation: 0.6 },
+    })),
+  );
+  const all = [dense, ...crowd];
+  const isBeaten = (one: Measured): boolean =>
+    all.some((other) => other.accuracy > one.accuracy && other.examplesPerSecond > one.examplesPerSecond);
+  const frontier = all.filter((one) => !isBeaten(one)).sort((a, b) => a.examplesPerSecond - b.examplesPerSecond);
+  const choice = frontier.filter(({ drop }) => drop.upper <= 2).at(-1) ?? dense;
+  return {
+    ...sampleRecord,
+    exploration: { ...sampleRecord.exploration, trials: crowd, predicted, frontier, chosen: choice, decisions: [] },
+    models: Object.fromEntries([dense, ...crowd].map((model) => [model.name, details(model)])),
+  };
+})();

@@ -1,29 +1,26 @@
 /** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the budget, and the choice. */
-import type { Exploration, Measured, Prediction } from '../auto/index.ts';
-import { axis, type ChartSize, drawChart, roundAxis } from './chart.ts';
+import type { Exploration, Measured } from '../auto/index.ts';
+import { type ChartSize, drawChart } from './chart.ts';
+import { type Place, type Plane, placeOf, placeOfBound, placeOfPrediction, planeOf } from './frontier-plane.ts';
+import { type Box, findRoom, type LabelPlace, textWidth } from './label-room.ts';
 import { PALETTE } from './palette.ts';
-import { titleOf } from './quantities.ts';
 
 export const FRONTIER_SIZE: ChartSize = { width: 720, height: 440 };
+const NARROW = FRONTIER_SIZE.width / 2;
 
-/** In examples per second and percent. */
-type Place = readonly [number, number];
-
-const placeOf = ({ examplesPerSecond, accuracy }: Measured): Place => [examplesPerSecond, 100 * accuracy];
-
-/** Where a prediction would be, if it came true. */
-function placeOfPrediction({ ratio, drop }: Prediction, { dense }: Exploration): Place {
-  return [ratio * dense.examplesPerSecond, 100 * dense.accuracy - drop.points];
+/** A kind of mark; marks are see-through unless told otherwise. */
+interface MarkStyle {
+  readonly name: string;
+  readonly symbolSize: number;
+  readonly color: string;
+  readonly symbol?: string;
+  /** What is nearer to the reader. */
+  readonly z?: number;
 }
 
-function models(all: readonly Measured[], style: object): object {
-  return {
-    type: 'scatter',
-    silent: true,
-    data: all.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
-    ...style,
-  };
-}
+const CHOSEN: MarkStyle = { name: 'chosen', symbolSize: 15, color: PALETTE.chosen.light, z: 4 };
+const DENSE: MarkStyle = { name: 'dense', symbolSize: 14, color: PALETTE.frontier.light, symbol: 'diamond', z: 3 };
+const TRAINED: MarkStyle = { name: 'trained', symbolSize: 9, color: PALETTE.trial.light };
 
 /** A name that fits into a figure. */
 function shortTitle({ name, point, precision }: Measured): string {
@@ -32,21 +29,57 @@ function shortTitle({ name, point, precision }: Measured): string {
   return `N=${point.instances}${pruned}${precision === 'fp32' ? '' : `, ${precision}`}`;
 }
 
-/**
- * Models of the frontier with their names: above it on its left side and below it on its right, so that there is room on the side where it
- * falls. Where there is no room for all names, some are left out.
- */
-function named(all: readonly Measured[], middle: number, style: object): object {
-  const isLeft = ({ examplesPerSecond }: Measured): boolean => examplesPerSecond < middle;
-  return models(all, {
-    label: { show: true, color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
-    labelLayout: ({ dataIndex = 0 }) => ({ hideOverlap: true, dy: isLeft(all[dataIndex] as Measured) ? -10 : 10 }),
-    data: all.map((model) => ({
-      ...{ name: shortTitle(model), value: placeOf(model) },
-      label: { position: isLeft(model) ? 'right' : 'left' },
-    })),
-    ...style,
+type Labels = ReadonlyMap<string, LabelPlace>;
+
+/** The frontier falls to the right: a name is clear of it above its right side, and below its left. */
+const BESIDE: readonly LabelPlace[] = [
+  { side: 'right', dy: -10 },
+  { side: 'left', dy: 11 },
+  { side: 'right', dy: 0 },
+  { side: 'left', dy: 0 },
+];
+
+const budgetText = ({ maxDrop }: Exploration): string => `budget: ${maxDrop} points`;
+
+/** What the name of the budget covers: the right end of its line, above it. */
+function budgetBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }: ChartSize): Box {
+  const { dense, maxDrop } = exploration;
+  const [, y] = pixelOf([dense.examplesPerSecond, 100 * dense.accuracy - maxDrop]);
+  const right = width - grid.right;
+  return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y - 20, bottom: y };
+}
+
+/** Where the names of the models stand that have one: the choice, the dense model, and what else is on the frontier, if there is room. */
+function labelsOf(exploration: Exploration, plane: Plane, size: ChartSize): Labels {
+  const { chosen, dense, frontier } = exploration;
+  const named = [...new Map([chosen, dense, ...frontier.toReversed()].map((model) => [model.name, model])).values()];
+  const marks = named.map((model) => {
+    const [x, y] = plane.pixelOf(placeOf(model));
+    return { text: shortTitle(model), x, y, radius: 8, places: BESIDE };
   });
+  const whole = {
+    left: plane.grid.left,
+    right: size.width,
+    top: plane.grid.top,
+    bottom: size.height - plane.grid.bottom,
+  };
+  const found = findRoom(marks, whole, [budgetBox(exploration, plane, size)]);
+  return new Map(named.flatMap(({ name }, at) => (found[at] === undefined ? [] : [[name, found[at]]])));
+}
+
+function labelAt(place: LabelPlace | undefined): object {
+  if (place === undefined) return { show: false };
+  return { show: true, position: place.side, color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' };
+}
+
+function models(all: readonly Measured[], { color, ...style }: MarkStyle, labels: Labels): object {
+  return {
+    ...{ type: 'scatter', silent: true, itemStyle: { color, opacity: 1 }, ...style },
+    labelLayout: ({ dataIndex = 0 }) => ({ dy: labels.get(all[dataIndex]?.name ?? '')?.dy ?? 0 }),
+    data: all.map((model) => ({
+      ...{ name: shortTitle(model), value: placeOf(model), label: labelAt(labels.get(model.name)) },
+    })),
+  };
 }
 
 /** From each accuracy down to what it surely is not below. */
@@ -56,27 +89,27 @@ function bounds(all: readonly Measured[], dense: Measured): object {
     symbol: 'none',
     label: { show: false },
     lineStyle: { color: PALETTE.trial.light, type: 'solid', width: 1.5 },
-    data: all.map((model) => {
-      const [x, y] = placeOf(model);
-      return [{ coord: [x, y] }, { coord: [x, Math.min(y, 100 * dense.accuracy - model.drop.upper)] }];
-    }),
+    data: all.map((model) => [{ coord: placeOf(model) }, { coord: placeOfBound(model, dense) }]),
+  };
+}
+
+function predictedMarks(places: readonly Place[]): object {
+  return {
+    ...{ name: 'predicted', type: 'scatter', silent: true, symbolSize: 7, data: places },
+    itemStyle: { color: 'none', borderColor: PALETTE.trial.light, borderWidth: 1.5, opacity: 1 },
   };
 }
 
 function frontierLine(frontier: readonly Measured[]): object {
   const color = PALETTE.frontier.light;
   return {
-    name: 'frontier',
-    type: 'line',
-    symbol: 'none',
-    silent: true,
-    lineStyle: { color, width: 2 },
-    itemStyle: { color },
-    data: frontier.map(placeOf),
+    ...{ name: 'frontier', type: 'line', symbol: 'none', silent: true, data: frontier.map(placeOf) },
+    ...{ lineStyle: { color, width: 2 }, itemStyle: { color } },
   };
 }
 
-function budgetLine({ dense, maxDrop }: Exploration): object {
+function budgetLine(exploration: Exploration): object {
+  const { dense, maxDrop } = exploration;
   const color = PALETTE.budget.light;
   return {
     type: 'line',
@@ -85,92 +118,42 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideEndTop', formatter: `budget: ${maxDrop} points` },
+      label: { color, position: 'insideEndTop', formatter: budgetText(exploration) },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };
 }
 
-/** All that is drawn, so that the axes hold it. */
-function placesIn(exploration: Exploration): Place[] {
-  const { dense, trials, predicted, maxDrop } = exploration;
-  const lowest = [dense, ...trials].map(
-    (model): Place => [model.examplesPerSecond, 100 * dense.accuracy - model.drop.upper],
-  );
-  return [
-    ...[dense, ...trials].map(placeOf),
-    ...lowest.filter(([, accuracy]) => accuracy > 0),
-    ...predicted.map((prediction) => placeOfPrediction(prediction, exploration)),
-    [dense.examplesPerSecond, 100 * dense.accuracy - maxDrop],
-  ];
-}
-
-function accuracyAxis(places: readonly Place[]): object {
-  const values = places.map(([, accuracy]) => accuracy);
-  const air = Math.max(0.3, (Math.max(...values) - Math.min(...values)) / 12);
-  const { min, max, interval } = roundAxis([Math.min(...values) - air, Math.max(...values) + air], 7);
-  return axis('accuracy, %', { type: 'value', min: Math.max(0, min), max: Math.min(100, max), interval });
-}
-
-/** 1, 2, 5, 10, 20, … within limits; where those would be more than there is room for, only 1, 10, 100. */
-function ticks({ min, max }: { readonly min: number; readonly max: number }, most: number): number[] {
-  const decades = Array.from({ length: 12 }, (_, power) => 10 ** power);
-  const within = (steps: readonly number[]): number[] =>
-    decades.flatMap((decade) => steps.map((step) => step * decade)).filter((at) => at >= min && at <= max);
-  return [[1, 2, 5], [1, 3], [1]].map(within).find((each) => each.length <= most) ?? [];
-}
-
-function throughputAxis(places: readonly Place[], { width }: ChartSize): object {
-  const values = places.map(([rate]) => rate);
-  const limits = { min: Math.min(...values) / 1.6, max: Math.max(...values) * 1.8 };
-  const customValues = ticks(limits, width / 60);
-  const formatter = (value: number): string => Math.round(value).toLocaleString('en');
-  return axis('examples per second', {
-    ...{ type: 'log', ...limits },
-    axisTick: { customValues },
-    axisLabel: { color: PALETTE.quiet.light, customValues, formatter },
-  });
+/** Kinds of marks, as many as are drawn. */
+function legend({ predicted }: Exploration, isNarrow: boolean): object {
+  return {
+    ...{ top: 4, left: 'center', itemGap: isNarrow ? 8 : 16, textStyle: { color: PALETTE.ink.light } },
+    data: ['chosen', 'dense', 'trained', ...(predicted.length > 0 ? ['predicted'] : []), 'frontier'],
+  };
 }
 
 export function frontierFigure(exploration: Exploration, size: ChartSize = FRONTIER_SIZE): string {
   const { dense, trials, predicted, frontier, chosen } = exploration;
-  const isOneOf = (all: readonly Measured[], { name }: Measured): boolean => all.some((model) => model.name === name);
-  const others = trials.filter((model) => !isOneOf([chosen], model));
-  const onFrontier = others.filter((model) => isOneOf(frontier, model));
-  const color = PALETTE.trial.light;
-  const trained = { name: 'trained', symbolSize: 9, itemStyle: { color } };
-  const places = placesIn(exploration);
-  const rates = places.map(([rate]) => rate);
-  const middle = Math.sqrt(Math.min(...rates) * Math.max(...rates));
-  const isNarrow = size.width < FRONTIER_SIZE.width / 2;
+  const isNarrow = size.width < NARROW;
+  const plane = planeOf(exploration, size, isNarrow);
+  const labels = labelsOf(exploration, plane, size);
+  const { grid, xAxis, yAxis } = plane;
   return drawChart(
     {
-      grid: { left: isNarrow ? 52 : 64, right: isNarrow ? 16 : 32, top: isNarrow ? 66 : 48, bottom: 56 },
-      legend: {
-        top: 4,
-        left: 'center',
-        itemGap: isNarrow ? 8 : 16,
-        textStyle: { color: PALETTE.ink.light },
-        data: ['chosen', 'dense', 'trained', ...(predicted.length > 0 ? ['predicted'] : []), 'frontier'],
-      },
-      xAxis: throughputAxis(places, size),
-      yAxis: accuracyAxis(places),
+      ...{ grid, xAxis, yAxis, legend: legend(exploration, isNarrow) },
       series: [
         frontierLine(frontier),
+        predictedMarks(predicted.map((prediction) => placeOfPrediction(prediction, exploration))),
+        models([chosen], CHOSEN, labels),
+        models(chosen.name === dense.name ? [] : [dense], DENSE, labels),
         {
-          ...{ name: 'predicted', type: 'scatter', silent: true, symbolSize: 7 },
-          itemStyle: { color: 'none', borderColor: color, borderWidth: 1.5 },
-          data: predicted.map((prediction) => placeOfPrediction(prediction, exploration)),
+          ...models(
+            trials.filter(({ name }) => name !== chosen.name),
+            TRAINED,
+            labels,
+          ),
+          markLine: bounds(trials, dense),
         },
-        named([chosen], middle, { name: 'chosen', symbolSize: 15, z: 4, itemStyle: { color: PALETTE.chosen.light } }),
-        named(chosen.name === dense.name ? [] : [dense], middle, {
-          ...{ name: 'dense', symbol: 'diamond', symbolSize: 14, z: 3, itemStyle: { color: PALETTE.frontier.light } },
-        }),
-        named(onFrontier, middle, trained),
-        models(
-          others.filter((model) => !onFrontier.includes(model)),
-          { ...trained, markLine: bounds(trials, dense) },
-        ),
         budgetLine(exploration),
       ],
     },

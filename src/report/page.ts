@@ -59,7 +59,6 @@ export function reportPage(record: AutoRecord): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
 <title>PruMUX: ${titleOf(record.exploration.chosen)}</title>
 <style>${trusted(PAGE_STYLE)}</style>
 </head>
