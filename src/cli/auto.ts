@@ -12,7 +12,7 @@ import { deliverChoice } from './deliver-choice.ts';
 import { parseDuration } from './duration.ts';
 import { explorationLines } from './exploration-lines.ts';
 import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
-import { openWorkplace, QUEUE } from './queue-options.ts';
+import { QUEUE, workplaceOpener } from './queue-options.ts';
 import { COMPRESSION, compressRecipeOf } from './recipe-options.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
 import { denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
@@ -91,11 +91,12 @@ export default command({
     await checkDestination(output);
     await refuseOverwriting(model, output);
     const local = `${output.replace(/[/\\]+$/, '')}.run`;
+    const openWorkplace = workplaceOpener(values, local, context);
     const recipe = compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } });
     const laboratory = await openLaboratory(
       model,
       { recipe, options: { source: dataSourceOf(values), ...trainingIn(context) } },
-      (follows) => openWorkplace(values, { follows, local }, context),
+      openWorkplace,
     );
     const { question, exploration } = await closing(laboratory.queue, async (queue) => {
       const question = questionOf(values, Math.max(1, await queue.capacity()));

@@ -19,29 +19,37 @@ export interface Workplace {
   readonly folder: string;
 }
 
-/** The queue that was asked for; `follows` tells the trials of this run from others, `local` is their folder where they are trained here. */
-export async function openWorkplace(
-  { queue: url, artefacts }: Values<typeof QUEUE>,
-  { follows, local }: { readonly follows: unknown; readonly local: string },
+/**
+ * How the queue that was asked for is opened: from what tells the trials of this run from others. `local` is their folder where they are
+ * trained here. Throws a UsageError for options that do not go together.
+ */
+export function workplaceOpener(
+  { queue, artefacts }: Values<typeof QUEUE>,
+  local: string,
   context: Context,
+): (follows: unknown) => Promise<Workplace> {
+  const refuse = (expected: string, got: string): never => {
+    throw new UsageError('--artefacts', { expected, got });
+  };
+  if (queue !== undefined) {
+    const shared = artefacts ?? refuse('a folder that workers share, as --queue is given', 'nothing');
+    return (follows) => openRedisQueue(queue, shared, follows, context);
+  }
+  if (artefacts !== undefined) refuse('--queue with it', 'none');
+  const { seed: _, ...surroundings } = trainingIn(context);
+  return async () => ({ queue: inProcessQueue(surroundings), folder: local });
+}
+
+async function openRedisQueue(
+  url: URL,
+  artefacts: string,
+  follows: unknown,
+  { progress, terminal }: Context,
 ): Promise<Workplace> {
-  if (url === undefined) {
-    if (artefacts !== undefined) throw new UsageError('--artefacts', { expected: '--queue with it', got: 'none' });
-    const { seed: _, ...surroundings } = trainingIn(context);
-    return { queue: inProcessQueue(surroundings), folder: local };
-  }
-  if (artefacts === undefined) {
-    throw new UsageError('--artefacts', {
-      expected: 'a folder that workers share, as --queue is given',
-      got: 'nothing',
-    });
-  }
-  const { progress, terminal } = context;
   const queue = await RedisQueue.open({ url, artefacts, onTrial: progress.trial, interrupt: terminal.interrupt });
   if ((await queue.capacity()) === 0) {
-    terminal.stderr.write(
-      `prumux: no worker is there yet; trials wait for: prumux worker --queue ${addressOf(url)} --artefacts ${artefacts}\n`,
-    );
+    const command = `prumux worker --queue ${addressOf(url)} --artefacts ${artefacts}`;
+    terminal.stderr.write(`prumux: no worker is there yet; trials wait for one: ${command}\n`);
   }
   return { queue, folder: queue.folderOf(fingerprintOf(follows).slice(0, 16)) };
 }

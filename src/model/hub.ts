@@ -10,7 +10,13 @@ import { CheckpointError, messageOf } from '../base/index.ts';
 import { recoverFolder } from './atomic-file.ts';
 
 /** What of a repository or folder a model is read from; weights in other formats stay where they are. */
-export const MODEL_SOURCES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'model.safetensors'];
+export const MODEL_SOURCES = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.txt',
+  'model.safetensors',
+];
 
 /** `name` or `owner/name`. */
 const HUB_ID = /^\w[\w.-]*(\/\w[\w.-]*)?$/;

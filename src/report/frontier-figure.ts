@@ -41,12 +41,12 @@ const BESIDE: readonly LabelPlace[] = [
 
 const budgetText = ({ maxDrop }: Exploration): string => `budget: ${maxDrop} points`;
 
-/** What the name of the budget covers: the right end of its line, above it. */
+/** What the name of the budget covers: the right end of its line, below it, where the choice never is. */
 function budgetBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }: ChartSize): Box {
   const { dense, maxDrop } = exploration;
   const [, y] = pixelOf([dense.examplesPerSecond, 100 * dense.accuracy - maxDrop]);
   const right = width - grid.right;
-  return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y - 20, bottom: y };
+  return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y, bottom: y + 20 };
 }
 
 /** Where the names of the models stand that have one: the choice, the dense model, and what else is on the frontier, if there is room. */
@@ -118,7 +118,7 @@ function budgetLine(exploration: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideEndTop', formatter: budgetText(exploration) },
+      label: { color, position: 'insideEndBottom', formatter: budgetText(exploration) },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };

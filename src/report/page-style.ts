@@ -17,9 +17,9 @@ body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:64rem;font:16px/1.5 system
 h1{font-size:1.5rem;margin:0 0 .25rem}
 h2{font-size:1.1rem;margin:2.25rem 0 .5rem}
 p{margin:.25rem 0}
-.quiet{color:var(--quiet)}
+.quiet{color:var(--quiet);font-size:.9rem}
 .figures{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:1rem 0}
-.figures div{font-size:.85rem;color:var(--quiet)}
+.figures div{max-width:19rem;font-size:.85rem;color:var(--quiet)}
 .figures b{display:block;font-size:1.7rem;line-height:1.2;color:var(--ink)}
 figure{margin:1rem 0}
 figcaption{font-size:.85rem;max-width:45rem}
