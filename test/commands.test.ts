@@ -238,9 +238,12 @@ it('predict and bench: int8 answers are near, and both models of a folder run si
 
 it('auto: the choice, its report, and no second training of what is finished', async () => {
   const grid = ['--instances', '1,2', '--sparsities', '0,0.5', '--max-drop', '100', ...short];
-  const argv = ['auto', at('dense'), ...data(), ...grid, '-o', at('auto')];
+  const argv = ['auto', at('dense'), ...data(), ...grid, '--exhaustive', '--precisions', 'fp32', '-o', at('auto')];
   const document = await documentOf(...argv);
-  expect(document).toMatchObject({ chosen: { ratio: above0 }, predicted: [], frontier: expect.any(Array) });
+  expect(document).toMatchObject({
+    ...{ chosen: { ratio: above0, drop: { upper: expect.any(Number) } }, predicted: [], frontier: expect.any(Array) },
+    ...{ stop: 'all trained', final: { examples: 6, accuracy: fraction }, seconds: { train: above0, measure: above0 } },
+  });
   expect(document.measured).toMatchObject([{ name: 'n1-s0.5' }, { name: 'n2-s0' }, { name: 'n2-s0.5' }]);
   const page = await readFile(join(at('auto'), 'report.html'), 'utf8');
   expect(page).toContain(`prumux auto ${at('dense')}`);
@@ -249,7 +252,8 @@ it('auto: the choice, its report, and no second training of what is finished', a
   const written = (await stat(weights)).mtimeMs;
   const { code, err } = await program([...argv, '--progress']);
   expect(code).toBe(0);
-  for (const piece of ['dense model · evaluating', 'side by side · measuring']) expect(err).toContain(piece);
+  expect(err).toContain('side by side · measuring');
+  expect(err).not.toContain('evaluating'); // that is kept, too
   expect((await stat(weights)).mtimeMs).toBe(written);
 
   const figure = at('frontier.svg');
@@ -258,6 +262,27 @@ it('auto: the choice, its report, and no second training of what is finished', a
   expect(await readFile(figure, 'utf8')).toContain('examples per second');
   const folderOfChoice = await documentOf('eval', at('auto'), '--data', at('dev.tsv'));
   expect(folderOfChoice).toMatchObject({ examples: 20 });
+});
+
+it('auto: starts nothing after its time, and delivers int8 where that is chosen', async () => {
+  const argv = [
+    'auto',
+    at('dense'),
+    ...data(),
+    '--instances',
+    '1,2',
+    '--sparsities',
+    '0',
+    '--max-drop',
+    '100',
+    ...short,
+  ];
+  const stopped = await documentOf(...argv, '--budget', '0s', '-o', at('stopped'));
+  expect(stopped).toMatchObject({ stop: 'time', decisions: [] });
+  const { precision } = stopped.chosen as { precision: string };
+  expect(existsSync(join(at('stopped'), 'onnx', 'model_quantized.onnx'))).toBe(precision === 'int8');
+  const { code, err } = await program([...argv, '--budget', 'soon', '-o', at('stopped')]);
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('--budget: expected TIME') });
 });
 
 it('doctor: what works here and why the rest does not', async () => {
