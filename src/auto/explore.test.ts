@@ -6,6 +6,7 @@ import type { Exploration, GridPoint } from './exploration.ts';
 import { explore, gridOf, type Instruments, orderGrid, type Question } from './explore.ts';
 import { DENSE } from './lattice.ts';
 import { autoRecordIn } from './record.ts';
+import { replay } from './replay.ts';
 
 const exhaustive = { ...QUESTION, isExhaustive: true };
 
@@ -160,6 +161,20 @@ it('goes on where it was killed, takes the same decisions, and trains nothing tw
   await expect(run(2)).rejects.toThrow('killed');
   const rest = whole.decisions.length - 2;
   expect(await run(rest)).toEqual(whole);
+});
+
+it('is the same when it is played again on the grid that was trained in full', async () => {
+  const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 3 };
+  const surface = drawSurface(6);
+  const { instruments, trained } = pretend(surface, question);
+  const searched = await explore(question, instruments);
+  const known = await explore({ ...question, isExhaustive: true }, pretend(surface, question).instruments);
+  const { share, trained: part, chosen, best } = await replay(question, known, instruments.rows);
+  expect({ chosen, best }).toEqual({ chosen: searched.chosen.name, best: known.chosen.name });
+  expect(part).toBeCloseTo(trained.length / GRID.length);
+  expect(share).toBeCloseTo(searched.chosen.ratio / known.chosen.ratio);
+  const other = { ...question, grid: gridOf([1, 3], [0, 0.6]) };
+  await expect(replay(other, known, instruments.rows)).rejects.toThrow(/n3-s0: expected a point that was trained/);
 });
 
 it('predicts what it did not train, tells its errors, and what other budgets would buy', async () => {
