@@ -9,7 +9,7 @@ import { DENSE, type Lattice, placeIn } from './lattice.ts';
 import { trendOf } from './trend.ts';
 
 /** Weights of the equations: what is measured holds; then the surface is straight along its axes, then without a product term, then the trend. */
-const WEIGHT = { measured: 1e3, straight: 1, sum: 1e-2, trend: 1e-3 } as const;
+const WEIGHT = { measured: 1e3, straight: 1, sum: 1e-2, trend: 1e-4 } as const;
 
 /** An equation of least squares: coefficients by place, and what their sum should be. */
 interface Equation {

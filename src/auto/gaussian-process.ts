@@ -111,6 +111,9 @@ function mixed(parts: readonly Estimate[], weights: readonly number[]): Estimate
   return { mean, variance: Math.max(0, square - mean ** 2) };
 }
 
+/** In squared points: what is surer than this is as hard to move by the projection. */
+const LEAST_VARIANCE = 0.01;
+
 export const gaussianProcess: AccuracyModel = {
   name: 'gaussian process',
   estimate(observed, { points, sparsities }: Lattice): Estimate[] {
@@ -124,7 +127,7 @@ export const gaussianProcess: AccuracyModel = {
     );
     const means = risingTable(
       estimates.map(({ mean }) => mean),
-      estimates.map(({ variance }) => 1 / (variance + JITTER)),
+      estimates.map(({ variance }) => 1 / (variance + LEAST_VARIANCE)),
       sparsities.length,
     );
     return estimates.map(({ variance }, place) => ({ mean: means[place] ?? 0, variance }));

@@ -6,5 +6,6 @@ export * from './frontier.ts';
 export { DENSE, isSamePoint, nameOf, startOf } from './lattice.ts';
 export { candidateName } from './outlook.ts';
 export * from './record.ts';
+export * from './replay.ts';
 export * from './row-division.ts';
 export type { ShapeRatio } from './throughput-model.ts';

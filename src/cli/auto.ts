@@ -32,7 +32,7 @@ const options = {
   ),
   instances: option('inputs per forward pass to try', numbers({ least: 1, isWhole: true }, 'N,N'), [1, 2, 4]),
   sparsities: option('sparsities to try', numbers({ least: 0, below: 1 }, 'S,S'), [0, 0.6, 0.8]),
-  precisions: option('numbers to try: fp32, or fp32,int8', choices(PRECISIONS, 'P,P'), ['fp32']),
+  precisions: option('numbers to try: fp32, or fp32,int8', choices(PRECISIONS, 'P,P'), PRECISIONS),
   budget: optional('time after which no training begins, as 2h or 90m [none]', parsed('TIME', parseDuration)),
   exhaustive: option('train every point of the grid, whatever it promises', toggle, false),
   ...QUEUE,

@@ -30,7 +30,7 @@ export async function storedAt(
   const stored = await readTextClassifier(folder, recipe.maxTokens);
   if (precision === 'fp32') return stored;
   const { config, parameters } = await readModelFolder(folder);
-  return { ...stored, onnx: exportClassifier(config, parameters, { precision }).bytes };
+  return { ...stored, precision, onnx: exportClassifier(config, parameters, { precision }).bytes };
 }
 
 /** The scores of all evaluation rows. */

@@ -63,11 +63,12 @@ function errorLines({ errors }: Found): string {
 }
 
 export function explorationLines(found: Found): string {
-  const { verdict, stop, rows, seconds, folder, report, budgets } = found;
+  const { chosen, verdict, stop, rows, seconds, folder, report, budgets } = found;
+  const flag = chosen.precision === 'fp32' ? '' : `, to be used with --precision ${chosen.precision}`;
   const spent = Object.entries(seconds).map(([kind, value]) => `${kind} ${value.toFixed(0)} s`);
   return (
     `${modelTable(found)}\n${purchaseTable(budgets)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}\nreport      ${report}\n`
+    `${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
   );
 }

@@ -12,6 +12,7 @@ export const COMMANDS = {
   pretrain: () => import('./pretrain.ts'),
   train: () => import('./train.ts'),
   compress: () => import('./compress.ts'),
+  quantize: () => import('./quantize.ts'),
   auto: () => import('./auto.ts'),
   worker: () => import('./worker.ts'),
   eval: () => import('./eval.ts'),
