@@ -2,7 +2,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { command } from '../src/cli/command.ts';
+import { required } from '../src/cli/option.ts';
+import { QUEUE_URL } from '../src/cli/queue-options.ts';
 import { randomModel, writeModel } from './model-folder.kit.ts';
 import { program } from './program.kit.ts';
 
@@ -48,4 +52,20 @@ it('says in one line that no server is there, without its password', async () =>
     );
     expect(err).not.toContain('secret');
   }
+});
+
+it('keeps a password out of what records say was typed', async () => {
+  let typed = '';
+  const told = command({
+    ...{ name: 'tell', description: '', example: '', options: { queue: required('', QUEUE_URL) } },
+    async run(_, __, { commandLine }) {
+      typed = commandLine;
+      return {};
+    },
+    print: () => '',
+  });
+  const stderr = new PassThrough();
+  const terminal = { stdin: Readable.from(['']), stdout: stderr, stderr, interrupt: new AbortController().signal };
+  await told.execute(['--queue', 'rediss://me:se%2Fcret@queue.lan:6380/1'], terminal);
+  expect(typed).toBe('prumux tell --queue rediss://me:PASSWORD@queue.lan:6380/1');
 });
