@@ -58,7 +58,7 @@ function contestantOf(instances: number, density: number, wanted: Wanted = 'firs
   const encoder = { ...encoderOf(density), ...(isStudent && { typeVocabularySize: 1 }) };
   const mux = instances > 1 && { mux: muxOf(instances) };
   const config: ModelConfig = { encoder, labels: ['no', 'yes'], featureSize: 768, ...mux };
-  const { bytes } = exportClassifier(config, initialModel(config, 1), wanted);
+  const { bytes } = exportClassifier(config, initialModel(config, 1), { wanted });
   const name = `N=${instances} density ${density}${wanted === 'all' ? ', all positions' : ''}`;
   return { name, config, onnx: bytes };
 }

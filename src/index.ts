@@ -6,6 +6,7 @@ export * as infer from './infer/index.ts';
 export * as model from './model/index.ts';
 export * as mux from './mux/index.ts';
 export * as prune from './prune/index.ts';
+export * as queue from './queue/index.ts';
 export * as report from './report/index.ts';
 export * as runtime from './runtime/index.ts';
 export * as serve from './serve/index.ts';

@@ -19,8 +19,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   train: ['base', 'graph', 'runtime', 'model', 'mux', 'prune', 'infer'],
   auto: ['base', 'type:train'],
   serve: ['base', 'runtime', 'model', 'mux', 'infer'],
+  queue: ['base', 'runtime', 'model', 'prune', 'train'],
   report: ['base', 'type:auto', 'type:train'],
-  cli: ['base', 'graph', 'runtime', 'model', 'mux', 'prune', 'infer', 'train', 'auto', 'serve', 'report'],
+  cli: ['base', 'graph', 'runtime', 'model', 'mux', 'prune', 'infer', 'train', 'auto', 'serve', 'queue', 'report'],
 };
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url));

@@ -1,4 +1,4 @@
-/** The commands one after the other on a few rows: train, compress, eval, predict, bench, auto, report; the shapes of what they print. */
+/** The commands one after the other on a few rows: train, compress, quantize, eval, predict, bench, auto, report; the shapes of what they print. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -190,11 +190,60 @@ it('eval and bench: tell how far they are, where that is asked for', async () =>
   for (const piece of ['choosing batch sizes', 'measuring']) expect(measured.err).toContain(piece);
 });
 
+it('quantize: the int8 model beside the fp32 one, both measured', async () => {
+  const argv = ['quantize', at('fast'), '--eval', at('dev.tsv'), '-o', at('fast-int8')];
+  const quality = { accuracy: fraction, accuracyStd: fraction, examples: 20, groupings: 5 };
+  const document = await documentOf(...argv);
+  expect(document).toMatchObject({ ...quality, int8: quality, onnxBytes: { fp32: above0, int8: above0 } });
+  const evaluated = await documentOf('eval', at('fast-int8'), '--data', at('dev.tsv'), '--precision', 'int8');
+  const { accuracy, accuracyStd } = document.int8 as { accuracy: number; accuracyStd: number };
+  expect(evaluated).toMatchObject({ accuracy, accuracyStd, precision: 'int8' });
+  const record = JSON.parse(await readFile(at('fast-int8/run.json'), 'utf8'));
+  expect(record).toMatchObject({ command: 'compress', quantization: { int8: { accuracy }, fp32: quality } });
+  const card = await readFile(at('fast-int8/README.md'), 'utf8');
+  expect(card).toContain(await titleOf(at('fast')));
+  expect(card).toContain(`| Accuracy, int8 | ${(100 * accuracy).toFixed(1)} % of 20 rows`);
+});
+
+/** The first heading of a model card. */
+async function titleOf(model: string): Promise<string> {
+  const card = await readFile(join(model, 'README.md'), 'utf8');
+  return card.split('\n').find((line) => line.startsWith('# ')) ?? '';
+}
+
+it('compress: in int8, too', async () => {
+  const free = ['--no-train', '--sparsity', '0.2', '--precision', 'int8'];
+  const document = await documentOf('compress', at('dense'), ...data(), ...free, '-o', at('free'));
+  expect(document).toMatchObject({ accuracy: fraction, int8: { accuracy: fraction, examples: 20 } });
+  expect(existsSync(at('free/onnx/model_quantized.onnx'))).toBe(true);
+});
+
+it('predict and bench: int8 answers are near, and both models of a folder run side by side', async () => {
+  const [text, model] = ['this film was awful', at('fast-int8')];
+  const scoresIn = async (precision: string): Promise<Record<string, number>> => {
+    const { predictions } = await documentOf('predict', model, text, '--precision', precision);
+    return (predictions as [{ scores: Record<string, number> }])[0].scores;
+  };
+  const [floats, integers] = [await scoresIn('fp32'), await scoresIn('int8')];
+  expect(integers).not.toEqual(floats);
+  expect(integers['0']).toBeCloseTo(floats['0'] as number, 1);
+  const { results } = await documentOf('bench', model, `${model}:int8`, '--data', at('dev.tsv'), '--rounds', '2');
+  expect(results).toMatchObject([
+    { model, precision: 'fp32', ratio: 1 },
+    { model: `${model}:int8`, precision: 'int8', ratio: above0 },
+  ]);
+  const { code, err } = await program(['predict', at('fast'), text, '--precision', 'int8']);
+  expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('Make it: prumux quantize') });
+});
+
 it('auto: the choice, its report, and no second training of what is finished', async () => {
   const grid = ['--instances', '1,2', '--sparsities', '0,0.5', '--max-drop', '100', ...short];
-  const argv = ['auto', at('dense'), ...data(), ...grid, '-o', at('auto')];
+  const argv = ['auto', at('dense'), ...data(), ...grid, '--exhaustive', '--precisions', 'fp32', '-o', at('auto')];
   const document = await documentOf(...argv);
-  expect(document).toMatchObject({ chosen: { ratio: above0 }, predicted: [], frontier: expect.any(Array) });
+  expect(document).toMatchObject({
+    ...{ chosen: { ratio: above0, drop: { upper: expect.any(Number) } }, predicted: [], frontier: expect.any(Array) },
+    ...{ stop: 'all trained', final: { examples: 6, accuracy: fraction }, seconds: { train: above0, measure: above0 } },
+  });
   expect(document.measured).toMatchObject([{ name: 'n1-s0.5' }, { name: 'n2-s0' }, { name: 'n2-s0.5' }]);
   const page = await readFile(join(at('auto'), 'report.html'), 'utf8');
   expect(page).toContain(`prumux auto ${at('dense')}`);
@@ -203,7 +252,8 @@ it('auto: the choice, its report, and no second training of what is finished', a
   const written = (await stat(weights)).mtimeMs;
   const { code, err } = await program([...argv, '--progress']);
   expect(code).toBe(0);
-  for (const piece of ['dense model · evaluating', 'side by side · measuring']) expect(err).toContain(piece);
+  expect(err).toContain('side by side · measuring');
+  expect(err).not.toContain('evaluating'); // that is kept, too
   expect((await stat(weights)).mtimeMs).toBe(written);
 
   const figure = at('frontier.svg');
@@ -212,6 +262,27 @@ it('auto: the choice, its report, and no second training of what is finished', a
   expect(await readFile(figure, 'utf8')).toContain('examples per second');
   const folderOfChoice = await documentOf('eval', at('auto'), '--data', at('dev.tsv'));
   expect(folderOfChoice).toMatchObject({ examples: 20 });
+});
+
+it('auto: starts nothing after its time, and delivers int8 where that is chosen', async () => {
+  const argv = [
+    'auto',
+    at('dense'),
+    ...data(),
+    '--instances',
+    '1,2',
+    '--sparsities',
+    '0',
+    '--max-drop',
+    '100',
+    ...short,
+  ];
+  const stopped = await documentOf(...argv, '--budget', '0s', '-o', at('stopped'));
+  expect(stopped).toMatchObject({ stop: 'time', decisions: [] });
+  const { precision } = stopped.chosen as { precision: string };
+  expect(existsSync(join(at('stopped'), 'onnx', 'model_quantized.onnx'))).toBe(precision === 'int8');
+  const { code, err } = await program([...argv, '--budget', 'soon', '-o', at('stopped')]);
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('--budget: expected TIME') });
 });
 
 it('doctor: what works here and why the rest does not', async () => {

@@ -1,4 +1,5 @@
 /** Model folders with random weights, complete but untrained, for tests that need a model and not its answers. */
+import { PRECISIONS } from '../src/base/index.ts';
 import { exportClassifier } from '../src/infer/index.ts';
 import {
   type EncoderConfig,
@@ -54,6 +55,8 @@ export function prunedModel(labels: readonly string[] = ['0', '1'], task: Task =
 }
 
 export async function writeModel(folder: string, model: ModelFiles): Promise<void> {
-  const { bytes } = exportClassifier(model.config, model.parameters);
-  await writeModelFolder(folder, { ...model, onnx: bytes, card: '# random\n', evidence: { command: 'random' } });
+  const [onnx, quantized] = PRECISIONS.map(
+    (precision) => exportClassifier(model.config, model.parameters, { precision }).bytes,
+  ) as [Uint8Array, Uint8Array];
+  await writeModelFolder(folder, { ...model, onnx, quantized, card: '# random\n', evidence: { command: 'random' } });
 }

@@ -1,4 +1,4 @@
-/** Folders of one input per pass, dense and pruned, opened by `@huggingface/transformers`: the same logits as ours. */
+/** Folders of one input per pass, dense and pruned, in fp32 and in int8 (there `q8`), opened by `@huggingface/transformers`: the same logits as ours. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,17 +33,23 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** What transformers.js calls our precisions. */
+const DTYPES = [
+  ['fp32', 'fp32'],
+  ['int8', 'q8'],
+] as const;
+
 describe.each(['dense', 'pruned'])('%s', (name) => {
-  it('gives the same logits, padding included', async () => {
+  it.each(DTYPES)('gives the same logits in %s, padding included', async (precision, dtype) => {
     const path = join(folder, name);
-    const ours = await openTextClassifier(path, cpu(1));
+    const ours = await openTextClassifier(path, cpu(1), undefined, precision);
     const encodings = TEXTS.map((text) => ours.encode({ text }));
     const options = { padId: 0, maxTokens: 32, groups: 4 };
     const expected = (await predictLogits(ours.predictor, encodings, options)).flatMap(({ data }) => [...data]);
     await ours.close();
 
     const tokenizer = await AutoTokenizer.from_pretrained(path);
-    const model = await AutoModelForSequenceClassification.from_pretrained(path, { dtype: 'fp32' });
+    const model = await AutoModelForSequenceClassification.from_pretrained(path, { dtype });
     const { logits } = await model(tokenizer(TEXTS, { padding: true, truncation: true }));
     expect(logits.dims).toEqual([TEXTS.length, LABELS.length]);
     const values: number[] = Array.from(logits.data);

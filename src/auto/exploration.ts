@@ -1,7 +1,8 @@
 /** What an exploration finds, as values that go into `run.json` and come back from there. */
 import { z } from 'zod';
+import { PRECISIONS } from '../base/index.ts';
 
-/** What a candidate is asked to be. */
+/** What is trained. */
 const gridPoint = z.object({
   /** Inputs that share a forward pass. */
   instances: z.int().min(1),
@@ -9,41 +10,131 @@ const gridPoint = z.object({
   sparsity: z.number().min(0).max(1),
 });
 
+/** A trained point, in a model folder of its own. */
 const trial = z.object({
   name: z.string(),
-  /** Its model folder. */
   folder: z.string(),
   point: gridPoint,
-  /** A fraction; the mean over groupings. */
-  accuracy: z.number(),
-  accuracyStd: z.number(),
   parameters: z.number(),
   /** Share of the encoder's weights that really is gone. */
   sparsity: z.number(),
+  /** That it took to train. */
+  seconds: z.number(),
 });
 
-const measured = trial.extend({
+/** Accuracy lost to the dense model, in points, of answers to the same rows. */
+const drop = z.object({
+  points: z.number(),
+  standardError: z.number(),
+  /** What the true drop is not above, with the confidence that was asked for. */
+  upper: z.number(),
+});
+
+/** A trial exported with numbers of some precision: a model that may be chosen. */
+const candidate = trial.extend({
+  precision: z.enum(PRECISIONS),
+  /** A fraction, on the rows that choose; the mean over groupings. */
+  accuracy: z.number(),
+  accuracyStd: z.number(),
+  drop,
+});
+
+const measured = candidate.extend({
   examplesPerSecond: z.number(),
   /** To the dense model, in the same run. */
   ratio: z.number(),
+  /** What the ratio was thought to be before it was trained. */
+  predictedRatio: z.number().optional(),
 });
+
+/** What is thought of a candidate that was not trained. */
+const prediction = z.object({
+  name: z.string(),
+  point: gridPoint,
+  precision: z.enum(PRECISIONS),
+  /** In points, with its standard deviation. */
+  drop: z.object({ points: z.number(), deviation: z.number() }),
+  ratio: z.number(),
+  /** That it would be found to be within the budget. */
+  probability: z.number(),
+});
+
+/** A step of the search. */
+const decision = z.object({
+  point: gridPoint,
+  /** What this, or pruning on from it, was expected to raise the ratio of the choice by: E[log(ratio / best so far)⁺]. */
+  gain: z.number(),
+});
+
+/** The chosen model on rows that had no part in choosing it. */
+const finalFigures = z.object({
+  examples: z.number(),
+  accuracy: z.number(),
+  denseAccuracy: z.number(),
+  drop,
+  /** Two-sided, of the drop in points, of that confidence. */
+  interval: z.object({ confidence: z.number(), low: z.number(), high: z.number() }),
+});
+
+/** How far a prediction of accuracy was off for points that were left out, in points: a mean of absolute errors. */
+const accuracyError = z.object({ model: z.string(), leaveOneOut: z.number(), isUsed: z.boolean() });
+
+/** How far predictions of throughput were off: means of |log(measured / predicted)|, about a relative error. */
+const throughputError = z.object({
+  /** Of random models whose shapes were left out. */
+  shapesLeftOut: z.number().optional(),
+  /** Of the trained models: their own shape's random model, corrected by what the other trials were off. */
+  trials: z.number().optional(),
+});
+
+/** What a budget would buy. */
+const purchase = z.object({
+  maxDrop: z.number(),
+  /** The name of the best trained model, or of the dense one. */
+  model: z.string(),
+  ratio: z.number(),
+  /** What is likely to be faster and within that budget, but was not trained. */
+  expected: z.object({ name: z.string(), ratio: z.number(), probability: z.number() }).optional(),
+});
+
+/** Why a search ended. */
+export const STOPS = ['nothing to gain', 'time', 'all trained'] as const;
 
 /** The schema of an exploration, for reading one back. */
 export const explorationSchema = z.object({
   /** What may be lost, in points of accuracy. */
   maxDrop: z.number(),
+  /** That a drop is within the budget, one-sided. */
+  confidence: z.number(),
   dense: measured,
   trials: z.array(measured),
+  /** In the order in which they were trained. */
+  decisions: z.array(decision),
+  predicted: z.array(prediction),
   /** Models to which no other is preferable in both accuracy and throughput, the slowest first; the dense one may be among them. */
   frontier: z.array(measured),
   chosen: measured,
   /** Why this one. */
   verdict: z.string(),
+  stop: z.enum(STOPS),
+  errors: z.object({ accuracy: z.array(accuracyError), throughput: throughputError }),
+  budgets: z.array(purchase),
 });
 
+export type Stop = (typeof STOPS)[number];
 export type GridPoint = Readonly<z.infer<typeof gridPoint>>;
-/** A trained model that may be chosen. */
+export type Drop = Readonly<z.infer<typeof drop>>;
 export type Trial = Readonly<z.infer<typeof trial>>;
-/** A trial with its throughput. */
+export type Candidate = Readonly<z.infer<typeof candidate>>;
+/** A candidate with its throughput. */
 export type Measured = Readonly<z.infer<typeof measured>>;
+export type Prediction = Readonly<z.infer<typeof prediction>>;
+export type Decision = Readonly<z.infer<typeof decision>>;
+export type AccuracyError = Readonly<z.infer<typeof accuracyError>>;
+export type ThroughputError = Readonly<z.infer<typeof throughputError>>;
+export type Purchase = Readonly<z.infer<typeof purchase>>;
 export type Exploration = Readonly<z.infer<typeof explorationSchema>>;
+
+/** The schema of the figures of a chosen model. */
+export const finalFiguresSchema = finalFigures;
+export type FinalFigures = Readonly<z.infer<typeof finalFigures>>;

@@ -1,28 +1,14 @@
-/** The search, with functions that pretend to train and to measure. */
+/** The search, with laboratories that pretend to train and to measure; the best is known from training everything. */
 import { describe, expect, it } from 'vitest';
-import type { GridPoint, Trial } from './exploration.ts';
-import { explore, gridOf, orderGrid } from './explore.ts';
+import { drawSurface, PLAIN, pretend, QUESTION } from '../../test/pretend-laboratory.kit.ts';
+import { random } from '../base/index.ts';
+import type { Exploration, GridPoint } from './exploration.ts';
+import { explore, gridOf, type Instruments, orderGrid, type Question } from './explore.ts';
+import { DENSE } from './lattice.ts';
 import { autoRecordIn } from './record.ts';
+import { replay } from './replay.ts';
 
-function trialOf(point: GridPoint, accuracy: number): Trial {
-  const { instances, sparsity } = point;
-  return {
-    name: `n${instances}-s${sparsity}`,
-    folder: 'trial',
-    point,
-    accuracy,
-    accuracyStd: 0,
-    parameters: 1,
-    sparsity,
-  };
-}
-
-/** Loses a point per doubling of instances and two per unit of sparsity; is as fast as its promise. */
-const pretend = {
-  dense: trialOf({ instances: 1, sparsity: 0 }, 0.9),
-  train: async (point: GridPoint) => trialOf(point, 0.9 - 0.01 * Math.log2(point.instances) - 0.02 * point.sparsity),
-  measure: async (models: readonly Trial[]) => models.map(({ point }) => (10 * point.instances) / (1 - point.sparsity)),
-};
+const exhaustive = { ...QUESTION, isExhaustive: true };
 
 describe('the grid', () => {
   it('has every combination but the dense model, the gentlest first', () => {
@@ -43,44 +29,173 @@ describe('the grid', () => {
 
 describe('explore', () => {
   it('takes the fastest within the budget', async () => {
-    const { chosen, frontier, trials } = await explore({ ...pretend, grid: gridOf([1, 2, 4], [0, 0.5]), maxDrop: 2 });
-    // By the rule above: N=2 at 0.5 loses 2.0 points at 4x, N=4 dense loses 2.0 points at 4x, N=4 at 0.5 loses 3.
+    const { chosen, frontier, trials, stop } = await explore(exhaustive, pretend(PLAIN, exhaustive).instruments);
+    // By the surface: N=2 at 0.5 loses 1.6 points at 4x, N=4 dense loses 2.0 at 4x, N=4 at 0.5 loses 2.7 at 8x.
     expect(chosen.ratio).toBe(4);
     expect(trials).toHaveLength(5);
-    expect(frontier[0]?.name).toBe('n1-s0');
+    expect(frontier[0]?.name).toBe('dense');
+    expect(stop).toBe('all trained');
   });
 
   it('measures all in one call, the dense model first', async () => {
+    const { instruments } = pretend(PLAIN, exhaustive);
     const calls: string[][] = [];
-    await explore({
-      ...pretend,
-      grid: gridOf([2], [0, 0.5]),
-      maxDrop: 1,
-      measure: async (models) => {
-        calls.push(models.map(({ name }) => name));
-        return pretend.measure(models);
+    await explore(
+      { ...exhaustive, grid: gridOf([2], [0, 0.5]) },
+      {
+        ...instruments,
+        measure: (models) => {
+          calls.push(models.map(({ name }) => name));
+          return instruments.measure(models);
+        },
       },
-    });
-    expect(calls).toEqual([['n1-s0', 'n2-s0', 'n2-s0.5']]);
+    );
+    expect(calls).toEqual([['dense', 'n1-s0.5', 'n2-s0', 'n2-s0.5']]);
+  });
+
+  it('delivers the dense model where nothing fits, and says so', async () => {
+    const question = { ...exhaustive, maxDrop: 0.1 };
+    const { chosen, verdict } = await explore(question, pretend(PLAIN, question).instruments);
+    expect(chosen.name).toBe('dense');
+    expect(verdict).toBe('the dense model: no other is surely within 0.1 points');
   });
 
   it('delivers the dense model from an empty grid', async () => {
-    const { chosen, verdict } = await explore({ ...pretend, grid: [], maxDrop: 1 });
-    expect(chosen.name).toBe('n1-s0');
-    expect(verdict).toContain('dense');
+    const question = { ...QUESTION, grid: [] };
+    expect((await explore(question, pretend(PLAIN, question).instruments)).chosen.name).toBe('dense');
   });
 
-  it('reports every trial as it is done', async () => {
-    const seen: string[] = [];
-    const grid = gridOf([1, 2], [0, 0.5]);
-    await explore({ ...pretend, grid, maxDrop: 1, onTrial: ({ name }) => seen.push(name) });
-    expect(seen).toHaveLength(grid.length);
+  it('takes no model whose drop is within the budget but not surely so', async () => {
+    const question = { ...exhaustive, grid: gridOf([2], [0]) };
+    // One point is lost, give or take 1.28 times the noise.
+    const chosenAt = async (maxDrop: number, evaluationNoise: number): Promise<string> => {
+      const { instruments } = pretend({ ...PLAIN, evaluationNoise }, question);
+      const { chosen, trials } = await explore({ ...question, maxDrop }, instruments);
+      const [trial] = trials;
+      expect(trial?.drop.upper).toBeGreaterThanOrEqual(trial?.drop.points ?? Number.NaN);
+      return chosen.name;
+    };
+    expect(await chosenAt(1, 0)).toBe('n2-s0');
+    expect(await chosenAt(1, 1)).toBe('dense');
+  });
+
+  it('offers every trained point at both precisions, and int8 of the dense model without training', async () => {
+    const question: Question = { ...exhaustive, precisions: ['fp32', 'int8'], maxDrop: 0.2 };
+    const { trials, chosen } = await explore(question, pretend(PLAIN, question).instruments);
+    expect(trials).toHaveLength(11);
+    expect(chosen).toMatchObject({ name: 'dense-int8', precision: 'int8', point: DENSE });
+  });
+
+  it('trains the multiplexed model before it prunes it, also with several workers', async () => {
+    for (const workers of [1, 3]) {
+      const question = { ...QUESTION, grid: gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]), maxDrop: 4, workers };
+      const { instruments, trained } = pretend(drawSurface(3), question);
+      await explore(question, instruments);
+      for (const [at, name] of trained.entries()) {
+        const [start = ''] = name.split('-');
+        if (!/^n1-|-s0$/.test(name)) expect(trained.slice(0, at)).toContain(`${start}-s0`);
+      }
+    }
   });
 });
 
+const GRID = gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]);
+const THIRD = 5;
+const SECONDS_PER_TRIAL = 100;
+
+/** The choice as a share of the best that fits, and how many points were trained for it. */
+async function searchOn(seed: number): Promise<{ share: number; trained: number; exploration: Exploration }> {
+  const maxDrop = random(seed, 'budget of the test').pick([1, 2, 3, 5]);
+  const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop };
+  const surface = drawSurface(seed);
+  const all = await explore({ ...question, isExhaustive: true }, pretend(surface, question).instruments);
+  const { instruments, trained } = pretend(surface, question);
+  const exploration = await explore({ ...question, budgetSeconds: THIRD * SECONDS_PER_TRIAL }, instruments);
+  return { share: exploration.chosen.ratio / all.chosen.ratio, trained: trained.length, exploration };
+}
+
+it('finds 95 % of the best that fits by training a third of 4 x 4 points with two precisions, for nine surfaces of ten', async () => {
+  const found = [];
+  for (let seed = 0; seed < 24; seed++) found.push(await searchOn(seed));
+  expect(Math.max(...found.map(({ trained }) => trained))).toBeLessThanOrEqual(THIRD);
+  expect(found.filter(({ share }) => share >= 0.95).length).toBeGreaterThanOrEqual(0.9 * found.length);
+  expect(found.reduce((sum, { share }) => sum + share, 0) / found.length).toBeGreaterThan(0.97);
+  // It ends by itself where there is nothing to gain.
+  expect(found.filter(({ exploration }) => exploration.stop === 'nothing to gain').length).toBeGreaterThan(12);
+}, 120_000);
+
+describe('a budget of time', () => {
+  it('begins no training that would go beyond it', async () => {
+    const question = { ...exhaustive, budgetSeconds: 2.5 * SECONDS_PER_TRIAL };
+    const { instruments, trained } = pretend(PLAIN, question);
+    const { stop, decisions } = await explore(question, instruments);
+    expect({ stop, trained: trained.length, decisions: decisions.length }).toEqual({
+      stop: 'time',
+      trained: 2,
+      decisions: 2,
+    });
+  });
+});
+
+/** Instruments that remember what they trained, and are killed in the middle of the training after `alive`. */
+function mortal(instruments: Instruments, finished: Set<string>, alive: number): Instruments {
+  let left = alive;
+  return {
+    ...instruments,
+    async train(point: GridPoint) {
+      const name = JSON.stringify(point);
+      if (!finished.has(name) && left-- <= 0) throw new DOMException('killed', 'AbortError');
+      finished.add(name);
+      return instruments.train(point);
+    },
+  };
+}
+
+it('goes on where it was killed, takes the same decisions, and trains nothing twice', async () => {
+  const question: Question = { ...QUESTION, grid: GRID, maxDrop: 3 };
+  const surface = drawSurface(4);
+  const whole = await explore(question, pretend(surface, question).instruments);
+  expect(whole.decisions.length).toBeGreaterThan(2);
+  const finished = new Set<string>();
+  const run = (alive: number) => explore(question, mortal(pretend(surface, question).instruments, finished, alive));
+  await expect(run(2)).rejects.toThrow('killed');
+  const rest = whole.decisions.length - 2;
+  expect(await run(rest)).toEqual(whole);
+});
+
+it('is the same when it is played again on the grid that was trained in full', async () => {
+  const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 3 };
+  const surface = drawSurface(6);
+  const { instruments, trained } = pretend(surface, question);
+  const searched = await explore(question, instruments);
+  const known = await explore({ ...question, isExhaustive: true }, pretend(surface, question).instruments);
+  const { share, trained: part, chosen, best } = await replay(question, known, instruments.rows);
+  expect({ chosen, best }).toEqual({ chosen: searched.chosen.name, best: known.chosen.name });
+  expect(part).toBeCloseTo(trained.length / GRID.length);
+  expect(share).toBeCloseTo(searched.chosen.ratio / known.chosen.ratio);
+  const other = { ...question, grid: gridOf([1, 3], [0, 0.6]) };
+  await expect(replay(other, known, instruments.rows)).rejects.toThrow(/n3-s0: expected a point that was trained/);
+});
+
+it('predicts what it did not train, tells its errors, and what other budgets would buy', async () => {
+  const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 3 };
+  const { trials, predicted, errors, budgets, decisions } = await explore(
+    question,
+    pretend(drawSurface(4), question).instruments,
+  );
+  expect(trials.length + predicted.length).toBe(2 * 16 - 1);
+  expect(decisions.length).toBeLessThan(GRID.length);
+  // The pretended models are as fast as their shapes.
+  expect(errors.throughput.trials).toBeCloseTo(0);
+  expect(budgets.map(({ maxDrop }) => maxDrop)).toEqual([0.5, 1, 2, 3, 5]);
+  for (const [at, { ratio }] of budgets.entries()) expect(ratio).toBeGreaterThanOrEqual(budgets[at - 1]?.ratio ?? 1);
+  for (const { probability } of predicted) expect(probability >= 0 && probability <= 1).toBe(true);
+});
+
 it('finds its record in a run.json, and says what is wrong with one that has none', async () => {
-  const exploration = await explore({ ...pretend, grid: gridOf([2], [0.5]), maxDrop: 1 });
-  const auto = { exploration, models: {}, examples: 10, seed: 1, data: {}, machine: {}, commands: ['prumux auto'] };
+  const exploration = await explore(exhaustive, pretend(PLAIN, exhaustive).instruments);
+  const told = { rows: 'all', seconds: { train: 1 }, machine: {}, commands: ['prumux auto'] };
+  const auto = { exploration, models: {}, examples: 10, seed: 1, data: {}, ...told };
   expect(autoRecordIn(JSON.parse(JSON.stringify({ auto, command: 'compress' })), 'run.json')).toEqual(auto);
   expect(() => autoRecordIn({}, 'run.json')).toThrow(/run.json: expected the record of an auto run/);
 });

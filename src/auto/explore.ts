@@ -1,33 +1,57 @@
 /**
- * `auto`, first version: trains every point of a small grid, measures all side by side, and takes the fastest that loses no more than the
- * budget. Training and measuring are functions that it is handed, so it knows nothing of either.
+ * `auto`: trains the points that can still win most, measures what was trained side by side, and takes the fastest model that surely loses no more
+ * than the budget. Training, assessing and measuring are functions that it is handed, so it knows nothing of them; given the same results
+ * it takes the same decisions, so a run that was killed goes on where it was by asking for the same points again.
+ * Paper: PruMUX (Su et al. 2023), Auto-PruMUX - https://arxiv.org/abs/2305.14706
  */
-import { assert } from '../base/index.ts';
-import type { Exploration, GridPoint, Measured, Trial } from './exploration.ts';
+import { assert, type Precision } from '../base/index.ts';
+import { meanOf } from './accuracy-model.ts';
+import { nextPoints } from './acquisition.ts';
+import type { Candidate, Decision, Exploration, GridPoint, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
+import { DENSE, isSamePoint, latticeAround, startOf } from './lattice.ts';
+import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
+import { purchases } from './purchases.ts';
+import { correctionFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
 
-export interface Search {
+/** What a search is about. */
+export interface Question {
   readonly grid: readonly GridPoint[];
+  readonly precisions: readonly Precision[];
   /** What may be lost, in points. */
   readonly maxDrop: number;
+  /** That it is no more, one-sided. */
+  readonly confidence: number;
+  /** Whether every point is trained, whatever it promises. */
+  readonly isExhaustive: boolean;
+  /** After which no training begins. */
+  readonly budgetSeconds: number;
+  /** How many points may be trained at once. */
+  readonly workers: number;
+}
+
+/** What a search is handed. */
+export interface Instruments {
   readonly dense: Trial;
-  readonly train: (point: GridPoint, at: number, count: number) => Promise<Trial>;
+  /** Rows that drops are measured on. */
+  readonly rows: number;
+  readonly train: (point: GridPoint) => Promise<Trial>;
+  /** A trial at every precision, in the order of the question's, fp32 first. */
+  readonly assess: (trial: Trial) => Promise<readonly Candidate[]>;
+  /** Random models of the shapes of those points at every precision. */
+  readonly measureShapes: (points: readonly GridPoint[]) => Promise<readonly ShapeRatio[]>;
   /** Examples per second of models in their order, measured in one run. */
-  readonly measure: (models: readonly Trial[]) => Promise<readonly number[]>;
-  readonly onTrial?: (trial: Trial) => void;
+  readonly measure: (models: readonly Candidate[]) => Promise<readonly number[]>;
+  /** Seconds that the work so far took, that of stopped runs included. */
+  readonly secondsSpent: () => number;
+  readonly onDecision?: (decision: Decision, trained: number) => void;
 }
 
-/** How many times faster a point promises to be, if a forward pass cost what its weights are. */
-export function promiseOf({ instances, sparsity }: GridPoint): number {
-  return instances / (1 - sparsity);
-}
-
-/** The points of a grid but for the dense model itself, each once, the gentlest first: what is cut short has lost the boldest. */
+/** The points of a grid but for the dense model itself, each once, the gentlest first. */
 export function orderGrid(grid: readonly GridPoint[]): GridPoint[] {
-  const distinct = new Map(grid.map((point) => [`${point.instances} ${point.sparsity}`, point]));
-  return [...distinct.values()]
-    .filter(({ instances, sparsity }) => instances > 1 || sparsity > 0)
-    .sort((a, b) => promiseOf(a) - promiseOf(b));
+  const distinct = grid.filter((point, at) => grid.findIndex((other) => isSamePoint(other, point)) === at);
+  const promiseOf = ({ instances, sparsity }: GridPoint): number => instances / (1 - sparsity);
+  return distinct.filter((point) => !isSamePoint(point, DENSE)).sort((a, b) => promiseOf(a) - promiseOf(b));
 }
 
 /** Instances and sparsities in every combination. */
@@ -35,23 +59,86 @@ export function gridOf(instances: readonly number[], sparsities: readonly number
   return orderGrid(instances.flatMap((N) => sparsities.map((sparsity) => ({ instances: N, sparsity }))));
 }
 
-export async function explore(search: Search): Promise<Exploration> {
-  const { maxDrop, dense, train, measure, onTrial } = search;
-  const points = orderGrid(search.grid);
-  const trained: Trial[] = [];
-  for (const [at, point] of points.entries()) {
-    const trial = await train(point, at, points.length);
-    trained.push(trial);
-    onTrial?.(trial);
+/** The first untrained points of the whole lattice, none of which starts from another of them. */
+function nextOfAll(knowledge: Knowledge, count: number): Decision[] {
+  const left = orderGrid(knowledge.lattice.points).filter((point) => !isTrained(point, knowledge));
+  return left
+    .filter((point) => isSamePoint(point, startOf(point)) || isTrained(startOf(point), knowledge))
+    .slice(0, count)
+    .map((point) => ({ point, gain: 0 }));
+}
+
+/** Whether another training would be over the budget, if it took as long as the others. */
+function isOutOfTime(trials: readonly Trial[], { budgetSeconds }: Question, { secondsSpent }: Instruments): boolean {
+  const expected = trials.length === 0 ? 0 : meanOf(trials.map(({ seconds }) => seconds));
+  return secondsSpent() + expected > budgetSeconds;
+}
+
+/** What a search has come to. */
+interface Searched {
+  readonly knowledge: Knowledge;
+  readonly decisions: readonly Decision[];
+  readonly stop: Stop;
+}
+
+async function trainAll(decisions: readonly Decision[], { train, assess }: Instruments): Promise<Candidate[]> {
+  const trials = await Promise.all(decisions.map(({ point }) => train(point)));
+  const candidates: Candidate[] = [];
+  for (const trial of trials) candidates.push(...(await assess(trial)));
+  return candidates;
+}
+
+/** Trains until there is nothing left to gain, or no time. */
+async function search(start: Knowledge, question: Question, instruments: Instruments): Promise<Searched> {
+  const decisions: Decision[] = [];
+  const next = question.isExhaustive ? nextOfAll : nextPoints;
+  let knowledge = start;
+  for (;;) {
+    const chosen = next(knowledge, question.workers);
+    if (chosen.length === 0) break;
+    const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
+    if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
+    for (const decision of chosen) instruments.onDecision?.(decision, decisions.length);
+    decisions.push(...chosen);
+    knowledge = { ...knowledge, candidates: [...knowledge.candidates, ...(await trainAll(chosen, instruments))] };
   }
-  const models = [dense, ...trained];
-  const rates = await measure(models);
-  assert(rates.length === models.length, 'a throughput for every model');
-  const baseline = rates[0] as number;
-  const [measuredDense, ...trials] = models.map((model, at): Measured => {
-    const examplesPerSecond = rates[at] as number;
-    return { ...model, examplesPerSecond, ratio: examplesPerSecond / baseline };
-  }) as [Measured, ...Measured[]];
-  const frontier = frontierOf([measuredDense, ...trials]);
-  return { maxDrop, dense: measuredDense, trials, frontier, ...choose(trials, measuredDense, maxDrop) };
+  const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));
+  return { knowledge, decisions, stop: isAll ? 'all trained' : 'nothing to gain' };
+}
+
+/** Measures all candidates in one run, the dense model first. */
+async function measureAll({ candidates, ratios }: Knowledge, { measure }: Instruments): Promise<Measured[]> {
+  const rates = await measure(candidates);
+  assert(rates.length === candidates.length, 'a throughput for every model');
+  const [baseline = 1] = rates;
+  return candidates.map((model, at): Measured => {
+    const examplesPerSecond = rates[at] ?? 0;
+    const predictedRatio = ratios.get(candidateName(model.point, model.precision));
+    const ratio = examplesPerSecond / baseline;
+    return { ...model, examplesPerSecond, ratio, ...(predictedRatio !== undefined && at > 0 && { predictedRatio }) };
+  });
+}
+
+export async function explore(question: Question, instruments: Instruments): Promise<Exploration> {
+  const { grid, precisions, maxDrop, confidence } = question;
+  const lattice = latticeAround(grid);
+  const candidates = await instruments.assess(instruments.dense);
+  const shapes = await instruments.measureShapes(lattice.points);
+  const ratios = new Map(shapes.map(({ point, precision, ratio }) => [candidateName(point, precision), ratio]));
+  const start: Knowledge = { lattice, precisions, maxDrop, confidence, rows: instruments.rows, ratios, candidates };
+  const { knowledge, decisions, stop } = await search(start, question, instruments);
+  const [dense, ...trials] = (await measureAll(knowledge, instruments)) as [Measured, ...Measured[]];
+  const correction = correctionFrom(trials);
+  const corrected = new Map([...ratios].map(([name, ratio]) => [name, ratio * correction]));
+  const known = { ...knowledge, ratios: corrected };
+  const forecast = forecastFrom(known);
+  return {
+    ...{ maxDrop, confidence, dense, trials, stop },
+    decisions: [...decisions],
+    predicted: outlookOf(known, forecast),
+    frontier: frontierOf([dense, ...trials]),
+    ...choose<Measured>(trials, dense, maxDrop),
+    errors: { accuracy: [...forecast.errors], throughput: throughputError(trials, shapes, lattice) },
+    budgets: purchases(trials, dense, known, forecast),
+  };
 }

@@ -1,5 +1,5 @@
 /** The frontier: what no other model beats in both accuracy and throughput; and the choice among what a budget allows. */
-import type { Measured } from './exploration.ts';
+import type { Candidate, Measured } from './exploration.ts';
 
 type Quality = Pick<Measured, 'accuracy' | 'examplesPerSecond'>;
 
@@ -16,16 +16,12 @@ export function frontierOf<T extends Quality>(models: readonly T[]): T[] {
     .sort((a, b) => a.examplesPerSecond - b.examplesPerSecond);
 }
 
-/** Points of accuracy lost; negative where there is a gain. */
-export function dropOf(model: Quality, dense: Quality): number {
-  return 100 * (dense.accuracy - model.accuracy);
-}
-
 /** A fraction of a point that is rounding, not loss. */
 const ROUNDING = 1e-9;
 
-export function fits(model: Quality, dense: Quality, maxDrop: number): boolean {
-  return dropOf(model, dense) <= maxDrop + ROUNDING;
+/** Whether a model surely loses no more than the budget: the upper bound of its drop is within it. */
+export function fits({ drop }: Pick<Candidate, 'drop'>, maxDrop: number): boolean {
+  return drop.upper <= maxDrop + ROUNDING;
 }
 
 export interface Choice<T> {
@@ -33,20 +29,24 @@ export interface Choice<T> {
   readonly verdict: string;
 }
 
-/** The fastest model that loses no more than the budget; the dense one where none that fits is faster. */
-export function choose<T extends Quality>(trials: readonly T[], dense: T, maxDrop: number): Choice<T> {
-  const fitting = trials.filter((trial) => fits(trial, dense, maxDrop));
+/** The fastest model that surely loses no more than the budget; the dense one where none that does is faster. */
+export function choose<T extends Quality & Pick<Candidate, 'drop'>>(
+  trials: readonly T[],
+  dense: T,
+  maxDrop: number,
+): Choice<T> {
+  const fitting = trials.filter((trial) => fits(trial, maxDrop));
   const isBetter = (one: T, other: T): boolean =>
     one.examplesPerSecond > other.examplesPerSecond ||
     (one.examplesPerSecond === other.examplesPerSecond && one.accuracy > other.accuracy);
   const chosen = fitting.reduce((best, trial) => (isBetter(trial, best) ? trial : best), dense);
-  const count = `${fitting.length} of ${trials.length} trials`;
+  const count = `${fitting.length} of ${trials.length} models`;
   if (chosen !== dense) {
-    return { chosen, verdict: `the fastest of the models within ${maxDrop} points, which are ${count}` };
+    return { chosen, verdict: `the fastest of those that are surely within ${maxDrop} points, which are ${count}` };
   }
   const verdict =
     fitting.length === 0
-      ? `the dense model: no trial is within ${maxDrop} points`
-      : `the dense model: none of ${count} within ${maxDrop} points is faster`;
+      ? `the dense model: no other is surely within ${maxDrop} points`
+      : `the dense model: none of ${count} surely within ${maxDrop} points is faster`;
   return { chosen, verdict };
 }

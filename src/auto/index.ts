@@ -1,5 +1,11 @@
-/** Choosing: which (N, sparsity) is the fastest within an accuracy budget. Works on functions handed to it. */
+/** Choosing: which (N, sparsity, precision) is the fastest within an accuracy budget. Works on functions handed to it. */
+export * from './confidence.ts';
 export * from './exploration.ts';
 export * from './explore.ts';
 export * from './frontier.ts';
+export { DENSE, isSamePoint, nameOf, startOf } from './lattice.ts';
+export { candidateName } from './outlook.ts';
 export * from './record.ts';
+export * from './replay.ts';
+export * from './row-division.ts';
+export type { ShapeRatio } from './throughput-model.ts';

@@ -1,7 +1,7 @@
 /** The record of an `auto` run, the `auto` block of `run.json`: all that its report is made of. */
 import { z } from 'zod';
 import { CheckpointError } from '../base/index.ts';
-import { explorationSchema } from './exploration.ts';
+import { explorationSchema, finalFiguresSchema } from './exploration.ts';
 
 const curvePoint = z.object({ step: z.number(), values: z.record(z.string(), z.number()) });
 
@@ -15,10 +15,16 @@ const modelDetails = z.object({
 
 const autoRecord = z.object({
   exploration: explorationSchema,
-  /** By the names of the exploration. */
+  /** By the names of the exploration; int8 is of the same model. */
   models: z.record(z.string(), modelDetails),
-  /** Rows that accuracy was measured on. */
+  /** Rows that accuracy was measured on to choose. */
   examples: z.number(),
+  /** Where they are from, and the rows that were kept for the final figures. */
+  rows: z.string(),
+  /** Of the chosen model; none where there were too few rows to keep any. */
+  final: finalFiguresSchema.optional(),
+  /** That each kind of work took. */
+  seconds: z.record(z.string(), z.number()),
   seed: z.number(),
   /** SHA-256 of the data files. */
   data: z.record(z.string(), z.string()),

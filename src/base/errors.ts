@@ -19,6 +19,7 @@ export abstract class PrumuxError extends Error {
   readonly where: string;
   readonly expected: string;
   readonly got: string;
+  readonly hint: string | undefined;
 
   constructor(where: string, facts: ErrorFacts) {
     const hint = facts.hint === undefined ? '' : ` ${facts.hint}`;
@@ -27,6 +28,7 @@ export abstract class PrumuxError extends Error {
     this.where = where;
     this.expected = facts.expected;
     this.got = facts.got;
+    this.hint = facts.hint;
   }
 }
 

@@ -1,5 +1,6 @@
-/** Errors, progress, seeded random numbers, host tensors, parameter trees, threads: what every room may use. */
+/** Errors, precision, progress, seeded random numbers, host tensors, parameter trees, threads: what every room may use. */
 export * from './errors.ts';
+export * from './precision.ts';
 export * from './progress.ts';
 export * from './random.ts';
 export * from './tree.ts';

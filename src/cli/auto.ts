@@ -1,47 +1,88 @@
 /** `prumux auto`: the fastest model within an accuracy budget, delivered with its report. */
 import { join } from 'node:path';
-import { type Exploration, explore, gridOf } from '../auto/index.ts';
+import { explore, gridOf, type Instruments, nameOf, type Question } from '../auto/index.ts';
+import { PRECISIONS } from '../base/index.ts';
+import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { refuseOverwriting } from '../train/index.ts';
+import { assessTrial, finalFigures } from './candidates.ts';
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
-import { number, numbers, option, required, text, type Values } from './option.ts';
+import { parseDuration } from './duration.ts';
+import { explorationLines } from './exploration-lines.ts';
+import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
+import { QUEUE, workplaceOpener } from './queue-options.ts';
 import { COMPRESSION, compressRecipeOf } from './recipe-options.ts';
-import { explorationTable } from './result-lines.ts';
-import { denseTrial, type Laboratory, measureTrials, nameOf, openLaboratory, trainTrial } from './trials.ts';
+import { measureCandidates, measureShapes } from './speed-measurements.ts';
+import { denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
 const options = {
   ...DATA,
   output: required('model folder to write; trials go into DIR.run', text('DIR'), 'o'),
-  maxDrop: option('points of accuracy that may be lost', number({ least: 0 }, 'POINTS'), 2),
+  maxDrop: option(
+    'points of accuracy (of span F1, where tokens are classified) that may be lost',
+    number({ least: 0 }, 'POINTS'),
+    2,
+  ),
+  confidence: option(
+    'that the drop is no more: its upper bound with this confidence must be within the budget',
+    number({ least: 0.5, below: 1 }, 'SHARE'),
+    0.9,
+  ),
   instances: option('inputs per forward pass to try', numbers({ least: 1, isWhole: true }, 'N,N'), [1, 2, 4]),
   sparsities: option('sparsities to try', numbers({ least: 0, below: 1 }, 'S,S'), [0, 0.6, 0.8]),
+  precisions: option('numbers to try: fp32, or fp32,int8', choices(PRECISIONS, 'P,P'), PRECISIONS),
+  budget: optional('time after which no training begins, as 2h or 90m [none]', parsed('TIME', parseDuration)),
+  exhaustive: option('train every point of the grid, whatever it promises', toggle, false),
+  ...QUEUE,
   ...COMPRESSION,
 };
 
-async function search(values: Values<typeof options>, laboratory: Laboratory, context: Context): Promise<Exploration> {
-  const { progress } = context;
-  progress.title('evaluating the dense model');
-  return explore({
+function questionOf(values: Values<typeof options>, workers: number): Question {
+  const { maxDrop, confidence, budget = Number.POSITIVE_INFINITY } = values;
+  return {
     grid: gridOf(values.instances, values.sparsities),
-    maxDrop: values.maxDrop,
-    dense: await denseTrial(laboratory),
-    train(point, at, count) {
-      progress.title(`trial ${at + 1} of ${count}: ${nameOf(point)}`);
-      return trainTrial(point, laboratory);
+    precisions: PRECISIONS.filter((precision) => precision === 'fp32' || values.precisions.includes(precision)),
+    ...{ maxDrop, confidence, budgetSeconds: budget },
+    ...{ isExhaustive: values.exhaustive, workers },
+  };
+}
+
+/** Every kind of work with its title; the search knows none of it. */
+function instrumentsOf(question: Question, laboratory: Laboratory, { progress }: Context): Instruments {
+  const { precisions, confidence } = question;
+  const { notes, rows } = laboratory;
+  let current = '';
+  return {
+    dense: denseTrial(laboratory),
+    rows: rows.choosing.length,
+    onDecision({ point, gain }, trained) {
+      current = `trial ${trained + 1}: ${nameOf(point)}`;
+      const why = question.isExhaustive ? '' : `, expected to gain ${(100 * Math.expm1(gain)).toFixed(0)} %`;
+      progress.title(`${current}${why}`);
     },
-    measure(trials) {
-      progress.title(`measuring ${trials.length} models side by side`);
-      return measureTrials(trials, laboratory);
+    train: (point) => trainTrial(point, laboratory),
+    assess(trial) {
+      progress.title(trial.seconds === 0 ? 'the dense model' : `assessing ${trial.name}`);
+      return assessTrial(trial, precisions, confidence, laboratory);
     },
-  });
+    measureShapes(points) {
+      progress.title('random models of every shape');
+      return measureShapes(points, precisions, laboratory);
+    },
+    measure(models) {
+      progress.title(`${models.length} models side by side`);
+      return measureCandidates(models, laboratory);
+    },
+    secondsSpent: () => Object.values(notes.seconds()).reduce((sum, seconds) => sum + seconds, 0),
+  };
 }
 
 export default command({
   name: 'auto',
   description: 'Find the fastest model that loses at most so many points of accuracy, and deliver it with a report.',
-  example: 'models/dense --data train.tsv --eval dev.tsv --max-drop 2 -o models/fast',
+  example: 'models/dense --data train.tsv --eval dev.tsv --max-drop 2 --budget 2h -o models/fast',
   operands: { name: 'model', description: 'folder or Hub id of the dense classifier' },
   options,
   isResumable: true,
@@ -49,20 +90,31 @@ export default command({
     const { output } = values;
     await checkDestination(output);
     await refuseOverwriting(model, output);
-    const laboratory = await openLaboratory(model, {
-      recipe: compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } }),
-      options: {
-        source: dataSourceOf(values),
-        ...trainingIn(context),
-      },
-      folder: `${output.replace(/[/\\]+$/, '')}.run`,
+    const local = `${output.replace(/[/\\]+$/, '')}.run`;
+    const openWorkplace = workplaceOpener(values, local, context);
+    const recipe = compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } });
+    const laboratory = await openLaboratory(
+      model,
+      { recipe, options: { source: dataSourceOf(values), ...trainingIn(context) } },
+      openWorkplace,
+    );
+    const { question, exploration } = await closing(laboratory.queue, async (queue) => {
+      const question = questionOf(values, Math.max(1, await queue.capacity()));
+      return { question, exploration: await explore(question, instrumentsOf(question, laboratory, context)) };
     });
-    const exploration = await search(values, laboratory, context);
-    const { chosen, frontier, trials, dense, verdict } = exploration;
-    await deliverChoice(output, exploration, laboratory, context.commandLine);
-    const report = join(output, 'report.html');
-    // Nothing is predicted in this version: every point of the grid is trained and measured.
-    return { chosen, verdict, dense, predicted: [], measured: trials, frontier, folder: output, report };
+    const final = await finalFigures(exploration.chosen, question.confidence, laboratory);
+    const { commandLine } = context;
+    const { seconds, rows } = await deliverChoice(output, { exploration, final, commandLine }, laboratory);
+    const { trials: measured, ...found } = exploration;
+    return {
+      ...found,
+      measured,
+      ...(final && { final }),
+      rows,
+      seconds,
+      folder: output,
+      report: join(output, 'report.html'),
+    };
   },
-  print: explorationTable,
+  print: explorationLines,
 });

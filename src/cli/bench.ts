@@ -5,23 +5,32 @@ import { openTexts } from '../train/index.ts';
 import { command } from './command.ts';
 import { ROWS } from './common-options.ts';
 import { option, optional, text, whole } from './option.ts';
+import { PRECISION, preciseModel } from './precision-option.ts';
 import { table } from './result-lines.ts';
 
 export default command({
   name: 'bench',
   description: 'Measure the throughput of models side by side: rounds take turns, medians count.',
-  example: 'models/fast models/faster --baseline models/dense --data dev.tsv',
-  operands: { name: 'model', description: 'model folders or Hub ids', isMany: true },
+  example: 'models/fast models/fast:int8 --baseline models/dense --data dev.tsv',
+  operands: {
+    name: 'model',
+    description: 'model folders or Hub ids, as DIR or, of a precision, DIR:int8',
+    isMany: true,
+  },
   options: {
     baseline: optional('model that ratios refer to [the first one]', text('MODEL')),
+    precision: PRECISION,
     ...ROWS,
     rounds: option('rounds that the median is of', whole(), throughputDefaults.rounds),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
-  async run({ baseline, data, columns, rounds, maxTokens }, models, { placement, progress }) {
+  async run({ baseline, precision: usual, data, columns, rounds, maxTokens }, models, { placement, progress }) {
     const names = [...new Set([baseline ?? models[0], ...models])];
     const classifiers: StoredClassifier[] = [];
-    for (const name of names) classifiers.push(await readTextClassifier(name, maxTokens));
+    for (const name of names) {
+      const { model, precision } = preciseModel(name, usual);
+      classifiers.push(await readTextClassifier(model, maxTokens, precision));
+    }
     const texts = await openTexts(data, columns, classifiers[0]?.config.task);
     const contestants = classifiers.map(({ config, onnx, tokenizer, encode }, at) => ({
       name: names[at] as string,
@@ -38,16 +47,17 @@ export default command({
       baseline: names[0] as string,
       examples: texts.length,
       results: results.map(({ name, ...result }, at) => {
-        const { config, parameters } = classifiers[at] as StoredClassifier;
-        return { model: name, ...result, instances: instancesOf(config), parameters };
+        const { config, precision, parameters } = classifiers[at] as StoredClassifier;
+        return { model: name, precision, ...result, instances: instancesOf(config), parameters };
       }),
     };
   },
   print: ({ results }) =>
     table([
-      ['model', 'examples/s', 'ratio', 'groups', 'streams', 'instances', 'parameters'],
-      ...results.map(({ model, examplesPerSecond, ratio, groups, streams, instances, parameters }) => [
+      ['model', 'precision', 'examples/s', 'ratio', 'groups', 'streams', 'instances', 'parameters'],
+      ...results.map(({ model, precision, examplesPerSecond, ratio, groups, streams, instances, parameters }) => [
         model,
+        precision,
         examplesPerSecond.toFixed(0),
         `${ratio.toFixed(2)}x`,
         String(groups),

@@ -1,17 +1,20 @@
 /** `prumux compress`: a dense classifier, multiplexed and pruned; or any classifier, pruned without training. */
+import { PRECISIONS } from '../base/index.ts';
 import { folderBytes, resolveModel } from '../model/index.ts';
 import {
   type Compressed,
   compressClassifier,
   compressDefaults,
   compressWithoutTraining,
+  type Evaluation,
+  quantizeClassifier,
   type RunOptions,
   type TrainingFreeRecipe,
   trainingFreeDefaults,
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
-import { option, optional, required, text, toggle, type Values } from './option.ts';
+import { choice, option, optional, required, text, toggle, type Values } from './option.ts';
 import { COMPRESSION, compressRecipeOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
 import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
@@ -38,6 +41,7 @@ const options = {
     "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
     text('DIR'),
   ),
+  precision: option('int8: also make onnx/model_quantized.onnx and measure it', choice(PRECISIONS), 'fp32'),
   ...COMPRESSION,
 };
 
@@ -78,10 +82,29 @@ async function compress(model: string, asked: Asked, run: RunOptions): Promise<r
   return compressClassifier(model, recipe, run);
 }
 
+/** The int8 models beside those of the folders, where they are asked for: their quality, one after the other. */
+async function quantizeAll(
+  models: readonly Compressed[],
+  { precision }: Asked,
+  run: RunOptions,
+): Promise<Evaluation[]> {
+  const measured: Evaluation[] = [];
+  if (precision === 'fp32') return measured;
+  for (const { folder } of models) measured.push((await quantizeClassifier(folder, { ...run, output: folder })).int8);
+  return measured;
+}
+
 /** A model in the JSON document. */
-async function entryOf({ evaluation, sparsity, speedup, parameters, parity, folder }: Compressed) {
+async function entryOf(
+  { evaluation, sparsity, speedup, parameters, parity, folder }: Compressed,
+  int8: Evaluation | undefined,
+) {
   const bytes = await folderBytes(folder);
-  return { ...evaluation, sparsity, ...(speedup !== undefined && { speedup }), parameters, bytes, parity, folder };
+  return {
+    ...evaluation,
+    ...(int8 && { int8 }),
+    ...{ sparsity, ...(speedup && { speedup }), parameters, bytes, parity, folder },
+  };
 }
 
 export default command({
@@ -92,13 +115,11 @@ export default command({
   options,
   isResumable: true,
   async run(values, [model], context) {
-    const compressed = await compress(model, values, {
-      source: dataSourceOf(values),
-      output: values.output,
-      ...trainingIn(context),
-    });
+    const run = { source: dataSourceOf(values), output: values.output, ...trainingIn(context) };
+    const compressed = await compress(model, values, run);
+    const int8 = await quantizeAll(compressed, values, run);
     const [{ teacher, teacherParameters, instances, vocabulary }] = compressed;
-    const models = await Promise.all(compressed.map(entryOf));
+    const models = await Promise.all(compressed.map((entry, at) => entryOf(entry, int8[at])));
     return {
       ...(models.length === 1 ? models[0] : {}),
       teacherAccuracy: teacher.accuracy,

@@ -1,54 +1,45 @@
 /** The end of `prumux auto`: the chosen model goes into the output folder, with the record of the run and its report. */
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AutoRecord, Exploration } from '../auto/index.ts';
-import { exportClassifier } from '../infer/index.ts';
-import { type Delivery, readModelFolder, writeFileAtomically, writeModelFolder } from '../model/index.ts';
+import type { AutoRecord, Exploration, FinalFigures } from '../auto/index.ts';
+import { writeFileAtomically, writeModelFolder } from '../model/index.ts';
 import { reportPage } from '../report/index.ts';
-import { machineOf, readRunFile } from '../train/index.ts';
+import { contentOf, machineOf, quantizeClassifier } from '../train/index.ts';
 import { detailsOf, type Laboratory } from './trials.ts';
 
-async function recordOf(
-  exploration: Exploration,
-  { options, data, examples }: Laboratory,
-  commandLine: string,
-): Promise<AutoRecord> {
+/** What `auto` found, and what it knows of the choice. */
+export interface Finding {
+  readonly exploration: Exploration;
+  readonly final: FinalFigures | undefined;
+  readonly commandLine: string;
+}
+
+async function recordOf({ exploration, final, commandLine }: Finding, laboratory: Laboratory): Promise<AutoRecord> {
+  const { options, data, rows, notes } = laboratory;
   const models: AutoRecord['models'] = {};
-  for (const trial of [exploration.dense, ...exploration.trials]) models[trial.name] = await detailsOf(trial);
+  for (const trial of [exploration.dense, ...exploration.trials]) {
+    if (trial.precision === 'fp32') models[trial.name] = await detailsOf(trial);
+  }
   return {
-    exploration,
-    models,
-    examples,
+    ...{ exploration, models, data },
+    examples: rows.choosing.length,
+    rows: `${rows.choosing.length} of the evaluation rows chose; ${rows.final.length} were kept for the final figures`,
+    ...(final && { final }),
+    seconds: notes.seconds(),
     seed: options.seed,
-    data,
     machine: machineOf(options.placement),
     commands: [commandLine],
   };
 }
 
-/** What a folder holds, to be written elsewhere; what a dense model from elsewhere lacks is made. */
-async function contentOf(folder: string): Promise<Delivery> {
-  const files = await readModelFolder(folder);
-  const [onnx, card] = [join(folder, 'onnx', 'model.onnx'), join(folder, 'README.md')];
-  return {
-    ...files,
-    onnx: existsSync(onnx) ? await readFile(onnx) : exportClassifier(files.config, files.parameters).bytes,
-    card: existsSync(card) ? await readFile(card, 'utf8') : '# Text classifier\n',
-    evidence: existsSync(join(folder, 'run.json')) ? await readRunFile(folder) : {},
-  };
-}
-
-export async function deliverChoice(
-  output: string,
-  exploration: Exploration,
-  laboratory: Laboratory,
-  commandLine: string,
-): Promise<void> {
-  const auto = await recordOf(exploration, laboratory, commandLine);
-  const content = await contentOf(exploration.chosen.folder);
+/** The folder holds the fp32 model in any case; where int8 was chosen, that one as well, measured on all evaluation rows. */
+export async function deliverChoice(output: string, finding: Finding, laboratory: Laboratory): Promise<AutoRecord> {
+  const { chosen } = finding.exploration;
+  const auto = await recordOf(finding, laboratory);
+  const content = await contentOf(chosen.folder);
   await writeModelFolder(output, { ...content, evidence: { ...content.evidence, auto } });
+  if (chosen.precision === 'int8') await quantizeClassifier(output, { ...laboratory.options, output });
   await writeReport(output, auto);
+  return auto;
 }
 
 /** Writes the page into a folder; gives its path. */

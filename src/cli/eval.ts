@@ -5,6 +5,7 @@ import { command } from './command.ts';
 import { LABELLED_ROWS } from './common-options.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
+import { PRECISION } from './precision-option.ts';
 import { ensembleLine, isolationLines, qualityLines } from './result-lines.ts';
 
 export default command({
@@ -16,12 +17,14 @@ export default command({
     ...LABELLED_ROWS,
     groupings: option('shuffled groupings to average over', whole(), 5),
     ensemble: ENSEMBLE,
+    precision: PRECISION,
     isolation: option('measure how far neighbours in a pass change answers: by chance, and at worst', toggle, false),
     probes: option('rows that --isolation seeks the worst neighbours for', whole(), DEFAULT_PROBES),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run(values, [model], { placement, seed, progress, terminal }) {
-    const classifier = await openTextClassifier(model, placement, values.maxTokens);
+    const { precision } = values;
+    const classifier = await openTextClassifier(model, placement, values.maxTokens, precision);
     const { predictor, tokenizer, maxTokens } = classifier;
     const rows = await openEvaluation(values.data, predictor.config, values.columns);
     const set = encodeSet(rows, tokenizer, maxTokens);
@@ -32,7 +35,7 @@ export default command({
     const isolation =
       values.isolation && (await measureIsolation(predictor, set, { maxTokens, seed, groupings, probes, onProgress }));
     await classifier.close();
-    return { ...evaluation, ...(isolation && { isolation }), folder: model };
+    return { ...evaluation, ...(isolation && { isolation }), precision, folder: model };
   },
-  print: (result) => qualityLines(result) + ensembleLine(result) + isolationLines(result.isolation),
+  print: (result) => qualityLines(result) + ensembleLine(result) + isolationLines(result.isolation, result.precision),
 });

@@ -147,6 +147,18 @@ export function choice<T extends string>(names: readonly T[], hint = names.join(
   };
 }
 
+/** Names with commas between; in a config file a JSON array, too. */
+export function choices<T extends string>(names: readonly T[], hint: string): Reader<readonly T[]> {
+  const each = choice(names);
+  return {
+    hint,
+    read(given, where) {
+      const items: readonly unknown[] = Array.isArray(given) ? given : String(given).split(',');
+      return [...new Set(items.map((item) => each.read(item, where)))];
+    },
+  };
+}
+
 /** A text that `parse` understands; what `parse` throws is the user's mistake. */
 export function parsed<T>(hint: string, parse: (given: string) => T): Reader<T> {
   const plain = text(hint);

@@ -5,6 +5,7 @@ import { type Answer, answerTexts, openTextClassifier, type TextInput } from '..
 import { command } from './command.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
+import { PRECISION } from './precision-option.ts';
 
 /** Texts that are classified together; a stream of lines is answered after so many. */
 const BATCH = 256;
@@ -21,10 +22,11 @@ export default command({
   options: {
     pairs: option('a tab in a text separates a pair of texts', toggle, false),
     ensemble: ENSEMBLE,
+    precision: PRECISION,
     maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
-  async run({ pairs, ensemble, maxTokens }, [model, ...texts], { placement, terminal, isJson }) {
-    const classifier = await openTextClassifier(model, placement, maxTokens);
+  async run({ pairs, ensemble, maxTokens, precision }, [model, ...texts], { placement, terminal, isJson }) {
+    const classifier = await openTextClassifier(model, placement, maxTokens, precision);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
     const predictions: Answer[] = [];
     for await (const batch of batchesOf(texts.length > 0 ? texts : linesOf(terminal.stdin))) {

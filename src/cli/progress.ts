@@ -1,6 +1,7 @@
 /** Progress of long work on standard error: a bar with rate and time left on a terminal, a line now and then with `--progress`, else nothing. */
 import { type Options as BarOptions, SingleBar } from 'cli-progress';
 import type { OnProgress } from '../base/index.ts';
+import type { TrialProgress } from '../queue/index.ts';
 import type { StepReport } from '../train/index.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,6 +13,8 @@ export interface Progress {
   title(text: string): void;
   /** A step of training; the rate is that of the unit. */
   step(report: StepReport, unit?: Unit): void;
+  /** A step of a trial among others that are trained side by side. */
+  trial(report: TrialProgress): void;
   /** Any other work that takes long. */
   work: OnProgress;
   stop(): void;
@@ -20,6 +23,7 @@ export interface Progress {
 const QUIET: Progress = {
   title: () => undefined,
   step: () => undefined,
+  trial: () => undefined,
   work: () => undefined,
   stop: () => undefined,
 };
@@ -38,6 +42,7 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
   if (!stderr.isTTY && !isWanted) return QUIET;
   let heading = '';
   let shown: Shown | undefined;
+  const trials = new Map<string, TrialProgress>();
 
   function stop(): void {
     shown?.bar.stop();
@@ -69,6 +74,15 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       bar.update(step, { facts: factsOf(report), left: `${throughput}, ${pace.left(steps - step)}` });
       if (step === steps) stop(); // what follows is not this phase's any more
     },
+    trial(report) {
+      trials.set(report.trial, report);
+      const [name, done, total] = ['trials', sumOf(trials, 'step'), sumOf(trials, 'steps')];
+      const { bar } = show(name, done, total);
+      bar.setTotal(total);
+      bar.update(done, { facts: [...trials.values()].map(trialFacts).join(', '), left: '' });
+      if (report.step === report.steps) trials.delete(report.trial);
+      if (trials.size === 0) stop();
+    },
     work(name, done, total) {
       const { bar, pace } = show(name, done, total);
       pace.reach(done);
@@ -76,6 +90,15 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       if (done === total) stop();
     },
   };
+}
+
+/** Of all trials that are under way. */
+function sumOf(trials: ReadonlyMap<string, TrialProgress>, count: 'step' | 'steps'): number {
+  return [...trials.values()].reduce((sum, trial) => sum + trial[count], 0);
+}
+
+function trialFacts({ trial, phase, step, steps, worker }: TrialProgress): string {
+  return `${trial} ${phase} ${step}/${steps} on ${worker}`;
 }
 
 function barOptions(stream: Terminal['stderr']): BarOptions {

@@ -1,5 +1,5 @@
 /** Results in words: short lines that begin with what they say. */
-import type { Exploration, Measured } from '../auto/index.ts';
+import type { Precision } from '../base/index.ts';
 import type { Evaluation, GoalFigures, Isolation, Speedup, VocabularyRecord } from '../train/index.ts';
 
 /** Line breaks as spaces. */
@@ -45,6 +45,15 @@ export function qualityLines(
   return `${lines.join('\n')}\n`;
 }
 
+/** Quality in int8, beside that in fp32; nothing where there is no int8 model. */
+export function quantizedLine(fp32: Evaluation, int8: Evaluation | undefined): string {
+  if (int8 === undefined) return '';
+  const [before, after] = [fp32.spanF1 ?? fp32.accuracy, int8.spanF1 ?? int8.accuracy];
+  const points = 100 * (after - before);
+  const spread = int8.groupings > 1 ? ` ± ${percent(int8.spanF1Std ?? int8.accuracyStd)}` : '';
+  return `int8        ${percent(after)}${spread}, ${points < 0 ? '' : '+'}${points.toFixed(2)} points; ${Math.round(int8.examplesPerSecond)} examples/s\n`;
+}
+
 /** A compressed model, beside the dense one. */
 interface CompressedResult extends Evaluation, GoalFigures {
   readonly folder: string;
@@ -53,6 +62,7 @@ interface CompressedResult extends Evaluation, GoalFigures {
   readonly instances: number;
   readonly bytes: number;
   readonly teacherBytes: number;
+  readonly int8?: Evaluation;
 }
 
 /** Quality, structure and size of a compressed model; and its speed, where that was aimed at. */
@@ -63,7 +73,7 @@ export function compressedLines(result: CompressedResult): string {
     `size        ${megabytes(bytes)} on disk, of ${megabytes(teacherBytes)}`,
     ...(speedup === undefined ? [] : [speedupLine(speedup)]),
   ];
-  return `${qualityLines(result)}${lines.join('\n')}\n`;
+  return `${qualityLines(result)}${quantizedLine(result, result.int8)}${lines.join('\n')}\n`;
 }
 
 function speedupLine({ asked, predicted, measured }: Speedup): string {
@@ -78,11 +88,17 @@ export function ensembleLine({ ensembleAccuracy, ensembleGain = 0, ensembleGainS
   return `ensemble    ${percent(ensembleAccuracy)}, ${gain}: answers averaged over all slots\n`;
 }
 
+/** What is said of a model of one text per pass, where nothing is measured. */
+const ALONE: Readonly<Record<Precision, string>> = {
+  fp32: 'complete: one text per pass has no neighbours',
+  int8: 'one text per pass has no neighbours, but numbers are rounded in steps that are one for all texts of a batch',
+};
+
 /** How far neighbours change answers; nothing where it was not measured. */
-export function isolationLines(isolation: Isolation | undefined): string {
+export function isolationLines(isolation: Isolation | undefined, precision: Precision): string {
   if (isolation === undefined) return '';
   const { groupings, probedRows, groupsPerRow } = isolation;
-  if (groupings === 0) return 'isolation   complete: one text per pass has no neighbours\n';
+  if (groupings === 0) return `isolation   ${ALONE[precision]}\n`;
   const chance = `${percent(isolation.randomFlipRate)} ± ${percent(isolation.randomFlipRateStd)}`;
   return (
     `isolation   ${chance} of the answers change with the grouping, over ${groupings} groupings\n` +
@@ -99,24 +115,4 @@ export function table(rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]): string =>
     row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
   return `${rows.map(line).join('\n')}\n`;
-}
-
-/** The dense model, what was tried, and the choice. */
-export function explorationTable(
-  result: Pick<Exploration, 'dense' | 'chosen' | 'verdict'> & {
-    readonly measured: readonly Measured[];
-    readonly folder: string;
-    readonly report: string;
-  },
-): string {
-  const { dense, measured, chosen, verdict, folder, report } = result;
-  const row = (model: Measured): string[] => [
-    model.name === chosen.name ? `${model.name} *` : model.name,
-    percent(model.accuracy),
-    model.examplesPerSecond.toFixed(0),
-    `${model.ratio.toFixed(2)}x`,
-    model.parameters.toLocaleString('en'),
-  ];
-  const rows = [['model', 'accuracy', 'examples/s', 'ratio', 'parameters'], ...[dense, ...measured].map(row)];
-  return `${table(rows)}\nchosen      ${verdict} (*)\nmodel       ${folder}\nreport      ${report}\n`;
 }

@@ -2,32 +2,36 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GridPoint, ModelDetails, Trial } from '../auto/index.ts';
-import { ConfigError } from '../base/index.ts';
 import {
-  compareThroughput,
-  measuredRows,
-  openTextClassifier,
-  readTextClassifier,
-  type StoredClassifier,
-  throughputDefaults,
-} from '../infer/index.ts';
+  DENSE,
+  divideRows,
+  type GridPoint,
+  isSamePoint,
+  type ModelDetails,
+  nameOf,
+  type RowDivision,
+  startOf,
+  type Trial,
+} from '../auto/index.ts';
+import { countParameters } from '../base/index.ts';
 import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
+import { longestRow } from '../mux/index.ts';
+import type { TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
   type CompressRecipe,
-  compressClassifier,
-  encodeSet,
-  evaluate,
+  fingerprintOf,
   isFinished,
   modelFingerprint,
   openData,
-  openTexts,
+  RunFolder,
   type RunOptions,
   readEvidence,
   readTeacher,
   recipeAt,
+  studentConfig,
 } from '../train/index.ts';
+import { WorkNotes } from './work-notes.ts';
 
 /** What all trials share. */
 export interface Laboratory {
@@ -36,110 +40,94 @@ export interface Laboratory {
   readonly options: Omit<RunOptions, 'output'>;
   /** Where their folders go. */
   readonly folder: string;
+  /** Who trains them. */
+  readonly queue: TrialQueue;
+  readonly notes: WorkNotes;
   readonly data: CompressionIdentity['data'];
   readonly teacher: string;
-  readonly maxPositions: number;
-  /** Rows that accuracy is measured on. */
-  readonly examples: number;
+  /** The dense model's. */
+  readonly config: ModelConfig;
+  readonly denseParameters: number;
+  /** Of the evaluation rows. */
+  readonly rows: RowDivision;
 }
 
 export async function openLaboratory(
   given: string,
-  { recipe, options, folder }: Pick<Laboratory, 'recipe' | 'options' | 'folder'>,
+  { recipe, options }: Pick<Laboratory, 'recipe' | 'options'>,
+  /** The queue, and the folder of a run that follows from just this. */
+  openWorkplace: (follows: unknown) => Promise<Pick<Laboratory, 'queue' | 'folder'>>,
 ): Promise<Laboratory> {
   const model = await resolveModel(given);
   const files = await readTeacher(model);
-  const { config } = files;
-  if (config.task === 'tokens') {
-    throw new ConfigError(model, {
-      expected: 'a model that classifies whole texts',
-      got: 'one that classifies tokens',
-      hint: 'prumux compress takes it, to one point at a time.',
-    });
-  }
+  const { config, parameters } = files;
   const { train, evaluation } = await openData(options.source, config);
+  const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const teacher = modelFingerprint(files);
+  const { queue, folder } = await openWorkplace([recipe, options.seed, data, teacher]);
   return {
-    model,
-    recipe,
-    options,
-    folder,
-    data: { train: train.checksum, evaluation: evaluation.checksum },
-    teacher: modelFingerprint(files),
-    maxPositions: config.encoder.maxPositions,
-    examples: evaluation.examples.length,
+    ...{ model, recipe, options, queue, folder, config, data, teacher },
+    notes: new WorkNotes(new RunFolder(folder, 'auto')),
+    denseParameters: countParameters(parameters),
+    rows: divideRows(evaluation.examples.length, options.seed),
   };
 }
 
-export function nameOf({ instances, sparsity }: GridPoint): string {
-  return `n${instances}-s${sparsity}`;
+/** The model itself as a trial. */
+export function denseTrial({ model, denseParameters }: Laboratory): Trial {
+  return { name: 'dense', folder: model, point: DENSE, parameters: denseParameters, sparsity: 0, seconds: 0 };
 }
 
-/** The model itself as a trial, evaluated. */
-export async function denseTrial({ model, recipe, options }: Laboratory): Promise<Trial> {
-  const { source, placement, seed, onProgress } = options;
-  const classifier = await openTextClassifier(model, placement, recipe.maxTokens);
-  const { evaluation } = await openData(source, classifier.predictor.config);
-  const set = encodeSet(evaluation, classifier.tokenizer, classifier.maxTokens);
-  const { accuracy, accuracyStd } = await evaluate(classifier.predictor, set, {
-    maxTokens: classifier.maxTokens,
-    ...{ seed, onProgress },
+/** What a point's model follows from. */
+function identityAt(point: GridPoint, { recipe, options, data, teacher, config }: Laboratory): CompressionIdentity {
+  const asked = recipeAt(recipe, point);
+  const maxTokens = Math.min(asked.maxTokens, longestRow(studentConfig(config, asked)));
+  return { recipe: { ...asked, maxTokens }, seed: options.seed, data, teacher };
+}
+
+/** Tells results of one point, recipe, seed, data and teacher from those of another. */
+export function fingerprintAt(point: GridPoint, laboratory: Laboratory): string {
+  return fingerprintOf(identityAt(point, laboratory)).slice(0, 12);
+}
+
+function folderOf(point: GridPoint, { folder }: Laboratory): string {
+  return join(folder, nameOf(point));
+}
+
+function isDone(point: GridPoint, laboratory: Laboratory): Promise<boolean> {
+  return isFinished(folderOf(point, laboratory), identityAt(point, laboratory));
+}
+
+/** Has a point's model made, from the multiplexed model of as many inputs where that is done. */
+async function compressTo(point: GridPoint, laboratory: Laboratory): Promise<void> {
+  if (await isDone(point, laboratory)) return;
+  const { model, options, queue } = laboratory;
+  const start = startOf(point);
+  const isThere = !isSamePoint(start, point) && point.instances > 1 && (await isDone(start, laboratory));
+  await queue.train({
+    ...{ name: nameOf(point), model, seed: options.seed, source: options.source },
+    recipe: identityAt(point, laboratory).recipe,
+    output: folderOf(point, laboratory),
+    ...(isThere && { multiplexed: folderOf(start, laboratory) }),
   });
-  const { parameters } = classifier;
-  await classifier.close();
-  const point = { instances: 1, sparsity: 0 };
-  return { name: 'dense', folder: model, point, accuracy, accuracyStd, parameters, sparsity: 0 };
 }
 
 /** Trains a point, unless its folder has the finished model of the same recipe, seed, data and teacher. */
 export async function trainTrial(point: GridPoint, laboratory: Laboratory): Promise<Trial> {
-  const { model, options, data, teacher, maxPositions } = laboratory;
   const name = nameOf(point);
-  const folder = join(laboratory.folder, name);
-  const recipeTo = (sparsity: number): CompressRecipe => ({
-    ...recipeAt(laboratory.recipe, { ...point, sparsity }),
-    maxTokens: Math.min(laboratory.recipe.maxTokens, maxPositions),
-  });
-  const isDone = (of: string, sparsity: number): Promise<boolean> =>
-    isFinished(of, { recipe: recipeTo(sparsity), seed: options.seed, data, teacher });
-  if (!(await isDone(folder, point.sparsity))) {
-    const multiplexed = join(laboratory.folder, nameOf({ ...point, sparsity: 0 }));
-    const isThere = point.instances > 1 && (await isDone(multiplexed, 0));
-    await compressClassifier(model, recipeTo(point.sparsity), {
-      ...options,
-      output: folder,
-      ...(isThere && { multiplexed }),
-    });
-  }
-  const { evaluation, parameters, sparsity } = await readEvidence(folder);
-  const { accuracy, accuracyStd } = evaluation;
-  return { name, folder, point, accuracy, accuracyStd, parameters, sparsity };
-}
-
-/** Examples per second of models in their order, side by side on rows of the evaluation file. */
-export async function measureTrials(trials: readonly Trial[], { options, recipe }: Laboratory): Promise<number[]> {
-  const { source, placement, onProgress } = options;
-  const texts = await openTexts(source.evaluation, source.columns);
-  const sample = measuredRows(texts);
-  const classifiers: StoredClassifier[] = [];
-  for (const { folder } of trials) classifiers.push(await readTextClassifier(folder, recipe.maxTokens));
-  const [{ tokenizer, encode, maxTokens }] = classifiers as [StoredClassifier];
-  const contestants = classifiers.map(({ config, onnx }, at) => ({ name: trials[at]?.name ?? '', config, onnx }));
-  const results = await compareThroughput(contestants, sample.map(encode), {
-    ...throughputDefaults,
-    ...{ maxTokens, placement, padId: tokenizer.padId, onProgress },
-  });
-  return results.map(({ examplesPerSecond }) => examplesPerSecond);
+  const folder = folderOf(point, laboratory);
+  const note = `${name}-trained-${fingerprintAt(point, laboratory)}`;
+  const { seconds } = await laboratory.notes.kept('train', note, () => compressTo(point, laboratory));
+  await compressTo(point, laboratory); // does nothing, unless the folder was removed after the note was taken
+  const { parameters, sparsity } = await readEvidence(folder);
+  return { ...{ name, folder, point, parameters, sparsity }, seconds };
 }
 
 /** What a trial's model is made of, and how it was learned. */
 export async function detailsOf({ folder }: Trial): Promise<ModelDetails> {
-  const { encoder } = await configIn(folder);
+  const path = join(folder, 'config.json');
+  const { encoder } = fromHuggingFace(JSON.parse(await readFile(path, 'utf8')), path);
   const { hiddenSize, layers } = encoder;
   const curves = existsSync(join(folder, 'run.json')) ? (await readEvidence(folder)).curves : {};
   return { hiddenSize, layers: layers.map((layer) => ({ ...layer })), curves };
-}
-
-async function configIn(folder: string): Promise<ModelConfig> {
-  const path = join(folder, 'config.json');
-  return fromHuggingFace(JSON.parse(await readFile(path, 'utf8')), path);
 }

@@ -1,9 +1,15 @@
 /** The exported classifier: token ids in, logits out, batch and length symbolic, weights inside. */
-import type { ParameterTree } from '../base/index.ts';
+import type { ParameterTree, Precision } from '../base/index.ts';
 import { attach, type Dim, type Node, product } from '../graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, type Wanted } from '../model/index.ts';
 import { classifier, instancesOf, mixtureBySlot, modelShapes } from '../mux/index.ts';
 import { type EmittedModel, emit } from '../runtime/index.ts';
+
+export interface ExportOptions {
+  /** Which states of the last layer are computed. */
+  readonly wanted?: Wanted;
+  readonly precision?: Precision;
+}
 
 /**
  * The ONNX model of a classifier: `input_ids`, `attention_mask`, `token_type_ids` int64 [N*B, T] to `logits` float32 [N*B, C]. The
@@ -12,11 +18,11 @@ import { type EmittedModel, emit } from '../runtime/index.ts';
 export function exportClassifier(
   config: ModelConfig,
   parameters: ParameterTree,
-  wanted: Wanted = 'first',
+  { wanted = 'first', precision = 'fp32' }: ExportOptions = {},
 ): EmittedModel {
   const rows: Dim = product([instancesOf(config), 'B']);
   const p = parametersFrom(parameterInputs(modelShapes(config)));
   const inputs = tokenInputs(rows, 'T');
   const [logits] = attach([classifier(inputs, config, p, wanted)], [mixtureBySlot(inputs, config, p)]) as [Node];
-  return emit({ outputs: { logits }, weights: parameters, inputs: Object.values(inputs) });
+  return emit({ outputs: { logits }, weights: parameters, inputs: Object.values(inputs), precision });
 }

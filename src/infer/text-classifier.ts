@@ -1,10 +1,11 @@
 /** A model folder opened for texts: tokenizer and exported model together. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError, countParameters } from '../base/index.ts';
+import { CheckpointError, countParameters, type ParameterTree, type Precision } from '../base/index.ts';
 import {
   type Encoding,
   type ModelConfig,
+  onnxPath,
   readModelFolder,
   requireParameters,
   resolveModel,
@@ -26,6 +27,7 @@ export interface StoredClassifier {
   readonly folder: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
+  readonly precision: Precision;
   /** The path of its ONNX file, or the bytes of a fresh export. */
   readonly onnx: string | Uint8Array;
   /** How many there are. */
@@ -44,11 +46,37 @@ export interface TextClassifier extends StoredClassifier {
 /** Of models that do not say what length they were trained on. */
 const USUAL_LENGTH = 128;
 
+/** The longest row that a model is given, in tokens: as asked for, or as it was trained on. */
+export function rowLimit(config: ModelConfig, asked?: number): number {
+  return Math.min(asked ?? config.maxTokens ?? USUAL_LENGTH, longestRow(config));
+}
+
+/** The path of the exported model of a precision; of fp32, where a folder has none, the bytes of a fresh export. */
+function exportedIn(
+  folder: string,
+  precision: Precision,
+  { config, parameters }: { readonly config: ModelConfig; readonly parameters: ParameterTree },
+): string | Uint8Array {
+  const path = onnxPath(folder, precision);
+  if (existsSync(path)) return path;
+  if (precision === 'fp32') return exportClassifier(config, parameters).bytes;
+  throw new CheckpointError(path, {
+    expected: `the ${precision} model`,
+    got: 'no such file',
+    hint: `Make it: prumux quantize ${folder} --eval FILE -o DIR.`,
+  });
+}
+
 /**
  * Reads a model folder (or Hub id) with its own `onnx/model.onnx`; a folder without one, such as a checkpoint made elsewhere, is exported
- * in memory. Throws CheckpointError for a folder that holds no classifier.
+ * in memory. In int8 it must have its `onnx/model_quantized.onnx`: nobody has measured one that is made on the way. Throws CheckpointError for a
+ * folder that holds no classifier, or none of that precision.
  */
-export async function readTextClassifier(model: string, maxTokens?: number): Promise<StoredClassifier> {
+export async function readTextClassifier(
+  model: string,
+  maxTokens?: number,
+  precision: Precision = 'fp32',
+): Promise<StoredClassifier> {
   const folder = await resolveModel(model);
   const { config, parameters, tokenizer } = await readModelFolder(folder);
   if (config.labels.length === 0 || !parameters.has('classifier.weight')) {
@@ -62,13 +90,13 @@ export async function readTextClassifier(model: string, maxTokens?: number): Pro
     });
   }
   requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
-  const path = join(folder, 'onnx', 'model.onnx');
-  const longest = Math.min(maxTokens ?? config.maxTokens ?? USUAL_LENGTH, longestRow(config));
+  const longest = rowLimit(config, maxTokens);
   return {
     folder,
     config,
     tokenizer,
-    onnx: existsSync(path) ? path : exportClassifier(config, parameters).bytes,
+    precision,
+    onnx: exportedIn(folder, precision, { config, parameters }),
     parameters: countParameters(parameters),
     maxTokens: longest,
     encode: ({ text, pair }) => tokenizer.encode(text, pair, longest),
@@ -80,8 +108,9 @@ export async function openTextClassifier(
   model: string,
   placement: Placement,
   maxTokens?: number,
+  precision?: Precision,
 ): Promise<TextClassifier> {
-  const stored = await readTextClassifier(model, maxTokens);
+  const stored = await readTextClassifier(model, maxTokens, precision);
   const predictor = predictorOf(await openSession(stored.onnx, placement), stored.config);
   return { ...stored, predictor, close: () => predictor.close() };
 }

@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, type ParameterTree } from '../base/index.ts';
+import { CheckpointError, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
@@ -24,6 +24,8 @@ export interface ModelFiles {
 export interface Delivery extends ModelFiles {
   /** The exported model, for `onnx/model.onnx`. */
   readonly onnx?: Uint8Array;
+  /** The same in int8, for `onnx/model_quantized.onnx`. */
+  readonly quantized?: Uint8Array;
   /** The model card, Markdown, for `README.md`. */
   readonly card: string;
   /** Recipe, seed, versions, figures: for `run.json`. */
@@ -41,6 +43,14 @@ const OWNED = [
   'README.md',
   'run.json',
 ];
+
+/** As transformers.js looks for them. */
+const ONNX_FILES: Readonly<Record<Precision, string>> = { fp32: 'model.onnx', int8: 'model_quantized.onnx' };
+
+/** Where the exported model of a precision is in a model folder. */
+export function onnxPath(folder: string, precision: Precision): string {
+  return join(folder, 'onnx', ONNX_FILES[precision]);
+}
 
 /** The model in a folder. Throws a CheckpointError that names the file that is missing or damaged. */
 export async function readModelFolder(folder: string): Promise<ModelFiles> {
@@ -116,7 +126,7 @@ export async function checkDestination(folder: string): Promise<void> {
 }
 
 async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
-  const { config, parameters, tokenizer, onnx } = delivery;
+  const { config, parameters, tokenizer, onnx, quantized } = delivery;
   await writeJson(join(folder, 'config.json'), toHuggingFace(config));
   await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
   await writeJson(
@@ -124,10 +134,9 @@ async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
     tokenizerConfig(tokenizer, config.maxTokens ?? config.encoder.maxPositions),
   );
   await writeSafetensors(join(folder, 'model.safetensors'), parameters, { format: 'pt' });
-  if (onnx !== undefined) {
-    await mkdir(join(folder, 'onnx'));
-    await writeFileAtomically(join(folder, 'onnx', 'model.onnx'), onnx);
-  }
+  if (onnx !== undefined || quantized !== undefined) await mkdir(join(folder, 'onnx'));
+  if (onnx !== undefined) await writeFileAtomically(onnxPath(folder, 'fp32'), onnx);
+  if (quantized !== undefined) await writeFileAtomically(onnxPath(folder, 'int8'), quantized);
   await writeFileAtomically(join(folder, 'README.md'), delivery.card);
   await writeJson(join(folder, 'run.json'), delivery.evidence);
 }

@@ -9,8 +9,14 @@ import { downloadFileToCacheDir, getHFHubCachePath, HubApiError, listFiles, mode
 import { CheckpointError, messageOf } from '../base/index.ts';
 import { recoverFolder } from './atomic-file.ts';
 
-/** What is fetched of a repository; weights in other formats stay where they are. */
-const FETCHED = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'model.safetensors'];
+/** What of a repository or folder a model is read from; weights in other formats stay where they are. */
+export const MODEL_SOURCES = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.txt',
+  'model.safetensors',
+];
 
 /** `name` or `owner/name`. */
 const HUB_ID = /^\w[\w.-]*(\/\w[\w.-]*)?$/;
@@ -72,7 +78,7 @@ async function fetchSnapshot(name: string, cacheDir: string, hubUrl: string | un
   const { sha } = await modelInfo({ ...access, name, additionalFields: ['sha'] });
   const repository = { ...access, repo: name, revision: sha };
   for await (const { path } of listFiles(repository)) {
-    if (FETCHED.includes(path)) await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
+    if (MODEL_SOURCES.includes(path)) await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
   }
   const reference = referencePath(name, cacheDir);
   await mkdir(dirname(reference), { recursive: true });

@@ -9,6 +9,7 @@ export * from './hard-gates.ts';
 export * from './lagrangian.ts';
 export * from './matching.ts';
 export * from './parts.ts';
+export * from './proportional-shape.ts';
 export * from './rescale.ts';
 export * from './slice.ts';
 export * from './sparsity.ts';

@@ -42,3 +42,14 @@ export function axis(name: string, more: object = {}): object {
     ...more,
   };
 }
+
+/** Limits and distance of the ticks of an axis that holds some values, all of them round. */
+export function roundAxis(values: readonly number[], most: number): { min: number; max: number; interval: number } {
+  const [least, greatest] = [Math.min(...values), Math.max(...values)];
+  const magnitude = 10 ** Math.floor(Math.log10(Math.max(greatest - least, 1e-3) / most));
+  const interval = [1, 2, 5, 10, 20]
+    .map((step) => step * magnitude)
+    .find((step) => (greatest - least) / step <= most - 1);
+  const step = interval ?? greatest - least;
+  return { min: step * Math.floor(least / step), max: step * Math.ceil(greatest / step), interval: step };
+}

@@ -1,43 +1,115 @@
-/** Accuracy against throughput: the dense model, every trial, the frontier, the budget, and the choice. */
+/** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the budget, and the choice. */
 import type { Exploration, Measured } from '../auto/index.ts';
-import { axis, type ChartSize, drawChart } from './chart.ts';
+import { type ChartSize, drawChart } from './chart.ts';
+import { type Place, type Plane, placeOf, placeOfBound, placeOfPrediction, planeOf } from './frontier-plane.ts';
+import { type Box, findRoom, type LabelPlace, textWidth } from './label-room.ts';
 import { PALETTE } from './palette.ts';
 
-const SIZE: ChartSize = { width: 640, height: 420 };
+export const FRONTIER_SIZE: ChartSize = { width: 720, height: 440 };
+const NARROW = FRONTIER_SIZE.width / 2;
 
-/** How a model is called in figures and tables. */
-export function titleOf({ name, point }: Measured): string {
-  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} % pruned`;
+/** A kind of mark; marks are see-through unless told otherwise. */
+interface MarkStyle {
+  readonly name: string;
+  readonly symbolSize: number;
+  readonly color: string;
+  readonly symbol?: string;
+  /** What is nearer to the reader. */
+  readonly z?: number;
 }
 
-const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];
+const CHOSEN: MarkStyle = { name: 'chosen', symbolSize: 15, color: PALETTE.chosen.light, z: 4 };
+const DENSE: MarkStyle = { name: 'dense', symbolSize: 14, color: PALETTE.frontier.light, symbol: 'diamond', z: 3 };
+const TRAINED: MarkStyle = { name: 'trained', symbolSize: 9, color: PALETTE.trial.light };
 
-/** Labels stand above the frontier, and below where a model is not on it: clear of the line. */
-function points(models: readonly Measured[], frontier: readonly Measured[], style: object): object {
-  const isOnFrontier = models.map(({ name }) => frontier.some((model) => model.name === name));
+/** A name that fits into a figure. */
+function shortTitle({ name, point, precision }: Measured): string {
+  if (name === 'dense') return name;
+  const pruned = point.sparsity === 0 ? '' : `, ${Math.round(100 * point.sparsity)} %`;
+  return `N=${point.instances}${pruned}${precision === 'fp32' ? '' : `, ${precision}`}`;
+}
+
+type Labels = ReadonlyMap<string, LabelPlace>;
+
+/** The frontier falls to the right: a name is clear of it above its right side, and below its left. */
+const BESIDE: readonly LabelPlace[] = [
+  { side: 'right', dy: -10 },
+  { side: 'left', dy: 11 },
+  { side: 'right', dy: 0 },
+  { side: 'left', dy: 0 },
+];
+
+const budgetText = ({ maxDrop }: Exploration): string => `budget: ${maxDrop} points`;
+
+/** What the name of the budget covers: the right end of its line, below it, where the choice never is. */
+function budgetBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }: ChartSize): Box {
+  const { dense, maxDrop } = exploration;
+  const [, y] = pixelOf([dense.examplesPerSecond, 100 * dense.accuracy - maxDrop]);
+  const right = width - grid.right;
+  return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y, bottom: y + 20 };
+}
+
+/** Where the names of the models stand that have one: the choice, the dense model, and what else is on the frontier, if there is room. */
+function labelsOf(exploration: Exploration, plane: Plane, size: ChartSize): Labels {
+  const { chosen, dense, frontier } = exploration;
+  const named = [...new Map([chosen, dense, ...frontier.toReversed()].map((model) => [model.name, model])).values()];
+  const marks = named.map((model) => {
+    const [x, y] = plane.pixelOf(placeOf(model));
+    return { text: shortTitle(model), x, y, radius: 8, places: BESIDE };
+  });
+  const whole = {
+    left: plane.grid.left,
+    right: size.width,
+    top: plane.grid.top,
+    bottom: size.height - plane.grid.bottom,
+  };
+  const found = findRoom(marks, whole, [budgetBox(exploration, plane, size)]);
+  return new Map(named.flatMap(({ name }, at) => (found[at] === undefined ? [] : [[name, found[at]]])));
+}
+
+function labelAt(place: LabelPlace | undefined): object {
+  if (place === undefined) return { show: false };
+  return { show: true, position: place.side, color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' };
+}
+
+function models(all: readonly Measured[], { color, ...style }: MarkStyle, labels: Labels): object {
   return {
-    type: 'scatter',
-    label: { show: true, position: 'right', color: PALETTE.ink.light, fontSize: 12, formatter: '{b}' },
-    labelLayout: ({ dataIndex = 0 }) => ({ hideOverlap: true, dy: isOnFrontier[dataIndex] ? -9 : 9 }),
+    ...{ type: 'scatter', silent: true, itemStyle: { color, opacity: 1 }, ...style },
+    labelLayout: ({ dataIndex = 0 }) => ({ dy: labels.get(all[dataIndex]?.name ?? '')?.dy ?? 0 }),
+    data: all.map((model) => ({
+      ...{ name: shortTitle(model), value: placeOf(model), label: labelAt(labels.get(model.name)) },
+    })),
+  };
+}
+
+/** From each accuracy down to what it surely is not below. */
+function bounds(all: readonly Measured[], dense: Measured): object {
+  return {
     silent: true,
-    data: models.map((model) => ({ name: titleOf(model), value: placeOf(model) })),
-    ...style,
+    symbol: 'none',
+    label: { show: false },
+    lineStyle: { color: PALETTE.trial.light, type: 'solid', width: 1.5 },
+    data: all.map((model) => [{ coord: placeOf(model) }, { coord: placeOfBound(model, dense) }]),
+  };
+}
+
+function predictedMarks(places: readonly Place[]): object {
+  return {
+    ...{ name: 'predicted', type: 'scatter', silent: true, symbolSize: 7, data: places },
+    itemStyle: { color: 'none', borderColor: PALETTE.trial.light, borderWidth: 1.5, opacity: 1 },
   };
 }
 
 function frontierLine(frontier: readonly Measured[]): object {
   const color = PALETTE.frontier.light;
   return {
-    name: 'frontier',
-    type: 'line',
-    symbol: 'none',
-    lineStyle: { color, width: 2 },
-    itemStyle: { color },
-    data: frontier.map(placeOf),
+    ...{ name: 'frontier', type: 'line', symbol: 'none', silent: true, data: frontier.map(placeOf) },
+    ...{ lineStyle: { color, width: 2 }, itemStyle: { color } },
   };
 }
 
-function budgetLine({ dense, maxDrop }: Exploration): object {
+function budgetLine(exploration: Exploration): object {
+  const { dense, maxDrop } = exploration;
   const color = PALETTE.budget.light;
   return {
     type: 'line',
@@ -46,66 +118,42 @@ function budgetLine({ dense, maxDrop }: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideStartTop', formatter: `${maxDrop} points below the dense model` },
+      label: { color, position: 'insideEndBottom', formatter: budgetText(exploration) },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };
 }
 
-/** Limits of an axis that hold all values with some air: those of a logarithmic one by ratio. */
-function accuracyLimits(exploration: Exploration): { min: number; max: number } {
-  const { dense, trials, maxDrop } = exploration;
-  const values = [dense, ...trials].map(({ accuracy }) => 100 * accuracy);
-  const [least, most] = [Math.min(...values, 100 * dense.accuracy - maxDrop), Math.max(...values)];
-  const air = Math.max(0.5, (most - least) / 8);
-  return { min: Math.max(0, Math.floor(least - air)), max: Math.min(100, Math.ceil(most + air)) };
+/** Kinds of marks, as many as are drawn. */
+function legend({ predicted }: Exploration, isNarrow: boolean): object {
+  return {
+    ...{ top: 4, left: 'center', itemGap: isNarrow ? 8 : 16, textStyle: { color: PALETTE.ink.light } },
+    data: ['chosen', 'dense', 'trained', ...(predicted.length > 0 ? ['predicted'] : []), 'frontier'],
+  };
 }
 
-function throughputLimits({ dense, trials }: Exploration): { min: number; max: number } {
-  const values = [dense, ...trials].map(({ examplesPerSecond }) => examplesPerSecond);
-  return { min: Math.min(...values) / 1.5, max: Math.max(...values) * 2.5 };
-}
-
-/** 1, 2, 5, 10, 20, … within limits. */
-function ticks({ min, max }: { readonly min: number; readonly max: number }): number[] {
-  const decades = Array.from({ length: 12 }, (_, power) => 10 ** power);
-  return decades.flatMap((decade) => [1, 2, 5].map((step) => step * decade)).filter((at) => at >= min && at <= max);
-}
-
-function throughputAxis(exploration: Exploration): object {
-  const limits = throughputLimits(exploration);
-  const customValues = ticks(limits);
-  const formatter = (value: number): string => Math.round(value).toLocaleString('en');
-  return axis('examples per second', {
-    ...{ type: 'log', ...limits },
-    axisTick: { customValues },
-    axisLabel: { color: PALETTE.quiet.light, customValues, formatter },
-  });
-}
-
-export function frontierFigure(exploration: Exploration, size: ChartSize = SIZE): string {
-  const { dense, trials, frontier, chosen } = exploration;
-  const others = trials.filter(({ name }) => name !== chosen.name);
+export function frontierFigure(exploration: Exploration, size: ChartSize = FRONTIER_SIZE): string {
+  const { dense, trials, predicted, frontier, chosen } = exploration;
+  const isNarrow = size.width < NARROW;
+  const plane = planeOf(exploration, size, isNarrow);
+  const labels = labelsOf(exploration, plane, size);
+  const { grid, xAxis, yAxis } = plane;
   return drawChart(
     {
-      grid: { left: 64, right: 32, top: 44, bottom: 56 },
-      legend: {
-        top: 4,
-        textStyle: { color: PALETTE.ink.light },
-        data: ['trials', 'frontier', 'dense', 'chosen'],
-      },
-      xAxis: throughputAxis(exploration),
-      yAxis: axis('accuracy, %', { type: 'value', ...accuracyLimits(exploration) }),
+      ...{ grid, xAxis, yAxis, legend: legend(exploration, isNarrow) },
       series: [
         frontierLine(frontier),
-        points(others, frontier, { name: 'trials', symbolSize: 9, itemStyle: { color: PALETTE.trial.light } }),
-        points([dense], frontier, {
-          name: 'dense',
-          symbol: 'diamond',
-          symbolSize: 14,
-          itemStyle: { color: PALETTE.frontier.light },
-        }),
-        points([chosen], frontier, { name: 'chosen', symbolSize: 16, itemStyle: { color: PALETTE.chosen.light } }),
+        predictedMarks(predicted.map((prediction) => placeOfPrediction(prediction, exploration))),
+        models([chosen], CHOSEN, labels),
+        models(chosen.name === dense.name ? [] : [dense], DENSE, labels),
+        {
+          ...models(
+            trials.filter(({ name }) => name !== chosen.name),
+            TRAINED,
+            labels,
+          ),
+          markLine: bounds(trials, dense),
+        },
         budgetLine(exploration),
       ],
     },

@@ -1,11 +1,12 @@
 /** Figures and pages: what they must contain, that they are self-contained, and that nothing shown can become markup. */
 import { describe, expect, it } from 'vitest';
-import { sampleRecord } from '../../test/auto-record.kit.ts';
+import { crowdedRecord, sampleRecord } from '../../test/auto-record.kit.ts';
 import type { AutoRecord } from '../auto/index.ts';
 import { frontierFigure } from './frontier-figure.ts';
 import { html } from './markup.ts';
 import { reportPage } from './page.ts';
 import { PALETTE } from './palette.ts';
+import { duration, percent, titleOf } from './quantities.ts';
 
 const HOSTILE = '</pre><script>alert("1")</script>';
 
@@ -13,13 +14,7 @@ describe('the figure', () => {
   const svg = frontierFigure(sampleRecord.exploration);
 
   it('shows every model, the budget and the axes', () => {
-    for (const text of [
-      'dense',
-      'N=2, 60 % pruned',
-      'N=4, 80 % pruned',
-      '2 points below the dense model',
-      'accuracy, %',
-    ]) {
+    for (const text of ['dense', 'N=2, 60 %', 'N=4, 80 %', 'budget: 2 points', 'predicted', 'accuracy, %']) {
       expect(svg).toContain(`>${text}<`);
     }
   });
@@ -45,10 +40,29 @@ describe('the page', () => {
   const page = reportPage(sampleRecord);
 
   it('has a row for every model, the structure of each, and the commands', () => {
-    expect(page.match(/<tr class=/g)).toHaveLength(1 + sampleRecord.exploration.trials.length);
+    for (const model of [sampleRecord.exploration.dense, ...sampleRecord.exploration.trials]) {
+      expect(page).toContain(`<td class="words">${titleOf(model)}</td><td class="numbers">${percent(model.accuracy)}`);
+    }
     expect(page.match(/class="structure"/g)).toHaveLength(1 + sampleRecord.exploration.trials.length);
     expect(page).toContain('prumux auto models/dense --max-drop 2 -o models/fast');
     expect(page).toContain(sampleRecord.data.train);
+  });
+
+  it('tells what budgets would buy, how far predictions were off, and where the time went', () => {
+    expect(page).toContain(
+      '<td class="words">2 points</td><td class="words">N=2, 60 % pruned</td><td class="numbers">4.4×</td>',
+    );
+    expect(page).toContain('N=8, 80 % pruned: 29× (55 % likely)');
+    expect(page).toContain(
+      'gaussian process (used), each trial left out in turn</td><td class="numbers">0.42 points</td>',
+    );
+    expect(page).toContain('<td class="words">train</td><td class="numbers">6 min</td><td class="numbers">87.1 %</td>');
+    expect(page).toContain('0.4 to 2.8 with 90 % confidence, on 291 rows');
+  });
+
+  it('shows a model in int8 once, with its structure and curves beside those in fp32', () => {
+    const trained = new Set(crowdedRecord.exploration.trials.map(({ point }) => JSON.stringify(point)));
+    expect(reportPage(crowdedRecord).match(/class="structure"/g)).toHaveLength(1 + trained.size);
   });
 
   it('needs nothing from outside', () => {
@@ -67,6 +81,11 @@ describe('the page', () => {
     expect(reportPage(hostile)).not.toContain('<script');
     expect(reportPage(hostile)).toContain('&lt;script&gt;');
   });
+});
+
+it('tells durations as people do', () => {
+  const told = [0.42, 41.2, 360, 7500, 7200].map(duration);
+  expect(told).toEqual(['0.4 s', '41 s', '6 min', '2 h 5 min', '2 h']);
 });
 
 it('escapes what a template is given, but no markup of its own', () => {

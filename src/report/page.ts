@@ -1,64 +1,44 @@
 /** The page of an `auto` run: one file without outside parts, readable offline, on a phone, and in the dark. */
-import type { AutoRecord, Measured, ModelDetails } from '../auto/index.ts';
-import { curveFigure } from './curve-figure.ts';
-import { frontierFigure, titleOf } from './frontier-figure.ts';
+import type { AutoRecord } from '../auto/index.ts';
+import { FRONTIER_SIZE, frontierFigure } from './frontier-figure.ts';
 import { html, type Markup, trusted } from './markup.ts';
+import { modelCards } from './model-cards.ts';
 import { PAGE_STYLE } from './page-style.ts';
-import { structureFigure } from './structure-figure.ts';
+import { PREDICTION_SIZE, predictionFigure } from './prediction-figure.ts';
+import { percent, titleOf } from './quantities.ts';
+import { responsiveFigure } from './responsive-figure.ts';
+import { summary } from './summary.ts';
+import { budgetTable, decisionTable, errorTable, modelTable, predictionTable, timeTable } from './tables.ts';
 
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
-const count = (value: number): string => Math.round(value).toLocaleString('en');
-const times = (ratio: number): string => `${ratio.toFixed(ratio < 10 ? 1 : 0)}×`;
-
-function summary({ exploration, examples }: AutoRecord): Markup {
-  const { chosen, dense, maxDrop, verdict } = exploration;
-  const figure = (value: string, what: string): Markup => html`<div><b>${value}</b>${what}</div>`;
-  return html`<h1>${titleOf(chosen)}: ${times(chosen.ratio)} the throughput of the dense model</h1>
-<p class="quiet">At most ${maxDrop} points of accuracy could be lost. Chosen: ${verdict}.</p>
-<div class="figures">
-${figure(percent(chosen.accuracy), `accuracy; dense ${percent(dense.accuracy)}`)}
-${figure(count(chosen.examplesPerSecond), `examples per second; dense ${count(dense.examplesPerSecond)}`)}
-${figure(count(chosen.parameters), `parameters; dense ${count(dense.parameters)}`)}
-${figure(count(examples), 'rows that accuracy was measured on')}
-</div>`;
+function frontier({ exploration }: AutoRecord): Markup {
+  const sure = percent(exploration.confidence, 0);
+  const caption = `Farther right is faster, higher is more accurate. The line under a model ends where its accuracy is not below, with ${sure} confidence; it must end above the dashed line.`;
+  return responsiveFigure((size) => frontierFigure(exploration, size), FRONTIER_SIZE, caption);
 }
 
-function row(model: Measured, { dense, chosen }: AutoRecord['exploration']): Markup {
-  const spread = model.accuracyStd > 0 ? ` ± ${percent(model.accuracyStd, 2)}` : '';
-  const lost = (100 * (dense.accuracy - model.accuracy)).toFixed(1);
-  return html`<tr class="${model.name === chosen.name ? 'chosen' : 'other'}"><td>${titleOf(model)}</td><td>${percent(model.accuracy)}${spread}</td><td>${lost}</td><td>${count(model.examplesPerSecond)}</td><td>${times(model.ratio)}</td><td>${model.sparsity.toFixed(3)}</td><td>${count(model.parameters)}</td></tr>
-`;
+function predictions({ exploration }: AutoRecord): Markup {
+  const { trials, predicted } = exploration;
+  const hasFigure = predictionFigure(trials, PREDICTION_SIZE) !== undefined;
+  const draw = (size: typeof PREDICTION_SIZE): string => predictionFigure(trials, size) ?? '';
+  const caption =
+    'Throughput of trained models, as a multiple of the dense model’s: on the dashed line it is what was predicted.';
+  const left =
+    predicted.length === 0
+      ? ''
+      : html`<details><summary>What was predicted and not trained (${predicted.length})</summary>
+${predictionTable(exploration)}</details>`;
+  return html`<h2>How far predictions were off</h2>
+${errorTable(exploration)}
+${hasFigure ? responsiveFigure(draw, PREDICTION_SIZE, caption) : ''}
+${left}`;
 }
 
-function trialTable({ exploration }: AutoRecord): Markup {
-  const { dense, trials } = exploration;
-  return html`<div class="wide"><table>
-<thead><tr><th>model</th><th>accuracy</th><th>points lost</th><th>examples/s</th><th>ratio</th><th>sparsity</th><th>parameters</th></tr></thead>
-<tbody>
-${[dense, ...trials].map((model) => row(model, exploration))}</tbody></table></div>`;
-}
-
-function modelCard(model: Measured, details: ModelDetails, dense: ModelDetails): Markup {
-  const curves = curveFigure(details);
-  return html`<div class="card"><h3>${titleOf(model)}</h3>
-<p class="quiet">hidden size ${details.hiddenSize} of ${dense.hiddenSize}</p>
-${structureFigure(details, dense)}
-${curves === undefined ? '' : trusted(curves)}
-</div>
-`;
-}
-
-function modelCards({ exploration, models }: AutoRecord): Markup {
-  const dense = models[exploration.dense.name];
-  if (dense === undefined) return html``;
-  const cards = [exploration.dense, ...exploration.trials].flatMap((model) => {
-    const details = models[model.name];
-    return details === undefined ? [] : [modelCard(model, details, dense)];
-  });
-  return html`<h2>What each model kept, and how it learned</h2>
-<p class="quiet key">Layers from the first to the last:<i class="heads"></i>heads<i class="units"></i>feed-forward units</p>
-<div class="cards">
-${cards}</div>`;
+function search(record: AutoRecord): Markup {
+  return html`<h2>How it was searched</h2>
+${decisionTable(record.exploration)}
+<p class="quiet">The expected gain is that of the logarithm of the throughput of the choice.</p>
+<h2>Where the time went</h2>
+${timeTable(record)}`;
 }
 
 function evidence({ commands, seed, data, machine }: AutoRecord): Markup {
@@ -68,7 +48,7 @@ function evidence({ commands, seed, data, machine }: AutoRecord): Markup {
     ...Object.entries(machine).map(([what, value]): [string, string] => [what, String(value)]),
   ];
   return html`<h2>To do it again</h2>
-<pre>${commands.join('\n')}</pre>
+<pre tabindex="0">${commands.join('\n')}</pre>
 <dl>${entries.map(([term, value]) => html`<dt>${term}</dt><dd>${value}</dd>`)}</dl>`;
 }
 
@@ -84,9 +64,13 @@ export function reportPage(record: AutoRecord): string {
 </head>
 <body>
 ${summary(record)}
-<figure>${trusted(frontierFigure(record.exploration))}</figure>
+${frontier(record)}
+<h2>What a budget would buy</h2>
+${budgetTable(record.exploration)}
 <h2>Every model that was measured</h2>
-${trialTable(record)}
+${modelTable(record)}
+${predictions(record)}
+${search(record)}
 ${modelCards(record)}
 ${evidence(record)}
 </body>

@@ -1,9 +1,10 @@
 /**
  * Turns a graph into an ONNX model. Most primitives become one operator with the same inputs; the table below holds those that
  * need attributes or extra operands. Two merges happen here, after differentiation: results of one operator (the three of a layer
- * normalisation) become one node, and a product of matrices plus a bias becomes one `Gemm`.
+ * normalisation) become one node, and a product of matrices plus a bias becomes one `Gemm`. A pass over the result brings it to the
+ * precision that was asked for.
  */
-import { assert, type DType, type FloatTensor, int64, type ParameterTree, type Tensor } from '../base/index.ts';
+import { assert, type DType, int64, type ParameterTree, type Precision, type Tensor } from '../base/index.ts';
 import {
   type Dim,
   is,
@@ -25,10 +26,12 @@ import {
   attributeProto,
   DATA_TYPE,
   encodeModel,
+  type ModelProto,
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
 } from './onnx-proto.ts';
+import { quantize } from './quantize.ts';
 
 const OPSET = 21;
 const IR_VERSION = 10;
@@ -40,6 +43,8 @@ export interface EmitOptions {
   readonly weights?: ParameterTree;
   /** Inputs that the model takes even where no output depends on them. */
   readonly inputs?: readonly Node[];
+  /** Of the products with weights that are part of the model; by default fp32. */
+  readonly precision?: Precision;
 }
 
 /** An ONNX model and what it takes and gives, by name. */
@@ -361,25 +366,35 @@ class Emission implements Scope {
   }
 }
 
+/** What a model goes through to have a precision. */
+const PASSES: Readonly<Record<Precision, (model: ModelProto) => ModelProto>> = {
+  fp32: (model) => model,
+  int8: quantize,
+};
+
 /** Writes the graph that some named outputs reach as an ONNX model. */
-export function emit({ outputs, weights = new Map<string, FloatTensor>(), inputs = [] }: EmitOptions): EmittedModel {
+export function emit({ outputs, weights = new Map(), inputs = [], precision = 'fp32' }: EmitOptions): EmittedModel {
   const roots = Object.values(outputs);
   verify(roots);
   const order = topological(roots);
   const emission = new Emission(weights, fuse(order, roots));
   for (const node of [...inputs, ...order]) emission.visit(node);
-  const published = emission.publish(outputs);
-  const bytes = encodeModel({
+  const model = PASSES[precision]({
     irVersion: IR_VERSION,
     producerName: 'prumux',
     opsetImport: [{ domain: '', version: OPSET }],
     graph: {
       name: 'prumux',
+      output: emission.publish(outputs),
       node: emission.nodes,
       initializer: [...emission.initializers.values()],
       input: [...emission.inputs.values()],
-      output: published,
     },
   });
-  return { bytes, inputs: [...emission.inputs.keys()], outputs: Object.keys(outputs), nodes: emission.nodes.length };
+  return {
+    bytes: encodeModel(model),
+    inputs: [...emission.inputs.keys()],
+    outputs: Object.keys(outputs),
+    nodes: model.graph.node.length,
+  };
 }

@@ -25,6 +25,7 @@ import { classifier, instancesOf, longestRow, modelShapes } from '../mux/index.t
 import { compile, loadRuntime, openSession, type Placement } from '../runtime/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
+import { modelCard } from './model-card.ts';
 import { taskOf } from './task-table.ts';
 
 /** A trained model with all that its folder needs. */
@@ -145,56 +146,4 @@ export function compressedTitle(config: ModelConfig, sparsity: number, how = '')
   const instances = instancesOf(config);
   const inputs = instances === 1 ? 'one input' : `${instances} inputs`;
   return `${taskOf(config).modelNoun}${how}, ${inputs} per pass, sparsity ${sparsity.toFixed(2)}`;
-}
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-
-/** The figures of an evaluation as rows of a table. */
-function qualityRows({
-  accuracy,
-  accuracyStd,
-  macroF1,
-  spanF1,
-  spanF1Std = 0,
-  groupings,
-  examples,
-}: Evaluation): string {
-  const spread = (std: number): string => (groupings === 1 ? '' : `, mean of ${groupings} groupings ± ${percent(std)}`);
-  const rows = [
-    ['Accuracy', `${percent(accuracy)} of ${examples} rows${spread(accuracyStd)}`],
-    ...(spanF1 === undefined ? [] : [['Span F1', `${percent(spanF1)}${spread(spanF1Std)}`]]),
-    ['Macro F1', percent(macroF1)],
-  ];
-  return rows.map(([name, figure]) => `| ${name} | ${figure} |`).join('\n');
-}
-
-function modelCard(
-  title: string,
-  config: ModelConfig,
-  record: { evaluation: Evaluation; parameters: number; seed: number },
-): string {
-  const { evaluation, parameters, seed } = record;
-  const layers = config.encoder.layers
-    .map((layer) => `${layer.heads} heads, ${layer.intermediateSize} units`)
-    .join(' · ');
-  return `---
-pipeline_tag: ${taskOf(config).pipelineTag}
-library_name: prumux
----
-# ${title}
-
-| | |
-|---|---|
-| Labels | ${config.labels.join(', ')} |
-| Inputs per forward pass | ${instancesOf(config)} |
-| Hidden size | ${config.encoder.hiddenSize} |
-| Layers | ${layers} |
-| Vocabulary | ${config.encoder.vocabularySize.toLocaleString('en')} tokens |
-| Parameters | ${parameters.toLocaleString('en')} |
-${qualityRows(evaluation)}
-| Seed | ${seed} |
-
-Made by PruMUX; \`run.json\` has the recipe, the data's checksums and the learning curves. The ONNX model takes \`input_ids\`,
-\`attention_mask\` and \`token_type_ids\` of shape [${instancesOf(config)}·B, T] and gives \`logits\`.
-`;
 }

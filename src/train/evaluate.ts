@@ -62,12 +62,15 @@ function spanFigures(qualities: readonly TaskQuality[]): Pick<Evaluation, 'spanF
   return { spanF1: mean, spanF1Std: std };
 }
 
-/** The quality under each grouping. */
-async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<TaskQuality[]> {
+/** The predicted classes under each grouping. */
+export async function answersOf(
+  predictor: Predictor,
+  set: EncodedSet,
+  options: EvaluateOptions,
+): Promise<RowClasses[]> {
   const { maxTokens, seed, groupings = DEFAULT_GROUPINGS, ensemble = false, onProgress } = options;
-  const { config } = predictor;
-  const rounds = instancesOf(config) === 1 ? 1 : groupings;
-  const qualities: TaskQuality[] = [];
+  const rounds = instancesOf(predictor.config) === 1 ? 1 : groupings;
+  const answers: RowClasses[] = [];
   for (let round = 0; round < rounds; round++) {
     const grouping = seed * rounds + round;
     const logits = await predictLogits(predictor, set.encodings, {
@@ -76,9 +79,16 @@ async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: Evalu
       ...{ maxTokens, grouping, ensemble },
       onProgress: partOf(onProgress, ensemble ? 'ensembling' : 'evaluating', round, rounds),
     });
-    qualities.push(taskOf(config).quality(predictedClasses(logits, set), set.labels, config.labels));
+    answers.push(predictedClasses(logits, set));
   }
-  return qualities;
+  return answers;
+}
+
+/** The quality under each grouping. */
+async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: EvaluateOptions): Promise<TaskQuality[]> {
+  const { config } = predictor;
+  const answers = await answersOf(predictor, set, options);
+  return answers.map((classes) => taskOf(config).quality(classes, set.labels, config.labels));
 }
 
 /** Qualities under the same groupings, with and without averaging. */

@@ -65,7 +65,7 @@ export function probe(
 }
 
 /** Small numbers without any meaning: time does not depend on them. */
-function anyParameters(config: ModelConfig): ParameterTree {
+export function anyParameters(config: ModelConfig): ParameterTree {
   return new Map(
     Array.from(modelShapes(config), ([name, shape]): [string, FloatTensor] => {
       const data = Float32Array.from({ length: sizeOf(shape) }, (_, at) => 0.01 * ((at % 17) - 8));
@@ -89,7 +89,7 @@ function feedsFor({ config, groups }: Probe, { tokens }: PassSetting): Feeds {
 }
 
 function openProbe({ config, wanted }: Probe, { placement, streams }: PassSetting): Promise<Predictor> {
-  return openStreams(exportClassifier(config, anyParameters(config), wanted).bytes, config, placement, streams);
+  return openStreams(exportClassifier(config, anyParameters(config), { wanted }).bytes, config, placement, streams);
 }
 
 /** A probe that is open, and how many passes a sample takes. */

@@ -46,12 +46,8 @@ function countSpans(predicted: Tags, actual: Tags): ReadonlyMap<string, SpanCoun
   return counts;
 }
 
-/** Of sentences, each with a tag per word; both of the same lengths. */
-export function spanQualityOf(predicted: Tags, actual: Tags): SpanQuality {
-  const [guesses, tags] = [predicted.flat(), actual.flat()];
-  assert(guesses.length === tags.length && tags.length > 0, 'one predicted tag per word');
-  const counts = [...countSpans(predicted, actual).values()];
-  const total = counts.reduce(
+function totalOf(counts: readonly SpanCounts[]): SpanCounts {
+  return counts.reduce(
     (sum, { hits, predicted, actual }) => ({
       hits: sum.hits + hits,
       predicted: sum.predicted + predicted,
@@ -59,9 +55,25 @@ export function spanQualityOf(predicted: Tags, actual: Tags): SpanQuality {
     }),
     NONE,
   );
+}
+
+/** What each sentence adds to the F1 over all entities: twice its hits, out of what was predicted and what is there. */
+export function spanScoresOf(predicted: Tags, actual: Tags): { hits: number[]; outOf: number[] } {
+  const sentences = actual.map((tags, at) => totalOf([...countSpans([predicted[at] ?? []], [tags]).values()]));
+  return {
+    hits: sentences.map(({ hits }) => 2 * hits),
+    outOf: sentences.map((counts) => counts.predicted + counts.actual),
+  };
+}
+
+/** Of sentences, each with a tag per word; both of the same lengths. */
+export function spanQualityOf(predicted: Tags, actual: Tags): SpanQuality {
+  const [guesses, tags] = [predicted.flat(), actual.flat()];
+  assert(guesses.length === tags.length && tags.length > 0, 'one predicted tag per word');
+  const counts = [...countSpans(predicted, actual).values()];
   return {
     accuracy: tags.filter((tag, at) => tag === guesses[at]).length / tags.length,
-    spanF1: f1(total),
+    spanF1: f1(totalOf(counts)),
     macroF1: counts.length === 0 ? 0 : counts.reduce((sum, each) => sum + f1(each), 0) / counts.length,
   };
 }

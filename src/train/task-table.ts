@@ -2,7 +2,7 @@
 import { OUTSIDE } from '../infer/index.ts';
 import type { ModelConfig, Task, Wanted } from '../model/index.ts';
 import { qualityOf } from './metrics.ts';
-import { spanQualityOf } from './span-quality.ts';
+import { spanQualityOf, spanScoresOf } from './span-quality.ts';
 
 /** Classes by row: one of a text, one per word of a sentence. */
 export type RowClasses = readonly (readonly number[])[];
@@ -16,6 +16,15 @@ export interface TaskQuality {
   readonly spanF1?: number;
 }
 
+/**
+ * What each row adds to a ratio Σ hits / Σ outOf: of texts the accuracy, a row being right out of 1; of tagged sentences the span F1, twice the
+ * entities found out of those that are there and those that were predicted.
+ */
+export interface RowScores {
+  readonly hits: readonly number[];
+  readonly outOf: readonly number[];
+}
+
 export interface TaskRow {
   /** What Hugging Face's model cards call the task. */
   readonly pipelineTag: string;
@@ -23,6 +32,7 @@ export interface TaskRow {
   /** Which states of the last layer are classified. */
   readonly wanted: Wanted;
   readonly quality: (predicted: RowClasses, labels: RowClasses, names: readonly string[]) => TaskQuality;
+  readonly rowScores: (predicted: RowClasses, labels: RowClasses, names: readonly string[]) => RowScores;
 }
 
 const sequence: TaskRow = {
@@ -30,18 +40,28 @@ const sequence: TaskRow = {
   modelNoun: 'Text classifier',
   wanted: 'first',
   quality: (predicted, labels, names) => qualityOf(predicted.flat(), labels.flat(), names.length),
+  rowScores: (predicted, labels) => ({
+    hits: labels.map(([label], at) => (predicted[at]?.[0] === label ? 1 : 0)),
+    outOf: labels.map(() => 1),
+  }),
 };
+
+type Tags = readonly (readonly string[])[];
+
+/** Predicted and true tags. Words that were cut off have no prediction: they count as outside of every entity, so that their entities are missed. */
+function tagsOf(predicted: RowClasses, labels: RowClasses, names: readonly string[]): readonly [Tags, Tags] {
+  return [
+    labels.map((row, at) => row.map((_, word) => names[predicted[at]?.[word] ?? -1] ?? OUTSIDE)),
+    labels.map((row) => row.map((label) => names[label] ?? OUTSIDE)),
+  ];
+}
 
 const tokens: TaskRow = {
   pipelineTag: 'token-classification',
   modelNoun: 'Token classifier',
   wanted: 'all',
-  // Words that were cut off have no prediction: they count as outside of every entity, so that their entities are missed.
-  quality: (predicted, labels, names) =>
-    spanQualityOf(
-      labels.map((row, at) => row.map((_, word) => names[predicted[at]?.[word] ?? -1] ?? OUTSIDE)),
-      labels.map((row) => row.map((label) => names[label] ?? OUTSIDE)),
-    ),
+  quality: (...answers) => spanQualityOf(...tagsOf(...answers)),
+  rowScores: (...answers) => spanScoresOf(...tagsOf(...answers)),
 };
 
 const TASKS = { sequence, tokens } satisfies Record<Task, TaskRow>;

@@ -1,0 +1,77 @@
+/**
+ * Auto-PruMUX on real data: a grid of SST-2 that was trained in full, and the search played again on it. Claims (issue 5): the choice has at least
+ * 95 % of the throughput of the best point that fits, with at most a third of the points trained; predictions tell their errors; all that is neither
+ * training nor measuring takes at most 3 % of the time.
+ *
+ *   npx tsx bench/auto.ts DATA OUT [--print]
+ *
+ * DATA has the data sets; OUT takes the dense model and the grid. What is missing is trained by the commands of `recipes/auto.ts`, which --print
+ * only prints. The program must be built (`npm run build`).
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { DENSE_RUN, GRID_RUN } from '../recipes/auto.ts';
+import { type AutoRecord, autoRecordIn, gridOf, type Question, replay } from '../src/auto/index.ts';
+import { readRunFile } from '../src/train/index.ts';
+
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const BUDGETS = [0.5, 1, 2, 3, 5];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { print: { type: 'boolean', default: false } },
+});
+const [data = '', out = ''] = positionals;
+const grid = join(out, GRID_RUN.name);
+
+/** Runs the commands whose folders are missing, or prints them all. */
+function train(): void {
+  for (const { name, argv } of [DENSE_RUN, GRID_RUN]) {
+    const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
+    console.log(`prumux ${args.join(' ')}`);
+    if (values.print || existsSync(join(out, name, 'run.json'))) continue;
+    const { status } = spawnSync(process.execPath, [MAIN, ...args, '--progress'], { stdio: 'inherit' });
+    if (status !== 0) process.exit(1);
+  }
+}
+
+/** The question that the grid answers, at another budget. */
+function questionAt(maxDrop: number, { exploration }: AutoRecord): Question {
+  const { dense, trials, confidence } = exploration;
+  const models = [dense, ...trials];
+  const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
+  return {
+    grid: gridOf(unique(models.map(({ point }) => point.instances)), unique(models.map(({ point }) => point.sparsity))),
+    precisions: unique(models.map(({ precision }) => precision)),
+    ...{ maxDrop, confidence, isExhaustive: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+  };
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function describeErrors({ accuracy, throughput }: AutoRecord['exploration']['errors']): string {
+  const models = accuracy.map(({ model, leaveOneOut }) => `${model} ${leaveOneOut.toFixed(2)} points`);
+  const { shapesLeftOut = Number.NaN, trials = Number.NaN } = throughput;
+  return `accuracy ${models.join(', ')}; throughput of shapes left out ${percent(shapesLeftOut)}, of trained models ${percent(trials)}`;
+}
+
+async function report(): Promise<void> {
+  const record = autoRecordIn(await readRunFile(grid), join(grid, 'run.json'));
+  for (const maxDrop of BUDGETS) {
+    const question = questionAt(maxDrop, record);
+    const { share, trained, chosen, best } = await replay(question, record.exploration, record.examples);
+    console.log(
+      `${maxDrop} points: ${chosen} of best ${best}, ${percent(share)} of its throughput, ${percent(trained)} of the points trained`,
+    );
+  }
+  console.log(`errors, all points known: ${describeErrors(record.exploration.errors)}`);
+  const { other = 0, ...work } = record.seconds;
+  const total = Object.values(work).reduce((sum, seconds) => sum + seconds, other);
+  console.log(`overhead: ${other.toFixed(1)} s of ${total.toFixed(0)} s, ${percent(other / total)}`);
+}
+
+train();
+if (!values.print) await report();

@@ -1,0 +1,15 @@
+/** The division of rows: every row once, a third for the final figures, the same for the same seed. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { divideRows } from './row-division.ts';
+
+it('has every row on one side, a third of them kept', () => {
+  fc.assert(
+    fc.property(fc.nat(500), fc.nat(), (count, seed) => {
+      const { choosing, final } = divideRows(count, seed);
+      expect([...choosing, ...final].sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, row) => row));
+      expect(final).toHaveLength(Math.floor(count / 3));
+      expect(divideRows(count, seed)).toEqual({ choosing, final });
+    }),
+  );
+});

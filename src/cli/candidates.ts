@@ -1,0 +1,95 @@
+/** Trials as candidates: exported at a precision, their answers compared with the dense model's row by row. */
+import {
+  type Candidate,
+  DENSE,
+  dropInterval,
+  type FinalFigures,
+  isSamePoint,
+  NO_DROP,
+  nameOf,
+  pairedDrop,
+  scoreOf,
+  scoresAt,
+  type Trial,
+} from '../auto/index.ts';
+import type { Precision } from '../base/index.ts';
+import { closing, exportClassifier, predictorOf, readTextClassifier, type StoredClassifier } from '../infer/index.ts';
+import { readModelFolder } from '../model/index.ts';
+import { openSession } from '../runtime/index.ts';
+import { encodeSet, openEvaluation, type ScoredRows, scoreRows } from '../train/index.ts';
+import { fingerprintAt, type Laboratory } from './trials.ts';
+
+/** What is measured of a trial. */
+export type Exported = Pick<Candidate, 'folder' | 'point' | 'precision'>;
+
+/** A trial's model with its ONNX file, or the bytes of its export, at a precision. */
+export async function storedAt(
+  { folder, precision }: Exported,
+  { recipe }: Pick<Laboratory, 'recipe'>,
+): Promise<StoredClassifier> {
+  const stored = await readTextClassifier(folder, recipe.maxTokens);
+  if (precision === 'fp32') return stored;
+  const { config, parameters } = await readModelFolder(folder);
+  return { ...stored, precision, onnx: exportClassifier(config, parameters, { precision }).bytes };
+}
+
+/** The scores of all evaluation rows. */
+async function scoresOf(exported: Exported, laboratory: Laboratory): Promise<ScoredRows> {
+  const { point, precision } = exported;
+  const { source, seed, placement, onProgress } = laboratory.options;
+  const name = `${nameOf(point)}-${precision}-scores-${fingerprintAt(point, laboratory)}`;
+  const { result } = await laboratory.notes.kept('assess', name, async () => {
+    const stored = await storedAt(exported, laboratory);
+    const rows = await openEvaluation(source.evaluation, stored.config, source.columns);
+    const set = encodeSet(rows, stored.tokenizer, stored.maxTokens);
+    const predictor = predictorOf(await openSession(stored.onnx, placement), stored.config);
+    return closing(predictor, (open) => scoreRows(open, set, { maxTokens: stored.maxTokens, seed, onProgress }));
+  });
+  return result;
+}
+
+/** The scores of a model beside the dense one's, on some of the rows. */
+async function besideDense(exported: Exported, rows: readonly number[], laboratory: Laboratory) {
+  const { model: folder } = laboratory;
+  const all = await scoresOf(exported, laboratory);
+  const before = scoresAt(await scoresOf({ folder, point: DENSE, precision: 'fp32' }, laboratory), rows);
+  return { before, after: scoresAt(all, rows), std: all.std };
+}
+
+const isDense = ({ point, precision }: Exported): boolean => precision === 'fp32' && isSamePoint(point, DENSE);
+
+/** A trial at every precision, by the rows that choose. */
+export async function assessTrial(
+  trial: Trial,
+  precisions: readonly Precision[],
+  confidence: number,
+  laboratory: Laboratory,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const precision of precisions) {
+    const exported = { ...trial, precision };
+    const { before, after, std } = await besideDense(exported, laboratory.rows.choosing, laboratory);
+    candidates.push({
+      ...{ ...exported, name: precision === 'fp32' ? trial.name : `${trial.name}-${precision}` },
+      ...{ accuracy: scoreOf(after), accuracyStd: std },
+      drop: isDense(exported) ? NO_DROP : pairedDrop(before, after, confidence),
+    });
+  }
+  return candidates;
+}
+
+/** The chosen model on the rows that had no part in choosing it; nothing where there are none. */
+export async function finalFigures(
+  chosen: Exported,
+  confidence: number,
+  laboratory: Laboratory,
+): Promise<FinalFigures | undefined> {
+  const { final } = laboratory.rows;
+  if (final.length === 0) return undefined;
+  const { before, after } = await besideDense(chosen, final, laboratory);
+  return {
+    ...{ examples: final.length, accuracy: scoreOf(after), denseAccuracy: scoreOf(before) },
+    drop: isDense(chosen) ? NO_DROP : pairedDrop(before, after, confidence),
+    interval: isDense(chosen) ? { confidence, low: 0, high: 0 } : dropInterval(before, after, confidence),
+  };
+}

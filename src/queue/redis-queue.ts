@@ -1,0 +1,149 @@
+/** The queue on a Redis server: trials are BullMQ jobs, which workers on any machine take. */
+import { existsSync } from 'node:fs';
+import { type Job, Queue, QueueEvents } from 'bullmq';
+import { BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import { fingerprintOf } from '../train/index.ts';
+import { Artefacts, SHARED_HINT } from './artefacts.ts';
+import { errorOf } from './failure.ts';
+import { RedisClient } from './redis-client.ts';
+import { addressOf } from './redis-connection.ts';
+import { jobOf, progressSchema, type TrialJob, type TrialProgress } from './trial-job.ts';
+import type { TrialOrder, TrialQueue } from './trial-order.ts';
+
+/** The name of the queue on its server. */
+export const QUEUE_NAME = 'prumux-trials';
+
+/** Ended jobs are forgotten after a day: what they left is in the folder of artefacts. */
+const KEPT = { age: 24 * 3600 };
+
+export interface RedisQueueOptions {
+  readonly url: URL;
+  /** The folder that all machines share. */
+  readonly artefacts: string;
+  readonly onTrial?: (progress: TrialProgress) => void;
+  /** When it is aborted, orders fail with its reason, and what no worker has begun is taken back. */
+  readonly interrupt?: AbortSignal;
+}
+
+/** The address of a queue. Throws ConfigError. */
+export function queueUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return url;
+  throw new ConfigError('queue', { expected: 'redis://HOST:PORT, or rediss:// for TLS', got: 'something else' });
+}
+
+/** Fails when the connection to the server is given up. */
+export function untilLost(client: RedisClient): Promise<never> {
+  return new Promise((_, reject) => {
+    client.once('end', (reason) => {
+      const gone = { expected: 'a connection', got: 'one that was closed' };
+      reject(reason instanceof Error ? reason : new BackendError(addressOf(client.settings.url), gone));
+    });
+  });
+}
+
+/** Fails with the reason when the signal is aborted. */
+function untilInterrupted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal?.aborted) reject(signal.reason);
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** How a worker calls itself on the server: with how many trials it takes at a time. */
+export function workerName(id: string, concurrency: number): string {
+  return `${id}/${concurrency}`;
+}
+
+/** How many trials the worker of that name takes. */
+function placesOf(rawName: string): number {
+  return Number(/\/(\d+)$/.exec(rawName)?.[1] ?? 1);
+}
+
+export class RedisQueue implements TrialQueue {
+  private readonly client: RedisClient;
+  private readonly queue: Queue;
+  private readonly events: QueueEvents;
+  private readonly artefacts: Artefacts;
+  private readonly broken: Promise<never>;
+  private readonly ordered = new Map<string, Job>();
+
+  /** Throws BackendError where there is no server. */
+  static async open(options: RedisQueueOptions): Promise<RedisQueue> {
+    const client = new RedisClient({ url: options.url });
+    await client.connect();
+    return new RedisQueue(client, options);
+  }
+
+  private constructor(client: RedisClient, { artefacts, onTrial, interrupt }: RedisQueueOptions) {
+    this.client = client;
+    this.artefacts = new Artefacts(artefacts);
+    this.queue = new Queue(QUEUE_NAME, { connection: client });
+    this.events = new QueueEvents(QUEUE_NAME, { connection: client });
+    // What a broken connection means is said once, by `untilLost`.
+    this.queue.on('error', () => undefined);
+    this.events.on('error', () => undefined);
+    this.broken = Promise.race([untilLost(client), untilInterrupted(interrupt)]);
+    this.broken.catch(() => undefined);
+    this.events.on('progress', ({ jobId, data }) => {
+      const told = progressSchema.safeParse(data);
+      if (told.success && this.ordered.has(jobId)) onTrial?.(told.data);
+    });
+  }
+
+  /** Where trials of a kind go, each in a folder of its name. */
+  folderOf(kind: string): string {
+    return this.artefacts.folderAt(`trials/${kind}`);
+  }
+
+  /** As many as workers have places for, now. */
+  async capacity(): Promise<number> {
+    const workers = await Promise.race([this.queue.getWorkers(), this.broken]);
+    return workers.reduce((sum, { rawname = '' }) => sum + placesOf(rawname), 0);
+  }
+
+  async train(order: TrialOrder): Promise<void> {
+    const data = await jobOf(order, this.artefacts);
+    const job = await Promise.race([this.begin(data), this.broken]);
+    if (job === undefined) return;
+    const id = job.id ?? '';
+    this.ordered.set(id, job);
+    const worker = await Promise.race([this.ended(job, data), this.broken]);
+    this.ordered.delete(id);
+    if (existsSync(order.output)) return;
+    throw new CheckpointError(order.output, {
+      expected: `the model that ${worker} has trained`,
+      got: 'no such folder',
+      hint: SHARED_HINT,
+    });
+  }
+
+  async close(): Promise<void> {
+    // Nobody waits for them any more; one that a worker is at is locked, and goes on, for the next run to find its model.
+    for (const job of this.ordered.values()) await job.remove().catch(() => undefined);
+    await this.events.close();
+    await this.queue.close();
+    this.client.disconnect();
+  }
+
+  /** The job of a trial, which may be under way for an earlier run; nothing where it is done. */
+  private async begin(data: TrialJob): Promise<Job | undefined> {
+    const jobId = fingerprintOf(data);
+    const earlier: Job | undefined = await this.queue.getJob(jobId);
+    if (await earlier?.isCompleted()) {
+      if (existsSync(this.artefacts.folderAt(data.output))) return undefined;
+      await earlier?.remove();
+    }
+    if (await earlier?.isFailed()) await earlier?.remove();
+    return this.queue.add(data.name, data, { jobId, removeOnComplete: KEPT, removeOnFail: KEPT });
+  }
+
+  /** The name of the worker that has trained it. */
+  private async ended(job: Job, { name }: TrialJob): Promise<string> {
+    try {
+      return String(await job.waitUntilFinished(this.events));
+    } catch (error) {
+      throw errorOf(messageOf(error), name);
+    }
+  }
+}

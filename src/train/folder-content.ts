@@ -1,0 +1,20 @@
+/** What a model folder holds, read to be written elsewhere, or again with more in it. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exportClassifier } from '../infer/index.ts';
+import { type Delivery, onnxPath, readModelFolder } from '../model/index.ts';
+import { readRunFile } from './finished-run.ts';
+
+/** The content of a classifier's folder; what a model from elsewhere lacks is made. */
+export async function contentOf(folder: string): Promise<Delivery> {
+  const files = await readModelFolder(folder);
+  const [onnx, quantized, card] = [onnxPath(folder, 'fp32'), onnxPath(folder, 'int8'), join(folder, 'README.md')];
+  return {
+    ...files,
+    onnx: existsSync(onnx) ? await readFile(onnx) : exportClassifier(files.config, files.parameters).bytes,
+    ...(existsSync(quantized) && { quantized: await readFile(quantized) }),
+    card: existsSync(card) ? await readFile(card, 'utf8') : '# Text classifier\n',
+    evidence: existsSync(join(folder, 'run.json')) ? await readRunFile(folder) : {},
+  };
+}

@@ -1,0 +1,71 @@
+/** What `auto --queue` and `worker` refuse, and how they say it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { command } from '../src/cli/command.ts';
+import { required } from '../src/cli/option.ts';
+import { QUEUE_URL } from '../src/cli/queue-options.ts';
+import { randomModel, writeModel } from './model-folder.kit.ts';
+import { program } from './program.kit.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-queue-options-'));
+  await writeModel(join(folder, 'dense'), randomModel());
+  await writeFile(join(folder, 'rows.tsv'), 'text\tlabel\na fine film\t1\na poor one\t0\n');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const rows = (): string[] => ['--data', join(folder, 'rows.tsv'), '--eval', join(folder, 'rows.tsv')];
+const auto = (...more: string[]): Promise<{ code: number; err: string }> =>
+  program(['auto', join(folder, 'dense'), '-o', join(folder, 'fast'), ...rows(), ...more]);
+
+/** A port that nobody listens at: the one of tcpmux, which is historic. */
+const NOBODY = 'redis://me:secret@127.0.0.1:1';
+
+it('wants a shared folder with a queue, and no other way round', async () => {
+  expect(await auto('--queue', NOBODY)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--artefacts: expected a folder'),
+  });
+  const other = await auto('--artefacts', folder);
+  expect(other).toMatchObject({ code: 2, err: expect.stringContaining('--artefacts: expected --queue with it') });
+  expect(await program(['worker', '--queue', NOBODY])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--artefacts'),
+  });
+});
+
+it('takes addresses of Redis only', async () => {
+  const { code, err } = await auto('--queue', 'queue.lan', '--artefacts', folder);
+  expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('redis://HOST:PORT') });
+});
+
+it('says in one line that no server is there, without its password', async () => {
+  const argv = ['--queue', NOBODY, '--artefacts', folder];
+  for (const { code, err } of [await auto(...argv), await program(['worker', ...argv])]) {
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^prumux: redis:\/\/127\.0\.0\.1:1: expected a Redis server, got .*ECONNREFUSED.* See that redis-server runs there.*\n$/,
+    );
+    expect(err).not.toContain('secret');
+  }
+});
+
+it('keeps a password out of what records say was typed', async () => {
+  let typed = '';
+  const told = command({
+    ...{ name: 'tell', description: '', example: '', options: { queue: required('', QUEUE_URL) } },
+    async run(_, __, { commandLine }) {
+      typed = commandLine;
+      return {};
+    },
+    print: () => '',
+  });
+  const stderr = new PassThrough();
+  const terminal = { stdin: Readable.from(['']), stdout: stderr, stderr, interrupt: new AbortController().signal };
+  await told.execute(['--queue', 'rediss://me:se%2Fcret@queue.lan:6380/1'], terminal);
+  expect(typed).toBe('prumux tell --queue rediss://me:PASSWORD@queue.lan:6380/1');
+});
