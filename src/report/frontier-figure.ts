@@ -6,8 +6,10 @@ import { PALETTE } from './palette.ts';
 const SIZE: ChartSize = { width: 640, height: 420 };
 
 /** How a model is called in figures and tables. */
-export function titleOf({ name, point }: Measured): string {
-  return name === 'dense' ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} % pruned`;
+export function titleOf({ point, precision }: Pick<Measured, 'point' | 'precision'>): string {
+  const isDense = point.instances === 1 && point.sparsity === 0;
+  const title = isDense ? 'dense' : `N=${point.instances}, ${Math.round(100 * point.sparsity)} % pruned`;
+  return precision === 'fp32' ? title : `${title}, ${precision}`;
 }
 
 const placeOf = ({ examplesPerSecond, accuracy }: Measured): [number, number] => [examplesPerSecond, 100 * accuracy];
