@@ -8,16 +8,13 @@
  * DATA has the data sets; OUT takes the dense model and the grid. What is missing is trained by the commands of `recipes/auto.ts`, which --print
  * only prints. The program must be built (`npm run build`).
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { DENSE_RUN, GRID_RUN } from '../recipes/auto.ts';
 import { type AutoRecord, autoRecordIn, gridOf, type Question, replay } from '../src/auto/index.ts';
 import { readRunFile } from '../src/train/index.ts';
+import { argumentsOf, resultOf } from './named-run-result.ts';
 
-const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const BUDGETS = [0.5, 1, 2, 3, 5];
 
 const { values, positionals } = parseArgs({
@@ -27,14 +24,11 @@ const { values, positionals } = parseArgs({
 const [data = '', out = ''] = positionals;
 const grid = join(out, GRID_RUN.name);
 
-/** Runs the commands whose folders are missing, or prints them all. */
-function train(): void {
-  for (const { name, argv } of [DENSE_RUN, GRID_RUN]) {
-    const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
-    console.log(`prumux ${args.join(' ')}`);
-    if (values.print || existsSync(join(out, name, 'run.json'))) continue;
-    const { status } = spawnSync(process.execPath, [MAIN, ...args, '--progress'], { stdio: 'inherit' });
-    if (status !== 0) process.exit(1);
+/** Runs the commands that were not run, or prints them all. */
+async function train(): Promise<void> {
+  for (const run of [DENSE_RUN, GRID_RUN]) {
+    console.log(`prumux ${argumentsOf(run, { data, out }).join(' ')}`);
+    if (!values.print) await resultOf(run, { data, out });
   }
 }
 
@@ -73,5 +67,5 @@ async function report(): Promise<void> {
   console.log(`overhead: ${other.toFixed(1)} s of ${total.toFixed(0)} s, ${percent(other / total)}`);
 }
 
-train();
+await train();
 if (!values.print) await report();

@@ -57,7 +57,7 @@ function* runs(): Generator<NamedRun> {
     const model = studentRun('sst2', 10, variant, [...options, '--multiplex-epochs', '3']);
     yield* [model, measurement('sst2', model, [])];
   }
-  const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '1'])];
+  const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '4'])];
   for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];
 }
 

@@ -18,13 +18,18 @@ export interface Surroundings {
 
 export type Result = Readonly<Record<string, unknown>>;
 
+/** What is typed after `prumux`. */
+export function argumentsOf({ argv }: NamedRun, { data, out }: Surroundings): string[] {
+  return argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
+}
+
 /** The document of a run; a run that fails ends the measurement. */
-export async function resultOf({ name, argv }: NamedRun, { data, out, threads }: Surroundings): Promise<Result> {
-  const file = join(out, 'results', `${name}.json`);
+export async function resultOf(run: NamedRun, surroundings: Surroundings): Promise<Result> {
+  const { out, threads } = surroundings;
+  const file = join(out, 'results', `${run.name}.json`);
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
-  const args = argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
   const options = ['--json', '--progress', ...(threads === undefined ? [] : ['--threads', threads])];
-  const child = spawn(process.execPath, [MAIN, ...args, ...options], {
+  const child = spawn(process.execPath, [MAIN, ...argumentsOf(run, surroundings), ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let document = '';

@@ -69,7 +69,7 @@ function stepLane(name: string, phase: Phase, trained: Parameters<typeof startSt
 
 /** The unpruned student's forward, every position of every layer, as the layers' loss reads it. */
 async function forwardLane(config: ModelConfig, set: EncodedSet, rows: number): Promise<Lane> {
-  const { bytes } = exportClassifier(config, initialModel(config, 1), 'all');
+  const { bytes } = exportClassifier(config, initialModel(config, 1), { wanted: 'all' });
   const predictor = await openStreams(bytes, config, placement, 1);
   const plan = { examples: [...new Array(rows).keys()], weights: new Array<1>(rows).fill(1), tokens: T };
   const feeds = batchFeeds(set.encodings, plan, set.padId);

@@ -1,5 +1,6 @@
 /** A grid of SST-2 that is trained in full, to see how near the search comes to it: four numbers of inputs, four sparsities, two precisions. */
-import { CORPORA, denseRun, type NamedRun } from './multiplexing.ts';
+import { CORPORA, denseRun } from './multiplexing.ts';
+import type { NamedRun } from './named-run.ts';
 
 export const DENSE_RUN: NamedRun = denseRun('sst2');
 
