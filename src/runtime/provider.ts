@@ -27,12 +27,6 @@ export function loadRuntime(): typeof import('onnxruntime-node') {
   return createRequire(import.meta.url)('onnxruntime-node');
 }
 
-/**
- * On processors with AVX2 or AVX-512 but without VNNI, pairs of products uint8 x int8 are added in 16 bits, which saturate. There the runtime has
- * integer products computed uint8 x uint8 instead, slower and exact; on others this changes nothing.
- */
-const EXACT_INTEGERS = { session: { x64quantprecision: '1' } };
-
 /** Session options for a placement. What a provider cannot run falls back to the CPU. */
 export function sessionOptions({ device, threads }: Placement): InferenceSession.SessionOptions {
   return {
@@ -42,7 +36,6 @@ export function sessionOptions({ device, threads }: Placement): InferenceSession
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    extra: EXACT_INTEGERS,
   };
 }
 

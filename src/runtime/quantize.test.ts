@@ -123,6 +123,14 @@ describe('a product with a weight', () => {
     );
   });
 
+  it('is exact for the largest numbers, whatever the processor', async () => {
+    // Pairs of 255 x 127 are beyond 16 bits, where processors without VNNI would add them.
+    const [m, k, n] = [4, 64, 32];
+    const [w, b] = [float32(new Float32Array(n * k).fill(1), [n, k]), float32(new Float32Array(n), [n])];
+    const { y } = await run(denseModel(m, w, b), { x: float32(new Float32Array(m * k).fill(1), [m, k]) });
+    for (const value of y?.data ?? []) expect(value).toBeCloseTo(-k, 3);
+  });
+
   it('may stand on the right as it is, without a bias, and in another shape than it is stored in', async () => {
     const [x, w] = [normal(1, 'x', [3, 8]), normal(1, 'w', [2, 8, 8])];
     const model = {

@@ -5,6 +5,7 @@
 import type { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { assert, BackendError, CheckpointError, type DType, messageOf, type Tensor } from '../base/index.ts';
 import { type EmitOptions, emit } from './emit.ts';
+import { exactIntegers } from './integer-products.ts';
 import { loadRuntime, type Placement, PROVIDER_HINTS, sessionOptions } from './provider.ts';
 
 export type Feeds = Readonly<Record<string, Tensor>>;
@@ -40,7 +41,7 @@ export async function openSession(
   let session: InferenceSession;
   try {
     const { InferenceSession: Runtime } = loadRuntime();
-    const options = { ...sessionOptions(placement), ...special };
+    const options = { ...sessionOptions(placement), ...(await exactIntegers()), ...special };
     session = typeof model === 'string' ? await Runtime.create(model, options) : await Runtime.create(model, options);
   } catch (cause) {
     if (typeof model === 'string' && /protobuf|parse|INVALID_GRAPH|ModelProto/i.test(messageOf(cause))) {
