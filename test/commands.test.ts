@@ -252,8 +252,7 @@ it('auto: the choice, its report, and no second training of what is finished', a
   const written = (await stat(weights)).mtimeMs;
   const { code, err } = await program([...argv, '--progress']);
   expect(code).toBe(0);
-  expect(err).toContain('side by side · measuring');
-  expect(err).not.toContain('evaluating'); // that is kept, too
+  for (const piece of ['evaluating', 'measuring']) expect(err).not.toContain(piece); // that is kept, too
   expect((await stat(weights)).mtimeMs).toBe(written);
 
   const figure = at('frontier.svg');

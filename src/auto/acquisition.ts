@@ -58,7 +58,7 @@ function believed(point: GridPoint, outlook: readonly Prediction[]): Candidate[]
 }
 
 /** A smaller share of the throughput is nothing to gain. */
-const LEAST_GAIN = 0.02;
+const LEAST_GAIN = 0.01;
 
 /** Up to so many points to train at once, none of which starts from another of them; none where there is nothing to gain. */
 export function nextPoints(knowledge: Knowledge, count: number): Decision[] {

@@ -25,7 +25,7 @@ export interface Setting {
 }
 
 /** Standard deviation of each of the trend's weights, as a share of the weight. */
-const TREND_SPREAD = 0.6;
+const TREND_SPREAD = 0.8;
 
 /** In doublings. */
 const LENGTH = 1.5;

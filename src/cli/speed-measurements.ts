@@ -4,7 +4,7 @@ import type { Precision } from '../base/index.ts';
 import { compareThroughput, measuredRows, type StoredClassifier, throughputDefaults } from '../infer/index.ts';
 import { fingerprintOf, likelyShape, machineOf, openTexts, shapeRatios } from '../train/index.ts';
 import { storedAt } from './candidates.ts';
-import type { Laboratory } from './trials.ts';
+import { fingerprintAt, type Laboratory } from './trials.ts';
 
 /** Rows in everybody's tokens; the dense model's tokenizer is that of all trials. */
 async function encodedRows(classifier: StoredClassifier, { options, config }: Laboratory) {
@@ -15,8 +15,11 @@ async function encodedRows(classifier: StoredClassifier, { options, config }: La
 
 /** Examples per second of models in their order, side by side on rows of the evaluation file. */
 export async function measureCandidates(models: readonly Candidate[], laboratory: Laboratory): Promise<number[]> {
-  const { placement, onProgress } = laboratory.options;
-  return laboratory.notes.timed('measure', async () => {
+  const { data, notes, options } = laboratory;
+  const { placement, onProgress } = options;
+  const contents = models.map(({ point, precision }) => [fingerprintAt(point, laboratory), precision]);
+  const name = `speeds-${fingerprintOf(contents, data.evaluation, machineOf(placement)).slice(0, 12)}`;
+  const { result } = await notes.kept('measure', name, async () => {
     const classifiers: StoredClassifier[] = [];
     for (const model of models) classifiers.push(await storedAt(model, laboratory));
     const [first] = classifiers as [StoredClassifier];
@@ -27,6 +30,7 @@ export async function measureCandidates(models: readonly Candidate[], laboratory
     });
     return results.map(({ examplesPerSecond }) => examplesPerSecond);
   });
+  return result;
 }
 
 /** A prediction is worth less time than a figure: fewer batch sizes, rounds and rows. */

@@ -29,13 +29,6 @@ export class WorkNotes {
     return kept;
   }
 
-  /** What `make` gives, done anew each time. */
-  async timed<T>(kind: Work, make: () => Promise<T>): Promise<T> {
-    const { result, seconds } = await this.clocked(make);
-    this.count(kind, seconds);
-    return result;
-  }
-
   /** So far, by kind, that of earlier runs included; what this process did besides is `other`. */
   seconds(): Record<string, number> {
     const other = (performance.now() - this.start) / 1000 - this.ownSeconds;
