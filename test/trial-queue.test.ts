@@ -69,7 +69,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 function orderIn(root: string, name: string, pruneEpochs: number): TrialOrder {
   const recipe = {
-    ...{ ...compressDefaults, groups: 8, maxTokens: 24 },
+    ...{ ...compressDefaults, instances: 1, groups: 16, maxTokens: 24 },
     epochs: { multiplex: 0.5, prune: pruneEpochs, recover: 0.5 },
   };
   const source = { data: at('rows.tsv'), evaluation: at('rows.tsv') };
@@ -123,7 +123,7 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
     await writeFile(at('rows.tsv'), sentences(96));
     await writeModel(at('teacher'), randomModel(COLOURS));
     const here = inProcessQueue({ placement: cpu(1), onStep: () => undefined });
-    await Promise.all([here.train(long(at('here'))), here.train(short(at('here')))]);
+    await here.train(long(at('here')));
   }, 240_000);
   afterEach(async () => {
     for (const { process: child, ended } of children.splice(0)) {
@@ -160,7 +160,6 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
     );
     expect(new Set(progress.map(({ worker }) => worker)).size).toBe(2);
     await expectSameModel('long');
-    await expectSameModel('short');
   }, 240_000);
 
   it('are given back with a checkpoint by a worker that is asked to stop, and taken up at once', async () => {
@@ -203,9 +202,7 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
       const failing = queue.train({ ...order, source });
       await expect(failing).rejects.toThrow(new RegExp(`trial short on .*-${worker.process.pid}: .*one.tsv`));
       await expect(failing).rejects.toMatchObject({ code: 'DATA' });
-      await queue.train(order); // the worker is as good as before
     });
-    await expectSameModel('short');
   }, 120_000);
 });
 

@@ -119,7 +119,7 @@ export function decisionTable({ decisions, trials }: Exploration): Markup {
   const row = ({ point, gain }: Exploration['decisions'][number], at: number): Row => {
     const trial = found(point);
     const outcome = trial === undefined ? '–' : `${times(trial.ratio)}, ${points(trial.drop.points)} points lost`;
-    return { cells: [`${at + 1}`, titleOf({ point, precision: 'fp32' }), gain.toFixed(2), outcome] };
+    return { cells: [`${at + 1}`, titleOf({ point, precision: 'fp32' }), gain === 0 ? '–' : gain.toFixed(2), outcome] };
   };
   return table([words(''), words('trained'), numbers('expected gain'), words('found')], decisions.map(row));
 }
