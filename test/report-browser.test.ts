@@ -54,7 +54,7 @@ describe.skipIf(skipped !== '')(`a report in chromium${skipped}`, () => {
     }
     checks = await readFile(new URL('report-checks.browser.js', import.meta.url), 'utf8');
     browser = await chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox'] });
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await browser?.close();
     await rm(folder, { recursive: true, force: true });
@@ -73,7 +73,7 @@ describe.skipIf(skipped !== '')(`a report in chromium${skipped}`, () => {
         expect(Math.min(...seen)).toBeGreaterThan(3);
         expect(complaints).toEqual([]);
         await page.close();
-      }, 60_000);
+      }, 240_000);
     }
   }
 });

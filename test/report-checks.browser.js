@@ -1,11 +1,17 @@
 /** What `report-browser.test.ts` asks a page, as a script of the page itself. */
 
-/** A CSS colour as red, green, blue and opacity, 0 to 255. */
+const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+const known = new Map();
+
+/** A CSS colour as red, green, blue and opacity, 0 to 255: what painting it gives. */
 function channelsOf(color) {
-  const canvas = document.createElement('canvas').getContext('2d');
+  if (known.has(color)) return known.get(color);
+  canvas.clearRect(0, 0, 1, 1);
   canvas.fillStyle = color;
   canvas.fillRect(0, 0, 1, 1);
-  return [...canvas.getImageData(0, 0, 1, 1).data];
+  const channels = [...canvas.getImageData(0, 0, 1, 1).data];
+  known.set(color, channels);
+  return channels;
 }
 
 /** `front`, as far as it is opaque, over `back`. */
