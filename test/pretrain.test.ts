@@ -92,7 +92,9 @@ it('multiplexed: primed, it tells the tokens of each slot far better than word f
   for (const accuracy of retrievalAccuracyBySlot) expect(accuracy).toBeGreaterThan(0.4);
   const { config, parameters } = await readModelFolder(at('primed'));
   expect(config).toMatchObject({ labels: [], mux: { instances: 2, multiplexer: 'gaussian-hadamard' } });
-  expect([...parameters.keys()]).toEqual(expect.arrayContaining(['mux.keys', 'demux.keys', 'cls.predictions.bias']));
+  expect([...parameters.keys()]).toEqual(
+    expect.arrayContaining(['mux.keys', 'demux.instances.weight', 'cls.predictions.bias']),
+  );
   const { curves } = JSON.parse(await readFile(join(at('primed'), 'run.json'), 'utf8'));
   expect(Object.keys(curves)).toEqual(['prime', 'mlm']);
   expect(curves.prime.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.9);
@@ -168,7 +170,7 @@ it('compress starts from the primed encoder, and says in what one differs that d
   expect(evidence.primed.fingerprint).toMatch(/^[0-9a-f]{64}$/);
   const refusals = [
     [['--instances', '3'], "primed: expected an encoder with instances 3, as the student's, got 2"],
-    [['--instances', '2', '--demultiplexer', 'mlp'], "with demultiplexer mlp, as the student's, got rsa"],
+    [['--instances', '2', '--demultiplexer', 'rsa'], "with demultiplexer rsa, as the student's, got mlp"],
     [['--instances', '2', '--prefill-layers', '1'], "with prefillLayers 1, as the student's, got 0"],
   ] as const;
   for (const [flags, message] of refusals) {

@@ -147,7 +147,7 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
         const [doomed, survivor] = [await startWorker(), await startWorker()];
         expect(await queue.capacity()).toBe(2);
         const first = queue.train(long(queue.folderOf('test')));
-        await until(() => existsSync(checkpoint()));
+        await until(() => existsSync(checkpoint()) && [doomed, survivor].some((worker) => stepsOf(worker).length > 0));
         const [killed, other] = stepsOf(doomed).length > 0 ? [doomed, survivor] : [survivor, doomed];
         killed.process.kill('SIGKILL');
         await killed.ended;

@@ -76,5 +76,18 @@ export function risingTable(table: readonly number[], weights: readonly number[]
       undone[axis] = current.map((value, at) => value - (before[at] ?? 0));
     }
   }
-  return current;
+  return lifted(current, axes);
+}
+
+/** Without the last of falling that rounds leave: no value below the largest before it, along one axis and then the other. */
+function lifted(table: readonly number[], axes: readonly (readonly (readonly number[])[])[]): number[] {
+  const result = [...table];
+  for (const line of axes.flat()) {
+    let largest = Number.NEGATIVE_INFINITY;
+    for (const place of line) {
+      largest = Math.max(largest, result[place] ?? 0);
+      result[place] = largest;
+    }
+  }
+  return result;
 }
