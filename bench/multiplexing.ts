@@ -60,7 +60,11 @@ function* runs(): Generator<NamedRun> {
   // Four inputs of 77 classes, mixed after the first layer: the plain student falls short.
   const late = studentRun('banking77', 4, 'prefill1', words('--prefill-layers 1 --groups 8 --multiplex-epochs 20'));
   yield* [late, measurement('banking77', late)];
-  const isolated = [studentRun('sst2', 4), studentRun('sst2', 4, 'consistent', ['--consistency', '4'])];
+  const isolated = [
+    studentRun('sst2', 4),
+    studentRun('sst2', 4, 'consistent', ['--consistency', '4']),
+    studentRun('sst2', 4, 'prefill1-consistent', words('--prefill-layers 1 --consistency 4 --multiplex-epochs 2')),
+  ];
   for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];
 }
 
