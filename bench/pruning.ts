@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER } from '../recipes/pruning.ts';
 import { accuracyBySpeedup, type SpeedupLine } from '../src/report/index.ts';
+import { spreadOf } from '../src/train/index.ts';
 import { resultOf } from './named-run-result.ts';
 
 const { values, positionals } = parseArgs({
@@ -38,12 +39,6 @@ interface Model {
   readonly sparsity: number;
 }
 
-const mean = (all: readonly number[]): number => all.reduce((sum, value) => sum + value, 0) / all.length;
-
-/** The standard deviation of a sample; 0 of one value. */
-const deviation = (all: readonly number[]): number =>
-  all.length < 2 ? 0 : Math.sqrt(all.reduce((sum, value) => sum + (value - mean(all)) ** 2, 0) / (all.length - 1));
-
 /** Models of one N and one sparsity, a seed each. */
 interface Row {
   readonly instances: number;
@@ -67,11 +62,11 @@ const points = (share: number): string => (100 * share).toFixed(2);
 
 function printRow({ instances, asked, models }: Row, teacher: number): void {
   const accuracies = models.map(({ accuracy }) => accuracy);
-  const drop = teacher - mean(accuracies);
+  const { mean, std } = spreadOf(accuracies);
   const reached = models.map(({ sparsity }) => sparsity.toFixed(3)).join(' ');
   console.log(
-    `N=${instances} s=${asked}: accuracy ${points(mean(accuracies))} ± ${points(deviation(accuracies))} over ${models.length} seeds ` +
-      `(${accuracies.map(points).join(' ')}), drop ${points(drop)}, realised sparsity ${reached}`,
+    `N=${instances} s=${asked}: accuracy ${points(mean)} ± ${points(std)} over ${models.length} seeds ` +
+      `(${accuracies.map(points).join(' ')}), drop ${points(teacher - mean)}, realised sparsity ${reached}`,
   );
 }
 
@@ -140,9 +135,9 @@ if (!values['no-throughput']) {
     return {
       name: `N=${instances}, mini`,
       points: of.map(({ row: { asked, models }, speedup }) => {
-        const accuracies = models.map(({ accuracy }) => accuracy);
+        const { mean, std } = spreadOf(models.map(({ accuracy }) => accuracy));
         const label = asked === 0 ? 'not pruned' : `${Math.round(100 * asked)} %`;
-        return { label, speedup, accuracy: mean(accuracies), spread: deviation(accuracies) };
+        return { label, speedup, accuracy: mean, spread: std };
       }),
     };
   });

@@ -1,6 +1,6 @@
 /** What is thought of the candidates that were not trained, from those that were. */
 import type { Precision } from '../base/index.ts';
-import type { Estimate, Observation } from './accuracy-model.ts';
+import { type Estimate, meanOf, type Observation } from './accuracy-model.ts';
 import { compareModels } from './accuracy-models.ts';
 import type { AccuracyError, Candidate, GridPoint, Prediction } from './exploration.ts';
 import { isSamePoint, type Lattice, nameOf, placeIn } from './lattice.ts';
@@ -66,10 +66,9 @@ function measurementOf({ candidates, rows, confidence }: Knowledge): {
   const drops = candidates.filter(({ drop }) => drop.standardError > 0).map(({ drop }) => drop);
   const usual = 100 * Math.sqrt(USUAL_DISAGREEMENT / rows);
   if (drops.length === 0) return { error: usual, margin: normalQuantile(confidence) * usual };
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
-    error: mean(drops.map(({ standardError }) => standardError)),
-    margin: mean(drops.map(({ upper, points }) => upper - points)),
+    error: meanOf(drops.map(({ standardError }) => standardError)),
+    margin: meanOf(drops.map(({ upper, points }) => upper - points)),
   };
 }
 

@@ -1,4 +1,5 @@
-/** Errors, precision, progress, seeded random numbers, host tensors, parameter trees, threads: what every room may use. */
+/** Signals, errors, precision, progress, seeded random numbers, host tensors, parameter trees, threads: what every room may use. */
+export * from './aborted.ts';
 export * from './errors.ts';
 export * from './precision.ts';
 export * from './progress.ts';

@@ -1,5 +1,5 @@
 /** The user pressed Ctrl-C, or the system asked the process to end. */
-import { assert } from '../base/index.ts';
+import { aborted, assert } from '../base/index.ts';
 
 export class Interruption extends Error {
   readonly exitCode: number;
@@ -11,13 +11,8 @@ export class Interruption extends Error {
 }
 
 /** Fails with the reason as soon as the signal is aborted. */
-export function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = (): void => {
-      assert(signal.reason instanceof Interruption, 'an Interruption as the reason');
-      reject(signal.reason);
-    };
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
+export async function untilAborted(signal: AbortSignal): Promise<never> {
+  await aborted(signal);
+  assert(signal.reason instanceof Interruption, 'an Interruption as the reason');
+  throw signal.reason;
 }

@@ -1,6 +1,7 @@
 /** `prumux serve`: a model folder as an HTTP server, until it is told to end. */
 import { basename, resolve } from 'node:path';
 import pino from 'pino';
+import { aborted } from '../base/index.ts';
 import { resolveModel } from '../model/index.ts';
 import { PAGE_STYLE } from '../report/index.ts';
 import {
@@ -75,7 +76,7 @@ export default command({
     const server = await startServer(await runOptions(values, models, context));
     terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
     terminal.onHangUp?.(() => void server.reload());
-    await untilInterrupted(terminal.interrupt);
+    await aborted(terminal.interrupt);
     return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;
   },
   print: ({ isDrained }) => (isDrained ? '' : 'Some requests were not answered in time.\n'),
@@ -123,11 +124,4 @@ function levelPolicy({
 }: Values<typeof OPTIONS>): Pick<RunOptions['service'], 'levelFor' | 'cascade'> {
   const settings = { ...ladderDefaults, targetLatencyMs: targetLatency };
   return { levelFor: openLadder(settings), ...(!noCascade && { cascade: settings }) };
-}
-
-function untilInterrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', () => done(), { once: true });
-  });
 }

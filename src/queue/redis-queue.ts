@@ -1,7 +1,7 @@
 /** The queue on a Redis server: trials are BullMQ jobs, which workers on any machine take. */
 import { existsSync } from 'node:fs';
 import { type Job, Queue, QueueEvents } from 'bullmq';
-import { BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import { aborted, BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { Artefacts, SHARED_HINT } from './artefacts.ts';
 import { errorOf } from './failure.ts';
@@ -43,11 +43,9 @@ export function untilLost(client: RedisClient): Promise<never> {
 }
 
 /** Fails with the reason when the signal is aborted. */
-function untilInterrupted(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal?.aborted) reject(signal.reason);
-    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+async function untilInterrupted(signal: AbortSignal): Promise<never> {
+  await aborted(signal);
+  throw signal.reason;
 }
 
 /** How a worker calls itself on the server: with how many trials it takes at a time. */
@@ -83,7 +81,7 @@ export class RedisQueue implements TrialQueue {
     // What a broken connection means is said once, by `untilLost`.
     this.queue.on('error', () => undefined);
     this.events.on('error', () => undefined);
-    this.broken = Promise.race([untilLost(client), untilInterrupted(interrupt)]);
+    this.broken = Promise.race([untilLost(client), ...(interrupt === undefined ? [] : [untilInterrupted(interrupt)])]);
     this.broken.catch(() => undefined);
     this.events.on('progress', ({ jobId, data }) => {
       const told = progressSchema.safeParse(data);

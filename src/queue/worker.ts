@@ -1,7 +1,7 @@
 /** A worker: takes trials off the queue and trains them, until it is asked to stop. */
 import { hostname } from 'node:os';
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import { BackendError } from '../base/index.ts';
+import { aborted, BackendError } from '../base/index.ts';
 import type { StepReport } from '../train/index.ts';
 import { Artefacts } from './artefacts.ts';
 import { failureOf } from './failure.ts';
@@ -125,17 +125,10 @@ export async function serveTrials(options: WorkerOptions): Promise<void> {
   try {
     await worker.waitUntilReady();
     options.onReady?.(trainer.id);
-    await Promise.race([untilLost(client), untilAborted(interrupt)]);
+    await Promise.race([untilLost(client), aborted(interrupt)]);
   } finally {
     trainer.stopAll(interrupt.aborted ? interrupt.reason : new LostTrial());
     await worker.close();
     client.disconnect();
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
