@@ -1,7 +1,7 @@
 /**
  * Keys: a vector per instance, with which its embeddings are multiplied. How the different kinds of them start. All are scaled so that the mean of N
  * keyed embeddings has the variance of one embedding. The published keys have a norm of 1 (DataMUX primes with 20), which leaves a mixture √(N·D) times
- * smaller; the positions and the segment that are added to it again are then larger than it, and with N = 10 nothing is learned (bench/RESULTS.md).
+ * smaller; the positions and the segment that are added to it again are then larger than it, and ten inputs hardly learn (bench/RESULTS.md).
  */
 import { assert, ConfigError, type FloatTensor, float32, type Random, random } from '../base/index.ts';
 import type { MuxSizes } from './strategy.ts';
