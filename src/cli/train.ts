@@ -35,6 +35,7 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     warmup,
     weightDecay,
     dropout,
+    wordDropout,
   } = values;
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
@@ -42,7 +43,7 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     encoder,
     ...(tokenizer !== undefined && { tokenizer }),
     learningRate: learningRate ?? usual,
-    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout },
+    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout, wordDropout },
   };
 }
 
