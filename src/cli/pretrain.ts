@@ -44,6 +44,11 @@ const options = {
     `weight of token retrieval beside masked words, for N > 1 [${RETRIEVAL_WEIGHT}]`,
     number({ least: 0 }, 'WEIGHT'),
   ),
+  maskedShare: option(
+    'share of the words that are masked, and predicted',
+    number({ above: 0, below: 1 }, 'SHARE'),
+    pretrainDefaults.maskedShare,
+  ),
   ...optimisation(pretrainDefaults),
 };
 
@@ -68,7 +73,8 @@ function usualRate(encoder: string, instances: number): number {
 }
 
 function recipeOf(values: Values<typeof options>): PretrainRecipe {
-  const { preset, tokenizer, steps, vocabularySize, epochs, rows, maxTokens, warmup, weightDecay, dropout } = values;
+  const { preset, tokenizer, steps, vocabularySize, epochs, rows, maxTokens, maskedShare } = values;
+  const { warmup, weightDecay, dropout } = values;
   if (values.encoder !== undefined && (preset !== undefined || tokenizer !== undefined)) {
     const flag = preset === undefined ? '--tokenizer' : '--preset';
     throw new UsageError(flag, { expected: 'nothing, as --encoder has its own', got: preset ?? String(tokenizer) });
@@ -81,7 +87,7 @@ function recipeOf(values: Values<typeof options>): PretrainRecipe {
     ...(steps !== undefined && { steps }),
     ...(multiplexed && { multiplexed }),
     learningRate: values.learningRate ?? usualRate(encoder, values.instances),
-    ...{ vocabularySize, epochs, rows, maxTokens, warmup, weightDecay, dropout },
+    ...{ vocabularySize, epochs, rows, maxTokens, maskedShare, warmup, weightDecay, dropout },
   };
 }
 

@@ -4,7 +4,6 @@ import { MATCHINGS, type MatchingName } from '../prune/index.ts';
 import {
   type CompressRecipe,
   compressDefaults,
-  type PretrainRecipe,
   type PruningTarget,
   RETRIEVAL_WEIGHT,
   TEACHERS,
@@ -20,8 +19,10 @@ const rate: Reader<number> = number({ above: 0 }, 'RATE');
 const weight: Reader<number> = number({ least: 0 }, 'WEIGHT');
 const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
 
+type Optimisation = Pick<CompressRecipe, 'maxTokens' | 'warmup' | 'weightDecay' | 'dropout'>;
+
 /** What every kind of training can be told. */
-export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: PretrainRecipe | CompressRecipe) => ({
+export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Optimisation) => ({
   maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), maxTokens),
   warmup: option('share of the steps over which the learning rate rises', share, warmup),
   weightDecay: option('decoupled weight decay', number({ least: 0 }, 'RATE'), weightDecay),

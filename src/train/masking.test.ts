@@ -10,11 +10,13 @@ const masking: Masking = { padId: PAD, maskId: MASK, vocabularySize: 5000, speci
 const word = fc.integer({ min: 5, max: 4999 });
 const row = fc.array(word, { minLength: 1, maxLength: 60 }).map((words) => [CLS, ...words, SEP]);
 
-it('masks round(0.15 T) tokens of a row, at least one, each once; never [CLS] or [SEP]; the rest stays', () => {
+const shares = fc.constantFrom(0.15, 0.4, 0.9);
+
+it('masks a share of the tokens of a row, rounded, at least one, each once; never [CLS] or [SEP]; the rest stays', () => {
   fc.assert(
-    fc.property(row, fc.nat(), (ids, seed) => {
-      const masked = maskRow(ids, masking, random(seed));
-      expect(masked.positions).toHaveLength(Math.max(1, Math.round(0.15 * (ids.length - 2))));
+    fc.property(row, fc.nat(), shares, (ids, seed, share) => {
+      const masked = maskRow(ids, masking, random(seed), share);
+      expect(masked.positions).toHaveLength(Math.max(1, Math.round(share * (ids.length - 2))));
       expect(new Set(masked.positions).size).toBe(masked.positions.length);
       expect(masked.targets).toEqual(masked.positions.map((position) => ids[position]));
       for (const target of masked.targets) expect([CLS, SEP]).not.toContain(target);
@@ -27,13 +29,13 @@ it('masks round(0.15 T) tokens of a row, at least one, each once; never [CLS] or
 
 it('makes batches of one shape, with weights for what is really masked and none in the padding', () => {
   fc.assert(
-    fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), fc.nat(), (rows, seed) => {
+    fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), fc.nat(), shares, (rows, seed, share) => {
       const tokens = 62;
       const encodings = rows.map((ids) => ({ ids, types: ids.map(() => 0) }));
-      const batch = maskBatch(encodings, tokens, masking, random(seed));
-      const slots = rows.length * maskedCount(tokens - 2);
+      const batch = maskBatch(encodings, tokens, masking, random(seed), share);
+      const slots = rows.length * maskedCount(tokens - 2, share);
       for (const { shape } of [batch.positions, batch.targets, batch.weights]) expect(shape).toEqual([slots]);
-      const counted = rows.map((ids) => maskedCount(ids.length - 2)).reduce((sum, count) => sum + count, 0);
+      const counted = rows.map((ids) => maskedCount(ids.length - 2, share)).reduce((sum, count) => sum + count, 0);
       expect(batch.weights.data.reduce((sum, weight) => sum + weight, 0)).toBe(counted);
       batch.weights.data.forEach((weight, slot) => {
         if (weight === 0) return;

@@ -1,6 +1,6 @@
 /**
  * Dynamic masking for masked-language modelling (BERT, Devlin et al. 2019, section 3.1; drawn anew at every visit as in RoBERTa, Liu et al. 2019,
- * section 4.1): 15 % of the tokens of a row are to be predicted; of these 80 % are hidden behind [MASK], 10 % become a random word, 10 % stay.
+ * section 4.1): a share of the tokens of a row, 15 % there, are to be predicted; of these 80 % are hidden behind [MASK], 10 % become a random word, 10 % stay.
  */
 import { float32, int64, type Random, type Tensor } from '../base/index.ts';
 import { type Encoding, padBatch, type Tokenizer } from '../model/index.ts';
@@ -29,8 +29,8 @@ export function maskingOf(tokenizer: Tokenizer): Masking {
 }
 
 /** How many of so many tokens are predicted: a fixed number, so that shapes are; at least one. */
-export function maskedCount(tokens: number): number {
-  return Math.min(tokens, Math.max(1, Math.round(MASKED_SHARE * tokens)));
+export function maskedCount(tokens: number, share = MASKED_SHARE): number {
+  return Math.min(tokens, Math.max(1, Math.round(share * tokens)));
 }
 
 /** A row with some tokens masked, where they are in it, and what they were. */
@@ -40,9 +40,9 @@ export interface MaskedRow {
   readonly targets: readonly number[];
 }
 
-export function maskRow(ids: readonly number[], masking: Masking, draws: Random): MaskedRow {
+export function maskRow(ids: readonly number[], masking: Masking, draws: Random, share = MASKED_SHARE): MaskedRow {
   const candidates = ids.flatMap((id, position) => (masking.specialIds.has(id) ? [] : [position]));
-  const positions = draws.shuffle(candidates).slice(0, maskedCount(candidates.length));
+  const positions = draws.shuffle(candidates).slice(0, maskedCount(candidates.length, share));
   const masked = [...ids];
   for (const position of positions) masked[position] = maskedId(ids[position] as number, masking, draws);
   return { ids: masked, positions, targets: positions.map((position) => ids[position] as number) };
@@ -80,10 +80,11 @@ export function maskBatch(
   tokens: number,
   masking: Masking,
   draws: Random,
+  share = MASKED_SHARE,
 ): MaskedBatch {
-  const masked = encodings.map(({ ids }) => maskRow(ids, masking, draws));
+  const masked = encodings.map(({ ids }) => maskRow(ids, masking, draws, share));
   const padded = padBatch(encodings, masking.padId, tokens);
-  const slots = maskedCount(tokens - SPECIAL_TOKENS);
+  const slots = maskedCount(tokens - SPECIAL_TOKENS, share);
   // A slot that is not needed points at the first token, with a weight of 0.
   const filled = masked.flatMap(({ positions, targets }, row) =>
     Array.from({ length: slots }, (_, slot) => ({

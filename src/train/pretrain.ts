@@ -93,11 +93,12 @@ function lossesOf({ multiplexed }: PretrainRecipe): Record<keyof Steps, Pretrain
 
 function phaseOf(name: keyof Steps, start: Start): Omit<Phase, 'frozen'> {
   const { recipe, model, text, masking } = start;
-  const { rows, maxTokens: tokens, warmup, dropout, learningRate, weightDecay } = recipe;
+  const { rows, maxTokens: tokens, maskedShare, warmup, dropout, learningRate, weightDecay } = recipe;
   const instances = instancesOf(model.config);
   const losses = lossesOf(recipe)[name];
   const { vocabularySize } = model.config.encoder;
-  const options = { rows: rows * instances, tokens, steps: stepsOf(start)[name], masking, vocabularySize };
+  const steps = stepsOf(start)[name];
+  const options = { rows: rows * instances, tokens, steps, masking, maskedShare, vocabularySize };
   const batches = losses.masked > 0 ? maskedBatches(text, options) : plainBatches(text, options);
   const { specialIds } = masking;
   return {

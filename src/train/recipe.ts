@@ -3,6 +3,7 @@ import { ConfigError } from '../base/index.ts';
 import type { MuxConfig, Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
 import { MATCHINGS, type MatchingName, MEASURES, type Measure } from '../prune/index.ts';
+import { MASKED_SHARE } from './masking.ts';
 
 /** Fine-tuning of a dense classifier, of texts or of their tokens. */
 export interface TrainRecipe {
@@ -42,6 +43,8 @@ export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence',
 export interface PretrainRecipe extends Omit<TrainRecipe, 'task' | 'wordDropout'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
+  /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
+  readonly maskedShare: number;
   /** Of an encoder that takes several texts at once. */
   readonly multiplexed?: MultiplexedPretraining;
 }
@@ -67,6 +70,7 @@ export const pretrainDefaults: PretrainRecipe = {
   learningRate: 1e-3,
   warmup: 0.05,
   dropout: 0,
+  maskedShare: MASKED_SHARE,
 };
 
 /** Narrow encoders bear larger steps; 1e-4 is BERT's. */
@@ -238,7 +242,7 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const { steps = 1, multiplexed } = recipe;
-  check(recipe, PRETRAIN);
+  check(recipe, { ...PRETRAIN, maskedShare: share });
   check({ steps }, { steps: whole(0) });
   const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
   // Either phase may be left out; but not both.
