@@ -54,8 +54,6 @@ function randomSet(rows: number): EncodedSet {
     labels: Array.from({ length: rows }, (_, row) => [row % 2]),
     positions: every([0]),
     padId: 0,
-    maskId: 4,
-    specialIds: new Set([2, 3]),
   };
 }
 

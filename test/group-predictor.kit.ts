@@ -55,7 +55,5 @@ export function numberedSet(lengths: readonly number[]): EncodedSet {
     labels: lengths.map((_, row) => [row % 2]),
     positions: lengths.map(() => [0]),
     padId: 0,
-    maskId: 4,
-    specialIds: new Set([2, 3]),
   };
 }

@@ -88,8 +88,6 @@ export function tinySet(rows = R, seed = 1): EncodedSet {
     labels: encodings.map((_, row) => [row % tinyConfig.labels.length]),
     positions: encodings.map(() => [0]),
     padId: 0,
-    maskId: 4,
-    specialIds: new Set([2, 3]),
   };
 }
 

@@ -7,7 +7,6 @@ import {
   type PruningTarget,
   RETRIEVAL_WEIGHT,
   TEACHERS,
-  type TrainRecipe,
   trainDefaults,
   trainingFreeDefaults,
 } from '../train/index.ts';
@@ -27,11 +26,6 @@ export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Optimi
   warmup: option('share of the steps over which the learning rate rises', share, warmup),
   weightDecay: option('decoupled weight decay', number({ least: 0 }, 'RATE'), weightDecay),
   dropout: option('probability of dropping a value while training', share, dropout),
-});
-
-/** What every training on labelled rows can be told. */
-const regularisation = ({ wordDropout }: TrainRecipe | CompressRecipe) => ({
-  wordDropout: option('probability of hiding a token behind [MASK] while training', share, wordDropout),
 });
 
 /** What pruning aims at: one of the two, each a number or several. */
@@ -122,7 +116,6 @@ export const COMPRESSION = {
     compressDefaults.sparsityWarmup,
   ),
   ...optimisation(compressDefaults),
-  ...regularisation(compressDefaults),
 };
 
 export const TRAINING = {
@@ -130,7 +123,6 @@ export const TRAINING = {
   rows: option('rows per batch', whole(), trainDefaults.rows),
   vocabularySize: option('size of the vocabulary that is learned for a preset', whole(6), trainDefaults.vocabularySize),
   ...optimisation(trainDefaults),
-  ...regularisation(trainDefaults),
 };
 
 /** The recipe of a compression to that point. */
@@ -138,7 +130,7 @@ export function compressRecipeOf(
   values: Values<typeof COMPRESSION>,
   point: Pick<CompressRecipe, 'instances' | 'target'>,
 ): CompressRecipe {
-  const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout, wordDropout } = values;
+  const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
   const { multiplexer, demultiplexer, prefillLayers } = values;
   return {
     ...compressDefaults,
@@ -160,6 +152,6 @@ export function compressRecipeOf(
       matching: values.layerMatching,
     },
     teacher: values.teacher,
-    ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout, wordDropout },
+    ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
   };
 }

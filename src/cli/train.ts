@@ -35,7 +35,6 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     warmup,
     weightDecay,
     dropout,
-    wordDropout,
   } = values;
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
@@ -43,7 +42,7 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     encoder,
     ...(tokenizer !== undefined && { tokenizer }),
     learningRate: learningRate ?? usual,
-    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout, wordDropout },
+    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout },
   };
 }
 

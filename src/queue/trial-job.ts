@@ -24,7 +24,6 @@ const recipe = z.strictObject({
   warmup: z.number(),
   weightDecay: z.number(),
   dropout: z.number(),
-  wordDropout: z.number(),
   losses: z.strictObject({
     ...{ logits: z.number(), layers: z.number(), labels: z.number(), consistency: z.number(), retrieval: z.number() },
     ...{ temperature: z.number(), matching: z.enum(Object.keys(MATCHINGS) as [MatchingName, ...MatchingName[]]) },

@@ -17,6 +17,8 @@ import { CLIP_NORM, weightGroups } from './train-classifier.ts';
 export interface Compression {
   readonly recipe: CompressRecipe;
   readonly set: EncodedSet;
+  /** [CLS] and [SEP]. */
+  readonly specialIds: ReadonlySet<number>;
   readonly teacherLogits: readonly FloatTensor[];
   readonly run: Run;
   readonly curves: Record<string, readonly CurvePoint[]>;
@@ -28,15 +30,15 @@ type PhaseKind = 'multiplex' | 'prune' | 'recover';
 export function phaseBase(
   kind: PhaseKind,
   suffix: string,
-  { recipe, set, teacherLogits, run }: Compression,
+  { recipe, set, specialIds, teacherLogits, run }: Compression,
 ): Omit<Phase, 'objective' | 'frozen'> {
-  const { groups, instances, maxTokens, warmup, dropout, wordDropout, weightDecay } = recipe;
+  const { groups, instances, maxTokens, warmup, dropout, weightDecay } = recipe;
   const name = `${kind}${suffix}`;
   const rows = groups * instances;
-  const batches = labelledBatches(set, { epochs: recipe.epochs[kind], rows, maxTokens, teacherLogits, wordDropout });
+  const batches = labelledBatches(set, { epochs: recipe.epochs[kind], rows, maxTokens, teacherLogits });
   return {
     name,
-    batches: recipe.losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds: set.specialIds }) : batches,
+    batches: recipe.losses.retrieval > 0 ? withRetrieval(batches, { instances, specialIds }) : batches,
     warmup,
     dropout,
     parameterGroups: weightGroups(recipe.learningRate[kind], weightDecay),

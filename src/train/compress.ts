@@ -22,6 +22,7 @@ import {
 } from './deliver.ts';
 import { type EncodedSet, encodeSet } from './encoded-set.ts';
 import type { Evaluation } from './evaluate.ts';
+import { specialIdsOf } from './masking.ts';
 import { readPrimed } from './primed.ts';
 import { type Goal, type GoalFigures, openGoal } from './pruning-goal.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
@@ -212,6 +213,7 @@ async function compressSources(
   const [set, evaluationSet] = isShared ? [taught, teacherSet] : encodeBoth(data, tokenizer, maxTokens);
   const compression: Compression = {
     ...{ recipe, run, curves: {}, set },
+    specialIds: specialIdsOf(tokenizer),
     teacherLogits: await logitsOf(teacher, taught, maxTokens, run),
   };
   const student = await multiplex(origins, compression, options.multiplexed);

@@ -3,7 +3,6 @@ import { type FloatTensor, float32, int64, sizeOf, type Tensor } from '../base/i
 import { type BatchPlan, batchFeeds } from '../infer/index.ts';
 import type { Encoding, Task, Tokenizer } from '../model/index.ts';
 import type { Dataset, LabelledSet, TaggedDataset } from './dataset.ts';
-import { specialIdsOf } from './masking.ts';
 
 export interface EncodedSet {
   readonly task: Task;
@@ -14,9 +13,6 @@ export interface EncodedSet {
   /** At which token of its row each label is learned and predicted; fewer than labels where words were cut off. */
   readonly positions: readonly (readonly number[])[];
   readonly padId: number;
-  readonly maskId: number;
-  /** [CLS] and [SEP]. */
-  readonly specialIds: ReadonlySet<number>;
 }
 
 /** Of a text: the place of [CLS]. */
@@ -45,8 +41,6 @@ export function encodeSet(set: LabelledSet, tokenizer: Tokenizer, maxTokens: num
     ...rows,
     lengths: rows.encodings.map(({ ids }) => ids.length),
     padId: tokenizer.padId,
-    maskId: tokenizer.maskId,
-    specialIds: specialIdsOf(tokenizer),
   };
 }
 
@@ -103,15 +97,14 @@ function logitFeed(logits: readonly FloatTensor[], examples: readonly number[], 
   return float32(data, shape);
 }
 
-/** What a training step is fed of a batch: token ids in terms of the batch's own words, labels and their weights, teacher's logits. `read` is what a row is seen as. */
+/** What a training step is fed of a batch: token ids in terms of the batch's own words, labels and their weights, teacher's logits. */
 export function trainingFeeds(
   set: EncodedSet,
   plan: BatchPlan,
   teacher?: readonly FloatTensor[],
-  read: (ids: Tensor<'int64'>) => Tensor<'int64'> = (ids) => ids,
 ): Record<string, Tensor> {
   const inputs = batchFeeds(set.encodings, plan, set.padId);
-  const { words, local } = localise(read(inputs.input_ids as Tensor<'int64'>));
+  const { words, local } = localise(inputs.input_ids as Tensor);
   const shape = LABEL_SHAPES[set.task](plan.examples.length, plan.tokens);
   const feeds: Record<string, Tensor> = {
     ...inputs,

@@ -1,26 +1,22 @@
 /** Batches of a labelled set: epoch after epoch, each in an order of its own. */
-import { type FloatTensor, type Random, random } from '../base/index.ts';
+import type { FloatTensor } from '../base/index.ts';
 import type { BatchOptions, BatchPlan } from '../infer/index.ts';
 import type { Batch, Batches } from './batch-source.ts';
 import { type EncodedSet, trainingFeeds } from './encoded-set.ts';
 import { planEpoch } from './epoch.ts';
-import { dropWords } from './word-dropout.ts';
 
 export interface LabelledOptions extends BatchOptions {
   /** Passes over the set; a part of one, too. */
   readonly epochs: number;
   /** The teacher's logits for every example: [C], or [T, C] of its own tokens. */
   readonly teacherLogits?: readonly FloatTensor[];
-  /** Probability of hiding a token; 0 where it is left out. */
-  readonly wordDropout?: number;
 }
 
 export function labelledBatches(set: EncodedSet, options: LabelledOptions): Batches {
-  const { teacherLogits, wordDropout = 0 } = options;
-  const batchOf = (plan: BatchPlan, draws: Random): Batch => ({
+  const batchOf = (plan: BatchPlan): Batch => ({
     rows: plan.examples.length,
     tokens: plan.tokens,
-    feeds: trainingFeeds(set, plan, teacherLogits, (ids) => dropWords(ids, wordDropout, set, draws)),
+    feeds: trainingFeeds(set, plan, options.teacherLogits),
     examples: plan.weights.filter((weight) => weight === 1).length,
   });
   return (seed) => {
@@ -33,7 +29,7 @@ export function labelledBatches(set: EncodedSet, options: LabelledOptions): Batc
         const wanted = Math.floor((step - 1) / perEpoch);
         if (wanted !== epoch) plans = planEpoch(set.lengths, options, seed, wanted);
         epoch = wanted;
-        return batchOf(plans[(step - 1) % perEpoch] as BatchPlan, random(seed, 'word-dropout', step));
+        return batchOf(plans[(step - 1) % perEpoch] as BatchPlan);
       },
     };
   };

@@ -69,8 +69,7 @@ function machineOf(truth: TimeTable): Stopwatch & { asked: number } {
 function contextIn(folder: RunFolder): GoalContext {
   const model = { config, parameters: new Map() };
   const run = { seed: 1, placement: cpu(1), folder, onStep: () => undefined };
-  const rows = { encodings: [], lengths: [], labels: [], positions: [], task: 'sequence' } as const;
-  const evaluationSet = { ...rows, padId: 0, maskId: 4, specialIds: new Set([2, 3]) };
+  const evaluationSet = { encodings: [], lengths: [], labels: [], positions: [], task: 'sequence', padId: 0 } as const;
   return { teacher: model, teacherSet: evaluationSet, student: model, evaluationSet, maxTokens: 16, run };
 }
 

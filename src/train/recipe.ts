@@ -21,11 +21,9 @@ export interface TrainRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Probability of hiding a token behind [MASK]. */
-  readonly wordDropout: number;
 }
 
-const sharedDefaults: Omit<TrainRecipe, 'task' | 'wordDropout'> = {
+const sharedDefaults: Omit<TrainRecipe, 'task'> = {
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
@@ -37,10 +35,10 @@ const sharedDefaults: Omit<TrainRecipe, 'task' | 'wordDropout'> = {
   dropout: 0.1,
 };
 
-export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence', wordDropout: 0 };
+export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
 
 /** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
-export interface PretrainRecipe extends Omit<TrainRecipe, 'task' | 'wordDropout'> {
+export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
   /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
@@ -113,8 +111,6 @@ export interface CompressRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Probability of hiding a token behind [MASK]. */
-  readonly wordDropout: number;
   /**
    * Weights of the losses: the teacher's logits, the unpruned student's layers, the hard labels, the same rows in a second grouping, and, while
    * the student learns to take several inputs, the retrieval of their tokens.
@@ -152,7 +148,6 @@ export const compressDefaults: CompressRecipe = {
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
-  wordDropout: 0,
   losses: {
     ...{ logits: 0.5, layers: 0.5, labels: 0.5, consistency: 0, retrieval: 0 },
     ...{ temperature: 2, matching: 'nearest' },
@@ -199,9 +194,8 @@ const share: Range = { what: 'a number from 0 to 1', holds: (value) => value >= 
 const SHORTEST_ROW = 3;
 
 const SHARED = { maxTokens: whole(SHORTEST_ROW), warmup: share, weightDecay: from0, dropout: below1 };
-const PRETRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
-const TRAIN = { ...PRETRAIN, wordDropout: below1 };
-const COMPRESS = { ...SHARED, wordDropout: below1, instances: whole(1), groups: whole(1), sparsityWarmup: share };
+const TRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
+const COMPRESS = { ...SHARED, instances: whole(1), groups: whole(1), sparsityWarmup: share };
 
 function check<Ranges extends Readonly<Record<string, Range>>>(
   values: { readonly [Field in keyof Ranges]: number },
@@ -242,7 +236,7 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const { steps = 1, multiplexed } = recipe;
-  check(recipe, { ...PRETRAIN, maskedShare: share });
+  check(recipe, { ...TRAIN, maskedShare: share });
   check({ steps }, { steps: whole(0) });
   const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
   // Either phase may be left out; but not both.
