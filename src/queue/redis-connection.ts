@@ -51,7 +51,8 @@ export async function connectRedis(url: URL, patienceMs = PATIENCE_MS): Promise<
       if (attempt === 1) lostAt = performance.now();
       return performance.now() - lostAt < patience ? RETRY_MS : null;
     },
-    ...(url.protocol === 'rediss:' && isIP(host) === 0 && { tls: { servername: host } }), // which ioredis does not send by itself
+    // The name of the host, which ioredis does not tell a server of TLS by itself.
+    ...(url.protocol === 'rediss:' && isIP(host) === 0 && { tls: { servername: host } }),
   });
   let reason = 'no answer';
   client.on('error', (error) => {

@@ -27,9 +27,10 @@ export interface RedisQueueOptions {
 /** The address of a queue. Throws ConfigError. */
 export function queueUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^rediss?:\/\/[^/]+\/?\d*$/.test(`${url.protocol}//${url.hostname}${url.pathname}`))
-    return url;
-  throw new ConfigError('queue', { expected: 'redis://HOST:PORT, or rediss:// for TLS', got: 'something else' });
+  const isRedis = url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== '';
+  if (isRedis && /^\/?\d*$/.test(url.pathname)) return url;
+  const expected = 'redis://HOST:PORT, perhaps /NUMBER of a database, or rediss:// for TLS';
+  throw new ConfigError('queue', { expected, got: 'something else' });
 }
 
 /** Fails with the reason when the signal is aborted. */
