@@ -19,7 +19,7 @@ import {
   type TrialOrder,
   type TrialProgress,
 } from '../src/queue/index.ts';
-import { RedisClient } from '../src/queue/redis-client.ts';
+import { connectRedis } from '../src/queue/redis-connection.ts';
 import { QUEUE_NAME } from '../src/queue/redis-queue.ts';
 import { cpu } from '../src/runtime/index.ts';
 import { compressDefaults } from '../src/train/index.ts';
@@ -208,7 +208,7 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
 
 /** How many jobs the server has that wait or are under way. */
 async function jobs(): Promise<number> {
-  const client = new RedisClient({ url: server.url });
+  const { client } = await connectRedis(server.url);
   const queue = new Queue(QUEUE_NAME, { connection: client });
   const counts = await queue.getJobCounts('wait', 'active', 'delayed');
   await queue.close();

@@ -1,12 +1,11 @@
 /** The queue on a Redis server: trials are BullMQ jobs, which workers on any machine take. */
 import { existsSync } from 'node:fs';
 import { type Job, Queue, QueueEvents } from 'bullmq';
-import { aborted, BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import { aborted, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { Artefacts, SHARED_HINT } from './artefacts.ts';
 import { errorOf } from './failure.ts';
-import { RedisClient } from './redis-client.ts';
-import { addressOf } from './redis-connection.ts';
+import { connectRedis, type RedisConnection } from './redis-connection.ts';
 import { jobOf, progressSchema, type TrialJob, type TrialProgress } from './trial-job.ts';
 import type { TrialOrder, TrialQueue } from './trial-order.ts';
 
@@ -28,18 +27,10 @@ export interface RedisQueueOptions {
 /** The address of a queue. Throws ConfigError. */
 export function queueUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return url;
-  throw new ConfigError('queue', { expected: 'redis://HOST:PORT, or rediss:// for TLS', got: 'something else' });
-}
-
-/** Fails when the connection to the server is given up. */
-export function untilLost(client: RedisClient): Promise<never> {
-  return new Promise((_, reject) => {
-    client.once('end', (reason) => {
-      const gone = { expected: 'a connection', got: 'one that was closed' };
-      reject(reason instanceof Error ? reason : new BackendError(addressOf(client.settings.url), gone));
-    });
-  });
+  const isRedis = url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== '';
+  if (isRedis && /^\/?\d*$/.test(url.pathname)) return url;
+  const expected = 'redis://HOST:PORT, perhaps /NUMBER of a database, or rediss:// for TLS';
+  throw new ConfigError('queue', { expected, got: 'something else' });
 }
 
 /** Fails with the reason when the signal is aborted. */
@@ -59,7 +50,7 @@ function placesOf(rawName: string): number {
 }
 
 export class RedisQueue implements TrialQueue {
-  private readonly client: RedisClient;
+  private readonly client: RedisConnection['client'];
   private readonly queue: Queue;
   private readonly events: QueueEvents;
   private readonly artefacts: Artefacts;
@@ -68,20 +59,18 @@ export class RedisQueue implements TrialQueue {
 
   /** Throws BackendError where there is no server. */
   static async open(options: RedisQueueOptions): Promise<RedisQueue> {
-    const client = new RedisClient({ url: options.url });
-    await client.connect();
-    return new RedisQueue(client, options);
+    return new RedisQueue(await connectRedis(options.url), options);
   }
 
-  private constructor(client: RedisClient, { artefacts, onTrial, interrupt }: RedisQueueOptions) {
+  private constructor({ client, lost }: RedisConnection, { artefacts, onTrial, interrupt }: RedisQueueOptions) {
     this.client = client;
     this.artefacts = new Artefacts(artefacts);
     this.queue = new Queue(QUEUE_NAME, { connection: client });
     this.events = new QueueEvents(QUEUE_NAME, { connection: client });
-    // What a broken connection means is said once, by `untilLost`.
+    // What a broken connection means is said once, by `lost`.
     this.queue.on('error', () => undefined);
     this.events.on('error', () => undefined);
-    this.broken = Promise.race([untilLost(client), ...(interrupt === undefined ? [] : [untilInterrupted(interrupt)])]);
+    this.broken = Promise.race([lost, ...(interrupt === undefined ? [] : [untilInterrupted(interrupt)])]);
     this.broken.catch(() => undefined);
     this.events.on('progress', ({ jobId, data }) => {
       const told = progressSchema.safeParse(data);

@@ -5,8 +5,8 @@ import { aborted, BackendError } from '../base/index.ts';
 import type { StepReport } from '../train/index.ts';
 import { Artefacts } from './artefacts.ts';
 import { failureOf } from './failure.ts';
-import { RedisClient } from './redis-client.ts';
-import { QUEUE_NAME, untilLost, workerName } from './redis-queue.ts';
+import { connectRedis } from './redis-connection.ts';
+import { QUEUE_NAME, workerName } from './redis-queue.ts';
 import { trainInThread } from './training-thread.ts';
 import { jobIn, orderOf, type TrialProgress } from './trial-job.ts';
 import type { TrialSurroundings } from './trial-order.ts';
@@ -112,20 +112,19 @@ class Trainer {
 /** Serves the queue until it is interrupted. Throws BackendError where the server cannot be reached, or is lost. */
 export async function serveTrials(options: WorkerOptions): Promise<void> {
   const { url, concurrency, lostAfterSeconds, interrupt } = options;
-  const client = new RedisClient({ url });
-  await client.connect();
+  const { client, lost } = await connectRedis(url);
   const trainer = new Trainer(options);
   const silence = 1000 * lostAfterSeconds;
   const worker = new Worker(QUEUE_NAME, (job: Job, token) => trainer.process(job, token), {
     ...{ connection: client, name: workerName(trainer.id, concurrency), concurrency },
     ...{ lockDuration: silence, stalledInterval: silence / 2, maxStalledCount: MOST_LOSSES },
   });
-  worker.on('error', () => undefined); // what a broken connection means is said once, by `untilLost`
+  worker.on('error', () => undefined); // what a broken connection means is said once, by `lost`
   worker.on('lockRenewalFailed', (jobIds) => trainer.stopLost(jobIds));
   try {
     await worker.waitUntilReady();
     options.onReady?.(trainer.id);
-    await Promise.race([untilLost(client), aborted(interrupt)]);
+    await Promise.race([lost, aborted(interrupt)]);
   } finally {
     trainer.stopAll(interrupt.aborted ? interrupt.reason : new LostTrial());
     await worker.close();
