@@ -81,9 +81,10 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
   const instruments: Instruments = {
     dense: trialOf({ instances: 1, sparsity: 0 }, 'dense', 0),
     rows: 1000,
-    async train(point) {
+    async train(point, from) {
       trained.push(nameOf(point));
-      return trialOf(point, nameOf(point), SECONDS);
+      const start = from && { name: from.name, folder: from.folder, fingerprint: `of ${from.name}` };
+      return { ...trialOf(point, nameOf(point), SECONDS), ...(start && { from: start }) };
     },
     assess: async (trial) => precisions.map((precision) => assessed(trial, precision, surface)),
     measureShapes: async (points) =>

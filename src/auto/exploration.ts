@@ -20,6 +20,8 @@ const trial = z.object({
   sparsity: z.number(),
   /** That it took to train. */
   seconds: z.number(),
+  /** The trial whose pruning it went on from. */
+  from: z.object({ name: z.string(), folder: z.string(), fingerprint: z.string() }).optional(),
 });
 
 /** Accuracy lost to the dense model, in points, of answers to the same rows. */

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { drawSurface, PLAIN, pretend, QUESTION } from '../../test/pretend-laboratory.kit.ts';
 import { random } from '../base/index.ts';
-import type { Exploration, GridPoint } from './exploration.ts';
+import type { Exploration, GridPoint, Trial } from './exploration.ts';
 import { explore, gridOf, type Instruments, orderGrid, type Question } from './explore.ts';
-import { DENSE } from './lattice.ts';
+import { DENSE, nameOf } from './lattice.ts';
 import { autoRecordIn } from './record.ts';
 import { replay } from './replay.ts';
 
@@ -99,6 +99,42 @@ describe('explore', () => {
   });
 });
 
+describe('pruning goes on', () => {
+  const question: Question = { ...QUESTION, grid: gridOf([1, 2], [0, 0.6, 0.8, 0.9]), precisions: ['fp32', 'int8'] };
+
+  it('from the point of as many instances that is pruned next less', async () => {
+    const all = { ...question, isExhaustive: true };
+    const { trials } = await explore(all, pretend(PLAIN, all).instruments);
+    const starts = trials.filter(({ precision }) => precision === 'fp32').map(({ name, from }) => [name, from?.name]);
+    expect(Object.fromEntries(starts)).toEqual({
+      ...{ 'n1-s0.6': undefined, 'n1-s0.8': 'n1-s0.6', 'n1-s0.9': 'n1-s0.8' },
+      ...{ 'n2-s0': undefined, 'n2-s0.6': undefined, 'n2-s0.8': 'n2-s0.6', 'n2-s0.9': 'n2-s0.8' },
+    });
+  });
+
+  it('from what is trained when it is decided, not from what is under way', async () => {
+    const workers = 3;
+    const asked = { ...question, isExhaustive: true, workers };
+    const { instruments } = pretend(PLAIN, asked);
+    const starts = new Map<string, string | undefined>();
+    await explore(asked, {
+      ...instruments,
+      train(point, from) {
+        starts.set(nameOf(point), from?.name);
+        return instruments.train(point, from);
+      },
+    });
+    // Three at a time, a line each.
+    expect([...starts]).toEqual(
+      [
+        ...[['n2-s0'], ['n1-s0.6'], ['n1-s0.8']],
+        ...[['n2-s0.6'], ['n1-s0.9', 'n1-s0.8'], ['n2-s0.8']],
+        ...[['n2-s0.9', 'n2-s0.8']],
+      ].map(([name, from]) => [name, from]),
+    );
+  });
+});
+
 const GRID = gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]);
 const THIRD = 5;
 const SECONDS_PER_TRIAL = 100;
@@ -142,11 +178,11 @@ function mortal(instruments: Instruments, finished: Set<string>, alive: number):
   let left = alive;
   return {
     ...instruments,
-    async train(point: GridPoint) {
-      const name = JSON.stringify(point);
+    async train(point: GridPoint, from?: Trial) {
+      const name = JSON.stringify([point, from?.name]);
       if (!finished.has(name) && left-- <= 0) throw new DOMException('killed', 'AbortError');
       finished.add(name);
-      return instruments.train(point);
+      return instruments.train(point, from);
     },
   };
 }

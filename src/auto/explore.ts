@@ -35,7 +35,8 @@ export interface Instruments {
   readonly dense: Trial;
   /** Rows that drops are measured on. */
   readonly rows: number;
-  readonly train: (point: GridPoint) => Promise<Trial>;
+  /** A point; pruned on from the one of as many instances that is given, where one is. */
+  readonly train: (point: GridPoint, from?: Trial) => Promise<Trial>;
   /** A trial at every precision, in the order of the question's, fp32 first. */
   readonly assess: (trial: Trial) => Promise<readonly Candidate[]>;
   /** Random models of the shapes of those points at every precision. */
@@ -81,8 +82,20 @@ interface Searched {
   readonly stop: Stop;
 }
 
-async function trainAll(decisions: readonly Decision[], { train, assess }: Instruments): Promise<Candidate[]> {
-  const trials = await Promise.all(decisions.map(({ point }) => train(point)));
+/** The trained point that pruning to another one goes on from: of as many instances the sparsest below it, where one is pruned at all. */
+function warmStartOf({ instances, sparsity }: GridPoint, candidates: readonly Candidate[]): Trial | undefined {
+  return candidates
+    .filter(({ precision, point }) => precision === 'fp32' && point.instances === instances)
+    .filter(({ point }) => point.sparsity > 0 && point.sparsity < sparsity)
+    .toSorted((a, b) => b.point.sparsity - a.point.sparsity)[0];
+}
+
+async function trainAll(
+  decisions: readonly Decision[],
+  known: readonly Candidate[],
+  { train, assess }: Instruments,
+): Promise<Candidate[]> {
+  const trials = await Promise.all(decisions.map(({ point }) => train(point, warmStartOf(point, known))));
   const candidates: Candidate[] = [];
   for (const trial of trials) candidates.push(...(await assess(trial)));
   return candidates;
@@ -100,7 +113,8 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
     for (const decision of chosen) instruments.onDecision?.(decision, decisions.length);
     decisions.push(...chosen);
-    knowledge = { ...knowledge, candidates: [...knowledge.candidates, ...(await trainAll(chosen, instruments))] };
+    const { candidates } = knowledge;
+    knowledge = { ...knowledge, candidates: [...candidates, ...(await trainAll(chosen, candidates, instruments))] };
   }
   const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));
   return { knowledge, decisions, stop: isAll ? 'all trained' : 'nothing to gain' };

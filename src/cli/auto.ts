@@ -62,7 +62,7 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
       const why = question.isExhaustive ? '' : `, expected to gain ${(100 * Math.expm1(gain)).toFixed(0)} %`;
       progress.title(`${current}${why}`);
     },
-    train: (point) => trainTrial(point, laboratory),
+    train: (point, from) => trainTrial(point, from, laboratory),
     assess(trial) {
       progress.title(trial.seconds === 0 ? 'the dense model' : `assessing ${trial.name}`);
       return assessTrial(trial, precisions, confidence, laboratory);

@@ -20,7 +20,7 @@ import { encodeSet, openEvaluation, type ScoredRows, scoreRows } from '../train/
 import { fingerprintAt, type Laboratory } from './trials.ts';
 
 /** What is measured of a trial. */
-export type Exported = Pick<Candidate, 'folder' | 'point' | 'precision'>;
+export type Exported = Pick<Candidate, 'folder' | 'point' | 'precision' | 'from'>;
 
 /** A trial's model with its ONNX file, or the bytes of its export, at a precision. */
 export async function storedAt(
@@ -37,7 +37,7 @@ export async function storedAt(
 async function scoresOf(exported: Exported, laboratory: Laboratory): Promise<ScoredRows> {
   const { point, precision } = exported;
   const { source, seed, placement, onProgress } = laboratory.options;
-  const name = `${nameOf(point)}-${precision}-scores-${fingerprintAt(point, laboratory)}`;
+  const name = `${nameOf(point)}-${precision}-scores-${fingerprintAt(exported, laboratory)}`;
   const { result } = await laboratory.notes.kept('assess', name, async () => {
     const stored = await storedAt(exported, laboratory);
     const rows = await openEvaluation(source.evaluation, stored.config, source.columns);

@@ -17,7 +17,7 @@ async function encodedRows(classifier: StoredClassifier, { options, config }: La
 export async function measureCandidates(models: readonly Candidate[], laboratory: Laboratory): Promise<number[]> {
   const { data, notes, options } = laboratory;
   const { placement, onProgress } = options;
-  const contents = models.map(({ point, precision }) => [fingerprintAt(point, laboratory), precision]);
+  const contents = models.map((model) => [fingerprintAt(model, laboratory), model.precision]);
   const name = `speeds-${fingerprintOf(contents, data.evaluation, machineOf(placement)).slice(0, 12)}`;
   const { result } = await notes.kept('measure', name, async () => {
     const classifiers: StoredClassifier[] = [];

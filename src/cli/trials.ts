@@ -6,15 +6,14 @@ import {
   DENSE,
   divideRows,
   type GridPoint,
-  isSamePoint,
   type ModelDetails,
   nameOf,
   type RowDivision,
   startOf,
   type Trial,
 } from '../auto/index.ts';
-import { countParameters } from '../base/index.ts';
-import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
+import { assert, countParameters } from '../base/index.ts';
+import { fromHuggingFace, type ModelConfig, pruningPath, resolveModel } from '../model/index.ts';
 import { longestRow } from '../mux/index.ts';
 import type { TrialQueue } from '../queue/index.ts';
 import {
@@ -78,49 +77,80 @@ export function denseTrial({ model, denseParameters }: Laboratory): Trial {
   return { name: 'dense', folder: model, point: DENSE, parameters: denseParameters, sparsity: 0, seconds: 0 };
 }
 
+/** A point, and the trial whose pruning it goes on from. */
+type Route = Pick<Trial, 'point' | 'from'>;
+
+/**
+ * Of the epochs of pruning, where it goes on: about half of the way is done. Between any two levels ZipLM trains equally long, as
+ * `compress --sparsity 0.6,0.8` does, whose levels share them.
+ */
+const WARM_SHARE = 0.5;
+
 /** What a point's model follows from. */
-function identityAt(point: GridPoint, { recipe, options, data, teacher, config }: Laboratory): CompressionIdentity {
+function identityAt(
+  { point, from }: Route,
+  { recipe, options, data, teacher, config }: Laboratory,
+): CompressionIdentity {
   const asked = recipeAt(recipe, point);
   const maxTokens = Math.min(asked.maxTokens, longestRow(studentConfig(config, asked)));
-  return { recipe: { ...asked, maxTokens }, seed: options.seed, data, teacher };
+  const prune = from === undefined ? asked.epochs.prune : WARM_SHARE * asked.epochs.prune;
+  return {
+    recipe: { ...asked, maxTokens, epochs: { ...asked.epochs, prune } },
+    ...{ seed: options.seed, data, teacher },
+    ...(from && { from: from.fingerprint }),
+  };
 }
 
-/** Tells results of one point, recipe, seed, data and teacher from those of another. */
-export function fingerprintAt(point: GridPoint, laboratory: Laboratory): string {
-  return fingerprintOf(identityAt(point, laboratory)).slice(0, 12);
+/** Tells results of one point, start, recipe, seed, data and teacher from those of another. */
+export function fingerprintAt(route: Route, laboratory: Laboratory): string {
+  return fingerprintOf(identityAt(route, laboratory)).slice(0, 12);
 }
 
-function folderOf(point: GridPoint, { folder }: Laboratory): string {
-  return join(folder, nameOf(point));
+/** One for each start: which one a search comes by depends on its question, and on how many workers there are. */
+function folderOf({ point, from }: Route, { folder }: Laboratory): string {
+  return join(folder, from === undefined ? nameOf(point) : `${nameOf(point)}-from-${from.fingerprint.slice(0, 8)}`);
 }
 
-function isDone(point: GridPoint, laboratory: Laboratory): Promise<boolean> {
-  return isFinished(folderOf(point, laboratory), identityAt(point, laboratory));
+/** Whether its model is there, and where it was pruned, what others go on from. */
+async function isDone(route: Route, laboratory: Laboratory): Promise<boolean> {
+  const folder = folderOf(route, laboratory);
+  const isKept = route.point.sparsity === 0 || existsSync(pruningPath(folder));
+  return isKept && isFinished(folder, identityAt(route, laboratory));
+}
+
+/** A trial for others to go on from. */
+async function startFrom({ name, folder }: Trial): Promise<Trial['from']> {
+  const { pruning } = await readEvidence(folder);
+  assert(pruning !== undefined, 'pruning that was kept');
+  return { name, folder, fingerprint: pruning.fingerprint };
 }
 
 /** Has a point's model made, from the multiplexed model of as many inputs where that is done. */
-async function compressTo(point: GridPoint, laboratory: Laboratory): Promise<void> {
-  if (await isDone(point, laboratory)) return;
+async function compressTo(route: Route, laboratory: Laboratory): Promise<void> {
+  if (await isDone(route, laboratory)) return;
   const { model, options, queue } = laboratory;
-  const start = startOf(point);
-  const isThere = !isSamePoint(start, point) && point.instances > 1 && (await isDone(start, laboratory));
+  const { point, from } = route;
+  const multiplexed: Route = { point: startOf(point) };
+  const isThere = point.sparsity > 0 && point.instances > 1 && (await isDone(multiplexed, laboratory));
   await queue.train({
     ...{ name: nameOf(point), model, seed: options.seed, source: options.source },
-    recipe: identityAt(point, laboratory).recipe,
-    output: folderOf(point, laboratory),
-    ...(isThere && { multiplexed: folderOf(start, laboratory) }),
+    recipe: identityAt(route, laboratory).recipe,
+    output: folderOf(route, laboratory),
+    ...(isThere && { multiplexed: folderOf(multiplexed, laboratory) }),
+    ...(from && { from }),
   });
 }
 
-/** Trains a point, unless its folder has the finished model of the same recipe, seed, data and teacher. */
-export async function trainTrial(point: GridPoint, laboratory: Laboratory): Promise<Trial> {
+/** Trains a point, unless its folder has the finished model of the same start, recipe, seed, data and teacher. */
+export async function trainTrial(point: GridPoint, from: Trial | undefined, laboratory: Laboratory): Promise<Trial> {
+  const route: Route = { point, ...(from && { from: await startFrom(from) }) };
   const name = nameOf(point);
-  const folder = folderOf(point, laboratory);
-  const note = `${name}-trained-${fingerprintAt(point, laboratory)}`;
-  const { seconds } = await laboratory.notes.kept('train', note, () => compressTo(point, laboratory));
-  await compressTo(point, laboratory); // does nothing, unless the folder was removed after the note was taken
+  const folder = folderOf(route, laboratory);
+  const note = `${name}-trained-${fingerprintAt(route, laboratory)}`;
+  const { seconds } = await laboratory.notes.kept('train', note, () => compressTo(route, laboratory));
+  await compressTo(route, laboratory); // does nothing, unless the folder was removed after the note was taken
   const { parameters, sparsity } = await readEvidence(folder);
-  return { ...{ name, folder, point, parameters, sparsity }, seconds };
+  return { ...route, ...{ name, folder, parameters, sparsity, seconds } };
 }
 
 /** What a trial's model is made of, and how it was learned. */

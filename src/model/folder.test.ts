@@ -1,4 +1,5 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -7,8 +8,16 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointError } from '../base/index.ts';
 import { initialEncoder } from './checkpoint.ts';
 import { type ModelConfig, presetConfig } from './config.ts';
-import { checkDestination, type Delivery, readModelFolder, writeModelFolder } from './folder.ts';
+import {
+  checkDestination,
+  type Delivery,
+  folderBytes,
+  pruningPath,
+  readModelFolder,
+  writeModelFolder,
+} from './folder.ts';
 import { resolveModel } from './hub.ts';
+import { readSafetensors } from './safetensors.ts';
 import parity from './tokenizer.parity.json' with { type: 'json' };
 import { tokenizerOf } from './tokenizer.ts';
 import { wordPieceTokenizer } from './vocabulary.ts';
@@ -58,7 +67,12 @@ describe('a model folder', () => {
     await writeFile(join(folder, 'report.html'), 'report');
     const { onnx, ...withoutOnnx } = delivery;
     expect(onnx).toBeDefined();
+    const bytes = await folderBytes(folder);
+    await writeModelFolder(folder, { ...delivery, pruning: { tensors: delivery.parameters, metadata: {} } });
+    expect((await readSafetensors(pruningPath(folder))).tensors).toEqual(delivery.parameters);
+    expect(await folderBytes(folder)).toBe(bytes);
     await writeModelFolder(folder, { ...withoutOnnx, card: 'second' });
+    expect(existsSync(pruningPath(folder))).toBe(false);
     expect(await readFile(join(folder, 'README.md'), 'utf8')).toBe('second');
     expect(await readdir(folder)).not.toContain('onnx');
     expect(await readFile(join(folder, 'report.html'), 'utf8')).toBe('report');

@@ -10,7 +10,7 @@ import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
-import { floatTensors, readSafetensors, writeSafetensors } from './safetensors.ts';
+import { floatTensors, readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 /** What a model folder holds that is needed to go on with the model. */
@@ -26,14 +26,16 @@ export interface Delivery extends ModelFiles {
   readonly onnx?: Uint8Array;
   /** The same in int8, for `onnx/model_quantized.onnx`. */
   readonly quantized?: Uint8Array;
+  /** What the model was sliced from, for `pruning.safetensors`. */
+  readonly pruning?: Safetensors;
   /** The model card, Markdown, for `README.md`. */
   readonly card: string;
   /** Recipe, seed, versions, figures: for `run.json`. */
   readonly evidence: object;
 }
 
-/** What a delivery replaces in an earlier model folder; a report or checkpoints beside them stay. */
-const OWNED = [
+/** The files of a model. */
+const MODEL_FILES = [
   'config.json',
   'tokenizer.json',
   'tokenizer_config.json',
@@ -44,12 +46,22 @@ const OWNED = [
   'run.json',
 ];
 
+const PRUNING = 'pruning.safetensors';
+
+/** What a delivery replaces in an earlier model folder; a report or checkpoints beside them stay. */
+const OWNED = [...MODEL_FILES, PRUNING];
+
 /** As transformers.js looks for them. */
 const ONNX_FILES: Readonly<Record<Precision, string>> = { fp32: 'model.onnx', int8: 'model_quantized.onnx' };
 
 /** Where the exported model of a precision is in a model folder. */
 export function onnxPath(folder: string, precision: Precision): string {
   return join(folder, 'onnx', ONNX_FILES[precision]);
+}
+
+/** Where a model folder has what the model was sliced from. */
+export function pruningPath(folder: string): string {
+  return join(folder, PRUNING);
 }
 
 /** The model in a folder. Throws a CheckpointError that names the file that is missing or damaged. */
@@ -72,7 +84,7 @@ export async function readModelFolder(folder: string): Promise<ModelFiles> {
 /** Bytes of the files of a model folder; others beside them do not count. */
 export async function folderBytes(folder: string): Promise<number> {
   let bytes = 0;
-  for (const name of OWNED) {
+  for (const name of MODEL_FILES) {
     const path = join(folder, name);
     if (!existsSync(path)) continue;
     const files = statSync(path).isDirectory() ? (await readdir(path)).map((file) => join(path, file)) : [path];
@@ -126,7 +138,7 @@ export async function checkDestination(folder: string): Promise<void> {
 }
 
 async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
-  const { config, parameters, tokenizer, onnx, quantized } = delivery;
+  const { config, parameters, tokenizer, onnx, quantized, pruning } = delivery;
   await writeJson(join(folder, 'config.json'), toHuggingFace(config));
   await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
   await writeJson(
@@ -137,6 +149,7 @@ async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
   if (onnx !== undefined || quantized !== undefined) await mkdir(join(folder, 'onnx'));
   if (onnx !== undefined) await writeFileAtomically(onnxPath(folder, 'fp32'), onnx);
   if (quantized !== undefined) await writeFileAtomically(onnxPath(folder, 'int8'), quantized);
+  if (pruning !== undefined) await writeSafetensors(pruningPath(folder), pruning.tensors, pruning.metadata);
   await writeFileAtomically(join(folder, 'README.md'), delivery.card);
   await writeJson(join(folder, 'run.json'), delivery.evidence);
 }

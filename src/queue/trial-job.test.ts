@@ -23,6 +23,7 @@ beforeAll(async () => {
     source: { data: join(folder, 'rows.csv'), evaluation: builtinName, columns: { text: 'text' } },
     output: join(artefacts.root, 'trials', 'x', 'n2-s0.6'),
     multiplexed: join(artefacts.root, 'trials', 'x', 'n2-s0'),
+    from: { folder: join(artefacts.root, 'trials', 'x', 'n2-s0.4'), fingerprint: 'ab'.repeat(32) },
   };
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -38,6 +39,7 @@ it('is plain data, and the same order again where the folder is elsewhere', asyn
   const there = await orderOf(job, artefacts);
   expect(there).toMatchObject({ name: 'n2-s0.6', seed: 3, recipe: compressDefaults, output: order.output });
   expect(there.multiplexed).toBe(order.multiplexed);
+  expect(there.from).toEqual(order.from);
   expect(there.source).toEqual({
     data: expect.stringMatching(/shared.inputs.[0-9a-f]{64}.rows\.csv$/),
     evaluation: builtinName,
@@ -45,11 +47,13 @@ it('is plain data, and the same order again where the folder is elsewhere', asyn
   });
 });
 
-it('is the same job when it is made again, and another one for another seed', async () => {
-  const jobs = [order, order, { ...order, seed: 4 }].map((each) => jobOf(each, artefacts));
-  const [one, same, other] = await Promise.all(jobs);
+it('is the same job when it is made again, and another one for another seed or start', async () => {
+  const { from, ...cold } = order;
+  const warmer = { ...order, from: { folder: from?.folder ?? '', fingerprint: 'cd'.repeat(32) } };
+  const jobs = [order, order, { ...order, seed: 4 }, cold, warmer].map((each) => jobOf(each, artefacts));
+  const [one, same, ...others] = await Promise.all(jobs);
   expect(same).toEqual(one);
-  expect(other).not.toEqual(one);
+  for (const other of others) expect(other).not.toEqual(one);
 });
 
 it('is refused by another version, and where it is no job', async () => {

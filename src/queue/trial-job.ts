@@ -49,6 +49,7 @@ const job = z.strictObject({
   /** Where its model goes, among the artefacts; its checkpoints go beside it. */
   output: placeSchema,
   multiplexed: placeSchema.optional(),
+  from: z.strictObject({ place: placeSchema, fingerprint: z.hash('sha256') }).optional(),
 });
 
 export type TrialJob = Readonly<z.infer<typeof job>>;
@@ -66,7 +67,7 @@ export type TrialProgress = Readonly<z.infer<typeof progressSchema>>;
 
 /** Puts what the order starts from where workers find it, and says the rest in data. */
 export async function jobOf(order: TrialOrder, artefacts: Artefacts): Promise<TrialJob> {
-  const { name, seed, model, source, output, multiplexed } = order;
+  const { name, seed, model, source, output, multiplexed, from } = order;
   const { primed, ...rest } = order.recipe;
   if (primed !== undefined) {
     throw new ConfigError('primed', { expected: 'trials that start from the dense model', got: primed });
@@ -82,6 +83,7 @@ export async function jobOf(order: TrialOrder, artefacts: Artefacts): Promise<Tr
     ...(source.columns && { columns: source.columns }),
     output: artefacts.placeOf(output),
     ...(multiplexed !== undefined && { multiplexed: artefacts.placeOf(multiplexed) }),
+    ...(from && { from: { place: artefacts.placeOf(from.folder), fingerprint: from.fingerprint } }),
   });
 }
 
@@ -124,12 +126,13 @@ async function sourceOf({ train, evaluation, columns }: TrialJob, artefacts: Art
 
 /** The order on the machine of a worker. Throws CheckpointError where what it starts from is not there, or not the same. */
 export async function orderOf(job: TrialJob, artefacts: Artefacts): Promise<TrialOrder> {
-  const { name, recipe, seed, model, output, multiplexed } = job;
+  const { name, recipe, seed, model, output, multiplexed, from } = job;
   return {
     ...{ name, recipe, seed },
     model: await artefacts.locate(model),
     source: await sourceOf(job, artefacts),
     output: artefacts.folderAt(output),
     ...(multiplexed !== undefined && { multiplexed: artefacts.folderAt(multiplexed) }),
+    ...(from && { from: { folder: artefacts.folderAt(from.place), fingerprint: from.fingerprint } }),
   };
 }

@@ -1,5 +1,11 @@
 /** What a queue is asked: to train a compression into a folder. All paths are this machine's. */
-import { type CompressRecipe, compressClassifier, type DataSource, type RunOptions } from '../train/index.ts';
+import {
+  type CompressRecipe,
+  compressClassifier,
+  type DataSource,
+  type PruningSource,
+  type RunOptions,
+} from '../train/index.ts';
 
 export interface TrialOrder {
   readonly name: string;
@@ -12,6 +18,8 @@ export interface TrialOrder {
   readonly output: string;
   /** The finished model of the same recipe at sparsity 0, where there is one. */
   readonly multiplexed?: string;
+  /** The pruning of a trial of less sparsity that it goes on from. */
+  readonly from?: PruningSource;
 }
 
 /** Where trials are trained; whoever orders them does not know where that is. */
@@ -26,9 +34,8 @@ export interface TrialQueue {
 /** What a training is told of the machine that it runs on. */
 export type TrialSurroundings = Omit<RunOptions, 'source' | 'output' | 'seed'>;
 
-/** Trains it here and now. */
+/** Trains it here and now; the model comes with the pruning that it was sliced from. */
 export async function trainOrder(order: TrialOrder, surroundings: TrialSurroundings): Promise<void> {
-  const { model, recipe, seed, source, output, multiplexed } = order;
-  const found = multiplexed === undefined ? {} : { multiplexed };
-  await compressClassifier(model, recipe, { ...surroundings, seed, source, output, ...found });
+  const { name: _, model, recipe, ...options } = order;
+  await compressClassifier(model, recipe, { ...surroundings, ...options, keepsPruning: true });
 }

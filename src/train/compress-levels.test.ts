@@ -2,11 +2,13 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
-import { CheckpointError } from '../base/index.ts';
+import { CheckpointError, type ParameterTree, parameterOf } from '../base/index.ts';
+import { pruningPath, readModelFolder } from '../model/index.ts';
 import { cpu } from '../runtime/index.ts';
-import { compressClassifier } from './compress.ts';
+import { type CompressOptions, compressClassifier } from './compress.ts';
+import { type PruningSource, readPruning } from './pruning-state.ts';
 import { type CompressRecipe, compressDefaults } from './recipe.ts';
 
 const LEVELS = [0.3, 0.6];
@@ -31,11 +33,17 @@ beforeAll(async () => {
 });
 afterAll(() => rm(base, { recursive: true, force: true }));
 
+interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning'> {
+  readonly recipe: CompressRecipe;
+}
+
 /** Steps that a run did, as `phase step`; it breaks off after the one that is named. */
-async function compressInto(output: string, last?: string): Promise<string[]> {
+async function compressInto(output: string, last?: string, asked: Asked = { recipe }): Promise<string[]> {
   const done: string[] = [];
-  const run = compressClassifier(at('dense'), recipe, {
+  const { recipe: by, ...options } = asked;
+  const run = compressClassifier(at('dense'), by, {
     source: { data: at('rows.tsv'), evaluation: at('rows.tsv') },
+    ...options,
     ...{ output, seed: 5, placement: cpu(1), checkpointSeconds: 0 },
     onStep({ phase, step }) {
       done.push(`${phase} ${step}`);
@@ -77,4 +85,76 @@ it('raises the target from level to level, and tells of a model how it came abou
   expect(targets('prune-s60')).toEqual([0.3, 0.45, 0.6, 0.6]);
   expect(target).toEqual({ measure: 'sparsity', level: 0.6 });
   expect(sparsity).toBeCloseTo(0.6, 1);
+});
+
+const evidenceOf = async (output: string) => JSON.parse(await readFile(join(output, 'run.json'), 'utf8'));
+
+describe('pruning that was kept', () => {
+  const to = (level: number, prune = recipe.learningRate.prune): CompressRecipe => ({
+    ...recipe,
+    target: { measure: 'sparsity', levels: [level] },
+    epochs: { ...recipe.epochs, prune: 2 },
+    learningRate: { ...recipe.learningRate, prune },
+  });
+  const warm = (from: PruningSource, by = to(0.6)): Asked => ({ recipe: by, from, keepsPruning: true });
+  let kept: PruningSource;
+
+  beforeAll(async () => {
+    await compressInto(at('gentle'), undefined, { recipe: to(0.3), keepsPruning: true });
+    kept = { folder: at('gentle'), fingerprint: (await evidenceOf(at('gentle'))).pruning.fingerprint };
+  }, 120_000);
+
+  it('is gone on from as from a level of the same run, also by a run that breaks off', async () => {
+    const before = await readFile(pruningPath(at('gentle')));
+    expect(await compressInto(at('warm'), undefined, warm(kept))).toEqual([
+      ...['multiplex 1', 'multiplex 2', 'prune 1', 'prune 2', 'prune 3', 'prune 4', 'recover 1', 'recover 2'],
+    ]);
+    const { curves, sparsity, from } = await evidenceOf(at('warm'));
+    const [first, ...others] = curves.prune.map(({ values }: { values: Record<string, number> }) => values);
+    expect([first, ...others].map(({ target }) => Number(target.toFixed(4)))).toEqual([0.3, 0.45, 0.6, 0.6]);
+    // The gates save already what they had learned to save; fresh ones are open.
+    const { curves: fresh } = await evidenceOf(at('gentle'));
+    expect(first.sparsity).toBeGreaterThan(fresh.prune[0].values.sparsity + 0.1);
+    expect(sparsity).toBeCloseTo(0.6, 1);
+    expect(from).toEqual({ measure: 'sparsity', level: 0.3, fingerprint: kept.fingerprint });
+
+    const broken = at('warm-broken');
+    await compressInto(broken, 'prune 3', warm(kept));
+    await compressInto(broken, 'recover 1', warm(kept));
+    expect(await compressInto(broken, undefined, warm(kept))).toEqual(['recover 1', 'recover 2']);
+    for (const file of ['model.safetensors', 'pruning.safetensors']) {
+      const [one, other] = await Promise.all([at('warm'), broken].map((folder) => readFile(join(folder, file))));
+      expect(one?.equals(other ?? Buffer.of()), file).toBe(true);
+    }
+    expect((await readFile(pruningPath(at('gentle')))).equals(before)).toBe(true);
+  }, 300_000);
+
+  it('has the weights that pruning ended with, uncut', async () => {
+    // Weights that hardly move are those that the run began with.
+    await compressInto(at('still'), undefined, warm(kept, to(0.6, 1e-12)));
+    const fingerprint: string = (await evidenceOf(at('still'))).pruning.fingerprint;
+    const [start, end] = [await readPruning(kept), await readPruning({ folder: at('still'), fingerprint })];
+    expect([end.level, ...end.trained.keys()]).toEqual([0.6, ...start.trained.keys()]);
+    const farthest = (one: ParameterTree, other: ParameterTree): number =>
+      Math.max(
+        ...[...one.keys()]
+          .filter((name) => name.startsWith('bert.'))
+          .flatMap((name) =>
+            [...parameterOf(one, name).data].map((x, i) =>
+              Math.abs(x - (parameterOf(other, name).data[i] ?? Number.NaN)),
+            ),
+          ),
+      );
+    expect(farthest(start.trained, end.trained)).toBeLessThan(1e-8);
+    const { parameters } = await readModelFolder(at('dense'));
+    expect(farthest(start.trained, parameters)).toBeGreaterThan(1e-4);
+  }, 120_000);
+
+  it('is refused where it is another than was meant, or not on the way', async () => {
+    const other = { ...kept, fingerprint: '0'.repeat(64) };
+    await expect(compressInto(at('refused'), undefined, warm(other))).rejects.toThrow(
+      /pruning.safetensors: expected pruning of fingerprint 0{64}/,
+    );
+    await expect(compressInto(at('refused'), undefined, warm(kept, to(0.3)))).rejects.toThrow(/a level beyond s30/);
+  });
 });

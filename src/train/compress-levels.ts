@@ -4,13 +4,15 @@
  * is decided recovers by itself; pruning goes on from the gates and weights that were not cut.
  */
 import { join } from 'node:path';
-import type { FloatTensor, ParameterTree } from '../base/index.ts';
+import { type FloatTensor, type ParameterTree, parameterOf } from '../base/index.ts';
+import { requireParameters } from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
 import { type Budget, type HardGates, slicePruned } from '../prune/index.ts';
 import { type Compression, distil, phaseBase } from './compress-phases.ts';
 import { divide } from './frozen.ts';
 import { asUnpruned, initialGates, type Pruning, prunePhase } from './prune-phase.ts';
 import type { Goal } from './pruning-goal.ts';
+import type { PruningState } from './pruning-state.ts';
 import { type CompressRecipe, levelName, type PruningTarget } from './recipe.ts';
 import { runPhase } from './run-phase.ts';
 import type { Student } from './student.ts';
@@ -29,15 +31,21 @@ export function levelFolders({ measure, levels }: PruningTarget, output: string)
   return levels.length === 1 ? [output] : levels.map((level) => join(output, levelName(measure, level)));
 }
 
-export function levelsOf({ target }: CompressRecipe, { shareAt }: Budget, output: string): Level[] {
+/** The levels of a run, the first of which goes on from a state where there is one. */
+export function levelsOf(
+  { target }: CompressRecipe,
+  { shareAt }: Budget,
+  output: string,
+  start?: Pick<PruningState, 'level'>,
+): Level[] {
   const { measure, levels } = target;
   const folders = levelFolders(target, output);
-  const share = (at: number): number => Math.max(0, at < 0 ? 0 : shareAt(levels[at] as number));
+  const share = (level: number | undefined): number => (level === undefined ? 0 : Math.max(0, shareAt(level)));
   return levels.map((value, at) => ({
     value,
     suffix: levels.length === 1 ? '' : `-${levelName(measure, value)}`,
     folder: folders[at] as string,
-    shares: { from: share(at - 1), to: share(at) },
+    shares: { from: share(at === 0 ? start?.level : levels[at - 1]), to: share(value) },
   }));
 }
 
@@ -48,14 +56,22 @@ export interface Gated {
   readonly frozen: ParameterTree;
 }
 
-export function openGates(student: Student, { recipe, run }: Compression): Gated {
+/** Pruning before its first step: of the student as it is, or of what was kept of an earlier run. Throws CheckpointError where that is of another shape. */
+export function openGates(student: Student, { recipe, run }: Compression, start?: PruningState): Gated {
   const { trained, frozen } = divide(student.config, student.parameters);
   const isPruned = recipe.target.levels.some((level) => level > 0);
+  const fresh = new Map([...trained, ...(isPruned ? initialGates(student.config, recipe, run.seed) : [])]);
   return {
     student,
-    trained: new Map([...trained, ...(isPruned ? initialGates(student.config, recipe, run.seed) : [])]),
+    trained: start === undefined ? fresh : takenOver(start.trained, fresh),
     frozen: new Map([...frozen, ...asUnpruned(student.parameters)]),
   };
+}
+
+function takenOver(kept: ParameterTree, fresh: ParameterTree): ParameterTree {
+  const shapes = new Map(Array.from(fresh, ([name, { shape }]) => [name, shape]));
+  requireParameters(shapes, kept, 'the pruning to go on from');
+  return new Map(Array.from(fresh.keys(), (name) => [name, parameterOf(kept, name)]));
 }
 
 /** Learns to save the share of a level, from where the one before it ended. */

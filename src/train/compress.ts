@@ -9,7 +9,16 @@ import { assert, countParameters, VERSION } from '../base/index.ts';
 import { checkDestination, readModelFolder, type Tokenizer } from '../model/index.ts';
 import { checkMux, longestRow } from '../mux/index.ts';
 import { type Measure, realisedSparsity, uniformShape, wholeStructure } from '../prune/index.ts';
-import { finish, type Level, levelFolders, levelsOf, openGates, perLevel, prune } from './compress-levels.ts';
+import {
+  finish,
+  type Gated,
+  type Level,
+  levelFolders,
+  levelsOf,
+  openGates,
+  perLevel,
+  prune,
+} from './compress-levels.ts';
 import { type Compression, distil, withoutRetrieval } from './compress-phases.ts';
 import { type LabelledData, openData } from './data-source.ts';
 import {
@@ -25,6 +34,14 @@ import type { Evaluation } from './evaluate.ts';
 import { specialIdsOf } from './masking.ts';
 import { readPrimed } from './primed.ts';
 import { type Goal, type GoalFigures, openGoal } from './pruning-goal.ts';
+import {
+  checkAhead,
+  type PruningSource,
+  type PruningState,
+  pruningFingerprint,
+  readPruning,
+  storedPruning,
+} from './pruning-state.ts';
 import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import type { Run } from './run-phase.ts';
 import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
@@ -56,6 +73,10 @@ export interface Compressed extends Delivered, GoalFigures {
 export interface CompressOptions extends RunOptions {
   /** The finished model of the same recipe at sparsity 0, where there is one: pruning starts from it. */
   readonly multiplexed?: string;
+  /** The pruning of a lower level by such a recipe, to go on from. */
+  readonly from?: PruningSource;
+  /** Whether models come with the pruning that they were sliced from, for others to go on from. */
+  readonly keepsPruning?: boolean;
 }
 
 /** What is read before anything is computed. */
@@ -63,29 +84,34 @@ interface Sources extends Origins {
   /** With rows as long as the student has positions for. */
   readonly recipe: CompressRecipe;
   readonly data: LabelledData;
+  readonly start?: PruningState;
 }
 
-/** Throws ConfigError for what this teacher, or this primed encoder, cannot become. */
-async function readSources(model: string, asked: CompressRecipe, source: RunOptions['source']): Promise<Sources> {
+/** Throws ConfigError for what this teacher, this primed encoder, or pruning under way cannot become. */
+async function readSources(model: string, asked: CompressRecipe, { source, from }: CompressOptions): Promise<Sources> {
   const teacher = await readTeacher(model);
   const student = studentConfig(teacher.config, asked);
   checkMux(student);
   const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
   if (asked.target.levels.some((level) => level > 0)) uniformShape(teacher.config.encoder);
+  const start = from && (await readPruning(from));
+  if (start !== undefined) checkAhead(asked.target, start);
   return {
     teacher,
     ...(primed && { primed }),
+    ...(start && { start }),
     recipe: { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) },
     data: await openData(source, teacher.config),
   };
 }
 
 /** What a run is told apart by, beside recipe and seed; its models carry it. */
-function identityOf({ teacher, primed, data }: Sources) {
+function identityOf({ teacher, primed, data, start }: Sources) {
   return {
     data: { train: data.train.checksum, evaluation: data.evaluation.checksum },
     teacher: modelFingerprint(teacher),
     ...(primed && { primed: modelFingerprint(primed) }),
+    ...(start && { from: { measure: start.measure, level: start.level, fingerprint: pruningFingerprint(start) } }),
   };
 }
 
@@ -119,7 +145,7 @@ async function withTeacher(multiplexed: Student, compression: Compression): Prom
 }
 
 /** What the models of a run share. */
-interface Occasion extends Pick<Prepared, 'vocabulary'> {
+interface Occasion extends Pick<Prepared, 'vocabulary'>, Pick<Sources, 'start'>, Pick<CompressOptions, 'keepsPruning'> {
   readonly teacher: TrainedModel;
   readonly teacherEvaluation: Evaluation;
   /** The student's. */
@@ -136,11 +162,23 @@ function sparsityOf({ config }: Student, { shares }: Level, { teacher }: Occasio
   return shares.to > 0 ? realisedSparsity(teacher.config.encoder, wholeStructure(config.encoder)) : 0;
 }
 
+/** The pruning that a model was sliced from, where it is to be kept, with what the evidence says of it. */
+function keptPruning({ trained }: Gated, { value, shares }: Level, { recipe, keepsPruning }: Occasion) {
+  if (!keepsPruning || shares.to <= 0) return undefined;
+  const state: PruningState = { measure: recipe.target.measure, level: value, trained };
+  return { stored: storedPruning(state), evidence: { pruning: { fingerprint: pruningFingerprint(state) } } };
+}
+
+/** A model of a level, what it was sliced from, and how both were learned. */
+interface Recovered extends Pick<Compression, 'curves'> {
+  readonly student: Student;
+  readonly gated: Gated;
+}
+
 async function deliverLevel(
-  student: Student,
+  { student, gated, curves }: Recovered,
   level: Level,
   occasion: Occasion,
-  curves: Compression['curves'],
 ): Promise<Compressed> {
   const { teacher, tokenizer, teacherEvaluation, identity, vocabulary, evaluationSet, recipe, run, goal } = occasion;
   const { maxTokens, instances } = recipe;
@@ -151,15 +189,19 @@ async function deliverLevel(
     ...(vocabulary && { vocabulary }),
     ...{ sparsity, ...(await goal.figures(level.value, student)) },
   };
+  const kept = keptPruning(gated, level, occasion);
   const delivered = await deliver(
     { ...student, tokenizer },
     {
       folder: level.folder,
+      ...(kept && { pruning: kept.stored }),
       ...{ evaluationSet, maxTokens, seed, placement, onProgress },
       evidence: {
         ...{ command: 'compress', recipe, data: identity.data },
         teacher: { fingerprint: identity.teacher, evaluation: teacherEvaluation },
         ...(identity.primed && { primed: { fingerprint: identity.primed } }),
+        ...(identity.from && { from: identity.from }),
+        ...kept?.evidence,
         ...{ ...told, curves },
       },
       title: compressedTitle(student.config, sparsity),
@@ -176,16 +218,17 @@ async function compressToLevels(
   occasion: Occasion,
   output: string,
 ): Promise<readonly Compressed[]> {
-  const { recipe, run, goal } = occasion;
-  const levels = levelsOf(recipe, goal.budget, output);
+  const { recipe, run, goal, start } = occasion;
+  const levels = levelsOf(recipe, goal.budget, output, start);
   const pruning: Compression = { ...compression, recipe: perLevel(compression.recipe, levels) };
-  let gated = openGates(multiplexed, pruning);
+  let gated = openGates(multiplexed, pruning, start);
   const models: Compressed[] = [];
   for (const level of levels) {
     gated = await prune(gated, level, goal, pruning);
     const make = async (): Promise<Compressed> => {
       const own = { ...pruning, curves: { ...pruning.curves } }; // the recovery of one model is no part of the next one's history
-      return deliverLevel(await finish(gated, level, goal, own), level, occasion, own.curves);
+      const student = await finish(gated, level, goal, own);
+      return deliverLevel({ student, gated, curves: own.curves }, level, occasion);
     };
     const model = await run.folder.remembered(`delivered${level.suffix}`, make);
     models.push(existsSync(level.folder) ? model : await make());
@@ -204,7 +247,7 @@ async function compressSources(
   run: Run,
   options: CompressOptions,
 ): Promise<readonly Compressed[]> {
-  const { teacher, recipe, data } = sources;
+  const { teacher, recipe, data, start } = sources;
   const { maxTokens, target } = recipe;
   const { origins, evaluation: teacherEvaluation, ...before } = await prepareOrigins(sources, run);
   const { tokenizer } = origins.teacher;
@@ -228,6 +271,8 @@ async function compressSources(
     recipe,
     run,
     goal,
+    ...(start && { start }),
+    keepsPruning: options.keepsPruning ?? false,
   };
   const pruning = await withTeacher(student, withoutRetrieval(compression));
   return compressToLevels(student, pruning, occasion, options.output);
@@ -247,8 +292,8 @@ export async function compressClassifier(
     await checkDestination(folder);
     await refuseOverwriting(model, folder);
   }
-  const { source, output, seed } = options;
-  const sources = await readSources(model, asked, source);
+  const { output, seed } = options;
+  const sources = await readSources(model, asked, options);
   const identity = identityOf(sources);
   const folder = runFolderOf(output, fingerprintOf('compress', VERSION, sources.recipe, identity, seed));
   const [first, ...others] = await compressSources(sources, identity, { ...options, folder }, options);

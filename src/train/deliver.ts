@@ -17,6 +17,7 @@ import {
   type ModelConfig,
   parameterInputs,
   parametersFrom,
+  type Safetensors,
   type Tokenizer,
   tokenInputs,
   writeModelFolder,
@@ -68,13 +69,18 @@ export function machineOf({ device, threads }: Placement): Record<string, unknow
   };
 }
 
-/** SHA-256 over a model's configuration, tokenizer and parameters: tells one start or teacher from another. */
-export function modelFingerprint({ config, tokenizer, parameters }: TrainedModel): string {
-  const hash = createHash('sha256').update(JSON.stringify([config, tokenizer.json]));
+/** SHA-256 over parameters and what they are of. */
+export function treeFingerprint(about: unknown, parameters: ParameterTree): string {
+  const hash = createHash('sha256').update(JSON.stringify(about));
   for (const [name, { shape, data }] of parameters) {
     hash.update(`${name} ${shape.join(',')}`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
+}
+
+/** Tells one start or teacher from another, by configuration, tokenizer and parameters. */
+export function modelFingerprint({ config, tokenizer, parameters }: TrainedModel): string {
+  return treeFingerprint([config, tokenizer.json], parameters);
 }
 
 /** Largest absolute difference of the logits of two ways to compute the same rows. */
@@ -110,6 +116,8 @@ export interface DeliverOptions {
   readonly maxTokens: number;
   readonly seed: number;
   readonly placement: Placement;
+  /** What the model was sliced from, where it is to be kept. */
+  readonly pruning?: Safetensors;
   /** What becomes `run.json`, beside the figures. */
   readonly evidence: Readonly<Record<string, unknown>>;
   /** What the model card says first. */
@@ -119,7 +127,7 @@ export interface DeliverOptions {
 
 /** Exports, evaluates the export, compares, and writes the folder. */
 export async function deliver(model: TrainedModel, options: DeliverOptions): Promise<Delivered> {
-  const { folder, evaluationSet, maxTokens, seed, placement, evidence, title, onProgress } = options;
+  const { folder, evaluationSet, maxTokens, seed, placement, pruning, evidence, title, onProgress } = options;
   const { bytes } = exportClassifier(model.config, model.parameters);
   const parity = await parityOf(model, bytes, evaluationSet, placement);
   if (!(parity <= PARITY_LIMIT)) {
@@ -135,6 +143,7 @@ export async function deliver(model: TrainedModel, options: DeliverOptions): Pro
   await writeModelFolder(folder, {
     ...model,
     onnx: bytes,
+    ...(pruning && { pruning }),
     card: modelCard(title, model.config, record),
     evidence: record,
   });

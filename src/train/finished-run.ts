@@ -19,6 +19,10 @@ const evidence = z.looseObject({
   evaluation: z.object({ accuracy: z.number(), accuracyStd: z.number(), examples: z.number() }),
   parameters: z.number(),
   teacher: z.object({ fingerprint: z.string() }).optional(),
+  /** What the model was sliced from, where it was kept. */
+  pruning: z.object({ fingerprint: z.string() }).optional(),
+  /** The pruning that it went on from. */
+  from: z.object({ fingerprint: z.string() }).optional(),
   /** Share of the encoder's weights that is gone. */
   sparsity: z.number().default(0),
   curves: z.record(z.string(), z.array(curvePoint)).default({}),
@@ -58,12 +62,14 @@ export interface CompressionIdentity {
   readonly data: Evidence['data'];
   /** The teacher's fingerprint. */
   readonly teacher: string;
+  /** The fingerprint of the pruning that it goes on from. */
+  readonly from?: string;
 }
 
 /** Whether a folder holds the finished model of just that compression. */
 export async function isFinished(folder: string, identity: CompressionIdentity): Promise<boolean> {
   if (!existsSync(join(folder, 'run.json'))) return false;
-  const { command, recipe, seed, data, teacher } = await readEvidence(folder);
-  const found = { recipe, seed, data, teacher: teacher?.fingerprint };
+  const { command, recipe, seed, data, teacher, from } = await readEvidence(folder);
+  const found = { recipe, seed, data, teacher: teacher?.fingerprint, ...(from && { from: from.fingerprint }) };
   return command === 'compress' && isDeepStrictEqual(found, { ...identity });
 }

@@ -35,6 +35,7 @@ export * from './pretrain-objective.ts';
 export * from './primed.ts';
 export * from './prune-without-training.ts';
 export type { Goal, GoalFigures, Speedup } from './pruning-goal.ts';
+export * from './pruning-state.ts';
 export * from './quantize.ts';
 export * from './read-rows.ts';
 export * from './read-sentences.ts';

@@ -1,0 +1,88 @@
+/** Trials that prune on from one another: where they go, what they follow from, and that none is trained twice. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
+import type { GridPoint, Trial } from '../auto/index.ts';
+import { pruningPath } from '../model/index.ts';
+import { inProcessQueue, type TrialOrder } from '../queue/index.ts';
+import { cpu } from '../runtime/index.ts';
+import { type CompressRecipe, compressDefaults } from '../train/index.ts';
+import { fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
+
+let folder: string;
+const at = (...names: string[]): string => join(folder, ...names);
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prumux-trials-'));
+  await writeModel(at('dense'), randomModel());
+  const rows = Array.from({ length: 16 }, (_, row) => `a ${row % 2 === 0 ? 'fine' : 'poor'} story\t${row % 2}`);
+  await writeFile(at('rows.tsv'), `sentence\tlabel\n${rows.join('\n')}\n`);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const recipe: CompressRecipe = {
+  ...{ ...compressDefaults, instances: 1, groups: 8 },
+  epochs: { multiplex: 1, prune: 2, recover: 1 },
+};
+const surroundings = { placement: cpu(1), onStep: () => undefined };
+
+/** A laboratory as a run of `auto` opens it, and what it ordered. */
+async function opened(): Promise<{ laboratory: Laboratory; ordered: TrialOrder[] }> {
+  const queue = inProcessQueue(surroundings);
+  const ordered: TrialOrder[] = [];
+  const source = { data: at('rows.tsv'), evaluation: at('rows.tsv') };
+  const options = { ...surroundings, seed: 3, source };
+  const laboratory = await openLaboratory(at('dense'), { recipe, options }, async () => ({
+    folder: at('run'),
+    queue: {
+      ...queue,
+      train(order) {
+        ordered.push(order);
+        return queue.train(order);
+      },
+    },
+  }));
+  return { laboratory, ordered };
+}
+
+const evidenceOf = async (trial: Trial) => JSON.parse(await readFile(join(trial.folder, 'run.json'), 'utf8'));
+
+it('go where their start tells them from others, and say what they started from', async () => {
+  const gentle: GridPoint = { instances: 1, sparsity: 0.5 };
+  const harder: GridPoint = { instances: 1, sparsity: 0.7 };
+  const { laboratory, ordered } = await opened();
+  const first = await trainTrial(gentle, undefined, laboratory);
+  const warm = await trainTrial(harder, first, laboratory);
+  const cold = await trainTrial(harder, undefined, laboratory);
+
+  const { fingerprint } = (await evidenceOf(first)).pruning;
+  expect(ordered).toMatchObject([
+    { output: at('run', 'n1-s0.5'), recipe: { epochs: { prune: 2 } } },
+    {
+      output: expect.stringMatching(/n1-s0\.7-from-[0-9a-f]{8}$/),
+      recipe: { epochs: { prune: 1 } },
+      from: { fingerprint },
+    },
+    { output: at('run', 'n1-s0.7'), recipe: { epochs: { prune: 2 } } },
+  ]);
+  expect(warm.from).toEqual({ name: 'n1-s0.5', folder: first.folder, fingerprint });
+  expect((await evidenceOf(warm)).from).toEqual({ measure: 'sparsity', level: 0.5, fingerprint });
+  expect(await evidenceOf(cold)).not.toHaveProperty('from');
+  const fingerprints = [first, warm, cold].map((trial) => fingerprintAt(trial, laboratory));
+  expect(new Set(fingerprints).size).toBe(3);
+
+  // The next run finds all of them.
+  const again = await opened();
+  expect(await trainTrial(gentle, undefined, again.laboratory)).toEqual(first);
+  expect(await trainTrial(harder, first, again.laboratory)).toEqual(warm);
+  expect(await trainTrial(harder, undefined, again.laboratory)).toEqual(cold);
+  expect(again.ordered).toEqual([]);
+
+  // Without what it was sliced from a trial is none that others can go on from: it is trained again, to the same bits.
+  await rm(pruningPath(first.folder));
+  expect(await trainTrial(gentle, undefined, again.laboratory)).toEqual(first);
+  expect((await evidenceOf(first)).pruning.fingerprint).toBe(fingerprint);
+  expect(await trainTrial(harder, first, again.laboratory)).toEqual(warm);
+  expect(again.ordered.map(({ name }) => name)).toEqual(['n1-s0.5']);
+}, 180_000);
