@@ -51,6 +51,7 @@ export const sampleRecord: AutoRecord = {
   exploration: {
     ...{ maxDrop: 2, confidence: 0.9, dense, trials },
     decisions: trials.map(({ point, ratio }) => ({ point, gain: ratio / 4 })),
+    guesses: [{ point: mild.point, drop: { points: 1.4, standardError: 0.3, upper: 1.9 } }],
     predicted: [
       {
         ...{ name: 'n8-s0.8', point: { instances: 8, sparsity: 0.8 }, precision: 'fp32', ratio: 29 },

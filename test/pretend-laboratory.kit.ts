@@ -17,6 +17,8 @@ export interface Surface {
   /** Standard deviations, in points: of training, and of the evaluation. */
   readonly trainingNoise: number;
   readonly evaluationNoise: number;
+  /** How many times as much pruning without training loses; nothing is guessed if left out. */
+  readonly untrainedLoss?: number;
   readonly seed: number;
 }
 
@@ -38,6 +40,7 @@ export function drawSurface(seed: number): Surface {
     speed: [between(0.8, 1), between(0.6, 0.95)],
     trainingNoise: 0.15,
     evaluationNoise: 0.3,
+    untrainedLoss: between(1, 6),
     seed,
   };
 }
@@ -75,12 +78,20 @@ const SECONDS = 100;
 /** A laboratory, and the names of the points that it trained, in their order. */
 export function pretend(surface: Surface, { precisions }: Pick<Question, 'precisions'>) {
   const trained: string[] = [];
+  const { untrainedLoss } = surface;
   const trialOf = (point: GridPoint, name: string, seconds: number): Trial => ({
     ...{ name, folder: name, point, parameters: 1, sparsity: point.sparsity, seconds },
   });
   const instruments: Instruments = {
     dense: trialOf({ instances: 1, sparsity: 0 }, 'dense', 0),
     rows: 1000,
+    guess: async (sparsities) =>
+      (untrainedLoss === undefined ? [] : sparsities).map((sparsity) => {
+        const point = { instances: 1, sparsity };
+        const points = (untrainedLoss ?? 1) * trueDrop(point, 'fp32', surface);
+        const standardError = surface.evaluationNoise;
+        return { point, drop: { points, standardError, upper: points + Z90 * standardError } };
+      }),
     async train(point, from) {
       trained.push(nameOf(point));
       const start = from && { name: from.name, folder: from.folder, fingerprint: `of ${from.name}` };

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { Observation } from './accuracy-model.ts';
 import { compareModels } from './accuracy-models.ts';
 import { bilinear, bilinearSurface } from './bilinear.ts';
-import type { GridPoint } from './exploration.ts';
+import type { GridPoint, Guess } from './exploration.ts';
 import { gridOf } from './explore.ts';
+import { guessedObservation } from './first-guess.ts';
 import { covariance, gaussianProcess, posterior, type Setting } from './gaussian-process.ts';
 import { DENSE, latticeAround, placeIn } from './lattice.ts';
 import { trendOf } from './trend.ts';
@@ -150,6 +151,37 @@ function eliminate(a: readonly (readonly number[])[], b: readonly number[]): num
   }
   return rows.map((row, at) => (row.at(-1) ?? 0) / (row[at] ?? 1));
 }
+
+describe('guesses of what training will lose', () => {
+  const mild = { instances: 1, sparsity: 0.6 };
+  const lossOf = (points: number, standardError = 0.2) => ({ points, standardError, upper: points + 1 });
+  const estimateAt = (point: GridPoint, observed: readonly Observation[], guesses: readonly Guess[]) =>
+    gaussianProcess.estimate(observed, lattice, guesses)[placeIn(lattice, point)] ?? { mean: Number.NaN, variance: 0 };
+
+  it('are uniform from nothing to all that was lost without training; what was won stays won', () => {
+    const { drop, variance } = guessedObservation({ point: mild, drop: lossOf(3) });
+    // Mean and variance of many uniform draws, with the evaluation's own error.
+    const draws = Array.from({ length: 30_001 }, (_, at) => (3 * at) / 30_000);
+    const mean = draws.reduce((sum, draw) => sum + draw, 0) / draws.length;
+    expect(drop).toBeCloseTo(mean, 6);
+    expect(variance).toBeCloseTo(draws.reduce((sum, draw) => sum + (draw - mean) ** 2, 0) / draws.length + 0.04, 3);
+    expect(guessedObservation({ point: mild, drop: lossOf(-0.5) })).toMatchObject({ drop: -0.5 });
+  });
+
+  it('make a point surer where little was lost, and hardly tell anything where much was', () => {
+    const unknown = estimateAt(mild, [], []);
+    const little = estimateAt(mild, [], [{ point: mild, drop: lossOf(0.1) }]);
+    const much = estimateAt(mild, [], [{ point: mild, drop: lossOf(40) }]);
+    expect(little.mean).toBeLessThan(unknown.mean);
+    expect(little.variance).toBeLessThan(0.5 * unknown.variance);
+    expect(much.variance).toBeGreaterThan(0.8 * unknown.variance);
+  });
+
+  it('give way to what was trained', () => {
+    const observed = observe([mild], () => 1, 0.04);
+    expect(estimateAt(mild, observed, [{ point: mild, drop: lossOf(0.1) }])).toEqual(estimateAt(mild, observed, []));
+  });
+});
 
 describe('the comparison of models', () => {
   it('tells the errors of both from four observations on, and uses the one that errs less', () => {

@@ -1,5 +1,5 @@
 /** Models of the drop: from the drops at a few points of a lattice to those at all of them, each with how sure it is. */
-import type { GridPoint } from './exploration.ts';
+import type { GridPoint, Guess } from './exploration.ts';
 import { type Lattice, placeIn } from './lattice.ts';
 
 /** A drop that was measured. */
@@ -20,8 +20,11 @@ export interface Estimate {
 
 export interface AccuracyModel {
   readonly name: string;
-  /** Estimates at the lattice's points, in their order. The dense model loses nothing; the observations are of others. */
-  readonly estimate: (observed: readonly Observation[], lattice: Lattice) => Estimate[];
+  /**
+   * Estimates at the lattice's points, in their order. The dense model loses nothing; the observations are of others. A model that knows how
+   * sure an observation is takes guesses, too.
+   */
+  readonly estimate: (observed: readonly Observation[], lattice: Lattice, guesses?: readonly Guess[]) => Estimate[];
 }
 
 /** How far each observation is from what the others make of its point, in points. */

@@ -1,7 +1,7 @@
 /** The models of accuracy side by side: the one that errs least at points that are left out is used. */
 import { type AccuracyModel, leftOutErrors, meanOf, type Observation } from './accuracy-model.ts';
 import { bilinear } from './bilinear.ts';
-import type { AccuracyError } from './exploration.ts';
+import type { AccuracyError, Guess } from './exploration.ts';
 import { gaussianProcess } from './gaussian-process.ts';
 import type { Lattice } from './lattice.ts';
 
@@ -17,12 +17,16 @@ export interface Comparison {
 }
 
 /** The error of each model, and the one to use. */
-export function compareModels(observed: readonly Observation[], lattice: Lattice): Comparison {
+export function compareModels(
+  observed: readonly Observation[],
+  lattice: Lattice,
+  guesses: readonly Guess[] = [],
+): Comparison {
   const [first] = MODELS as [AccuracyModel];
   if (observed.length < ENOUGH) return { used: first, errors: [] };
   const compared = MODELS.map((model) => {
     const meansFrom = (others: readonly Observation[]): number[] =>
-      model.estimate(others, lattice).map(({ mean }) => mean);
+      model.estimate(others, lattice, guesses).map(({ mean }) => mean);
     return { model, leaveOneOut: meanOf(leftOutErrors(meansFrom, observed, lattice)) };
   });
   const { model: used } = compared.reduce((best, one) => (one.leaveOneOut < best.leaveOneOut ? one : best));

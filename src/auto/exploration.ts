@@ -49,6 +49,9 @@ const measured = candidate.extend({
   predictedRatio: z.number().optional(),
 });
 
+/** What a point loses where no weight is trained, on the rows that choose. */
+const guess = z.object({ point: gridPoint, drop });
+
 /** What is thought of a candidate that was not trained. */
 const prediction = z.object({
   name: z.string(),
@@ -112,6 +115,7 @@ export const explorationSchema = z.object({
   trials: z.array(measured),
   /** In the order in which they were trained. */
   decisions: z.array(decision),
+  guesses: z.array(guess),
   predicted: z.array(prediction),
   /** Models to which no other is preferable in both accuracy and throughput, the slowest first; the dense one may be among them. */
   frontier: z.array(measured),
@@ -130,6 +134,7 @@ export type Trial = Readonly<z.infer<typeof trial>>;
 export type Candidate = Readonly<z.infer<typeof candidate>>;
 /** A candidate with its throughput. */
 export type Measured = Readonly<z.infer<typeof measured>>;
+export type Guess = Readonly<z.infer<typeof guess>>;
 export type Prediction = Readonly<z.infer<typeof prediction>>;
 export type Decision = Readonly<z.infer<typeof decision>>;
 export type AccuracyError = Readonly<z.infer<typeof accuracyError>>;

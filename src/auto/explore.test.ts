@@ -160,6 +160,22 @@ it('finds 95 % of the best that fits by training a third of 4 x 4 points with tw
   expect(found.filter(({ exploration }) => exploration.stop === 'nothing to gain').length).toBeGreaterThan(12);
 }, 120_000);
 
+it('guesses before it trains, from the sparsities alone, and keeps what it was told', async () => {
+  const question: Question = { ...QUESTION, grid: GRID, maxDrop: 3 };
+  const { instruments, trained } = pretend(drawSurface(2), question);
+  const asked: (readonly number[])[] = [];
+  const { guesses } = await explore(question, {
+    ...instruments,
+    guess(sparsities) {
+      expect(trained).toEqual([]);
+      asked.push(sparsities);
+      return instruments.guess(sparsities);
+    },
+  });
+  expect(asked).toEqual([[0.6, 0.8, 0.9]]);
+  expect(guesses).toEqual(await instruments.guess([0.6, 0.8, 0.9]));
+});
+
 describe('a budget of time', () => {
   it('begins no training that would go beyond it', async () => {
     const question = { ...exhaustive, budgetSeconds: 2.5 * SECONDS_PER_TRIAL };

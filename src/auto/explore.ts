@@ -7,7 +7,7 @@
 import { assert, type Precision } from '../base/index.ts';
 import { meanOf } from './accuracy-model.ts';
 import { nextPoints } from './acquisition.ts';
-import type { Candidate, Decision, Exploration, GridPoint, Measured, Stop, Trial } from './exploration.ts';
+import type { Candidate, Decision, Exploration, GridPoint, Guess, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
 import { DENSE, isSamePoint, latticeAround, startOf } from './lattice.ts';
 import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
@@ -35,6 +35,8 @@ export interface Instruments {
   readonly dense: Trial;
   /** Rows that drops are measured on. */
   readonly rows: number;
+  /** What one input per pass loses at those sparsities where no weight is trained; nothing of a sparsity that cannot be had so. */
+  readonly guess: (sparsities: readonly number[]) => Promise<readonly Guess[]>;
   /** A point; pruned on from the one of as many instances that is given, where one is. */
   readonly train: (point: GridPoint, from?: Trial) => Promise<Trial>;
   /** A trial at every precision, in the order of the question's, fp32 first. */
@@ -139,7 +141,9 @@ export async function explore(question: Question, instruments: Instruments): Pro
   const candidates = await instruments.assess(instruments.dense);
   const shapes = await instruments.measureShapes(lattice.points);
   const ratios = new Map(shapes.map(({ point, precision, ratio }) => [candidateName(point, precision), ratio]));
-  const start: Knowledge = { lattice, precisions, maxDrop, confidence, rows: instruments.rows, ratios, candidates };
+  const guesses = await instruments.guess(lattice.sparsities.filter((sparsity) => sparsity > 0));
+  const told = { lattice, precisions, maxDrop, confidence, rows: instruments.rows };
+  const start: Knowledge = { ...told, ratios, candidates, guesses };
   const { knowledge, decisions, stop } = await search(start, question, instruments);
   const [dense, ...trials] = (await measureAll(knowledge, instruments)) as [Measured, ...Measured[]];
   const correction = correctionFrom(trials);
@@ -149,6 +153,7 @@ export async function explore(question: Question, instruments: Instruments): Pro
   return {
     ...{ maxDrop, confidence, dense, trials, stop },
     decisions: [...decisions],
+    guesses: [...guesses],
     predicted: outlookOf(known, forecast),
     frontier: frontierOf([dense, ...trials]),
     ...choose<Measured>(trials, dense, maxDrop),

@@ -8,8 +8,9 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import type { AccuracyModel, Estimate, Observation } from './accuracy-model.ts';
 import type { GridPoint } from './exploration.ts';
+import { withGuesses } from './first-guess.ts';
 import { risingTable } from './isotonic.ts';
-import { DENSE, type Lattice } from './lattice.ts';
+import { DENSE } from './lattice.ts';
 import { coordinatesOf, featuresOf, TREND, trendOf } from './trend.ts';
 
 /** What a process is given by, besides the trend. */
@@ -116,8 +117,9 @@ const LEAST_VARIANCE = 0.01;
 
 export const gaussianProcess: AccuracyModel = {
   name: 'gaussian process',
-  estimate(observed, { points, sparsities }: Lattice): Estimate[] {
-    const posteriors = SETTINGS.map((setting) => posterior(observed, points, setting));
+  estimate(observed, { points, sparsities }, guesses = []): Estimate[] {
+    const evidence = withGuesses(observed, guesses);
+    const posteriors = SETTINGS.map((setting) => posterior(evidence, points, setting));
     const weights = weightsOf(posteriors);
     const estimates = points.map((_, place) =>
       mixed(

@@ -2,7 +2,7 @@
 import type { Precision } from '../base/index.ts';
 import { type Estimate, meanOf, type Observation } from './accuracy-model.ts';
 import { compareModels } from './accuracy-models.ts';
-import type { AccuracyError, Candidate, GridPoint, Prediction } from './exploration.ts';
+import type { AccuracyError, Candidate, GridPoint, Guess, Prediction } from './exploration.ts';
 import { isSamePoint, type Lattice, nameOf, placeIn } from './lattice.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 
@@ -19,6 +19,8 @@ export interface Knowledge {
   readonly ratios: ReadonlyMap<string, number>;
   /** What was assessed; the dense model is among it, also as int8. */
   readonly candidates: readonly Candidate[];
+  /** What was found out without training. */
+  readonly guesses: readonly Guess[];
 }
 
 export function candidateName(point: GridPoint, precision: Precision): string {
@@ -78,10 +80,12 @@ export interface Forecast {
   readonly errors: readonly AccuracyError[];
 }
 
-export function forecastFrom({ candidates, lattice }: Pick<Knowledge, 'candidates' | 'lattice'>): Forecast {
+type Evidence = Pick<Knowledge, 'candidates' | 'lattice' | 'guesses'>;
+
+export function forecastFrom({ candidates, lattice, guesses }: Evidence): Forecast {
   const observed = observationsOf(candidates);
-  const { used, errors } = compareModels(observed, lattice);
-  return { estimates: used.estimate(observed, lattice), errors };
+  const { used, errors } = compareModels(observed, lattice, guesses);
+  return { estimates: used.estimate(observed, lattice, guesses), errors };
 }
 
 /** Predictions for every point of the lattice that was not trained, at every precision. */

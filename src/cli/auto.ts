@@ -5,7 +5,7 @@ import { PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { refuseOverwriting } from '../train/index.ts';
-import { assessTrial, finalFigures } from './candidates.ts';
+import { assessTrial, finalFigures, guessDrops } from './candidates.ts';
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
@@ -61,6 +61,10 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
       current = `trial ${trained + 1}: ${nameOf(point)}`;
       const why = question.isExhaustive ? '' : `, expected to gain ${(100 * Math.expm1(gain)).toFixed(0)} %`;
       progress.title(`${current}${why}`);
+    },
+    guess(sparsities) {
+      progress.title('pruned without training, for a first guess');
+      return guessDrops(sparsities, confidence, laboratory);
     },
     train: (point, from) => trainTrial(point, from, laboratory),
     assess(trial) {

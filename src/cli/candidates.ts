@@ -4,6 +4,7 @@ import {
   DENSE,
   dropInterval,
   type FinalFigures,
+  type Guess,
   isSamePoint,
   NO_DROP,
   nameOf,
@@ -12,11 +13,30 @@ import {
   scoresAt,
   type Trial,
 } from '../auto/index.ts';
-import type { Precision } from '../base/index.ts';
-import { closing, exportClassifier, predictorOf, readTextClassifier, type StoredClassifier } from '../infer/index.ts';
+import { ConfigError, type Precision } from '../base/index.ts';
+import {
+  closing,
+  exportClassifier,
+  openPredictor,
+  predictorOf,
+  readTextClassifier,
+  type StoredClassifier,
+} from '../infer/index.ts';
 import { readModelFolder } from '../model/index.ts';
+import { longestRow } from '../mux/index.ts';
 import { openSession } from '../runtime/index.ts';
-import { encodeSet, openEvaluation, type ScoredRows, scoreRows } from '../train/index.ts';
+import {
+  calibrationFrom,
+  encodeSet,
+  fingerprintOf,
+  openData,
+  openEvaluation,
+  pruneToEach,
+  readTeacher,
+  type ScoredRows,
+  scoreRows,
+  trainingFreeDefaults,
+} from '../train/index.ts';
 import { fingerprintAt, type Laboratory } from './trials.ts';
 
 /** What is measured of a trial. */
@@ -76,6 +96,47 @@ export async function assessTrial(
     });
   }
   return candidates;
+}
+
+/** The scores of the dense model pruned without training to each sparsity, for as many as can be had so. */
+async function scoresWithoutTraining(
+  sparsities: readonly number[],
+  { model, config, recipe, options }: Laboratory,
+): Promise<ScoredRows[]> {
+  const { source, seed, placement, onProgress } = options;
+  const dense = await readTeacher(model);
+  const { train, evaluation } = await openData(source, config);
+  const maxTokens = Math.min(recipe.maxTokens, longestRow(config));
+  const set = encodeSet(evaluation, dense.tokenizer, maxTokens);
+  const { examples } = trainingFreeDefaults;
+  const scores: ScoredRows[] = [];
+  try {
+    const calibration = calibrationFrom(train, dense, { ...options, examples, maxTokens });
+    for await (const pruned of pruneToEach(dense, sparsities, calibration)) {
+      const predictor = await openPredictor(pruned.config, pruned.parameters, placement);
+      scores.push(await closing(predictor, (open) => scoreRows(open, set, { maxTokens, seed, onProgress })));
+    }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error; // more than heads and units would have to go
+  }
+  return scores;
+}
+
+/** What one input per pass loses at each sparsity where no weight is trained, by the rows that choose. */
+export async function guessDrops(
+  sparsities: readonly number[],
+  confidence: number,
+  laboratory: Laboratory,
+): Promise<Guess[]> {
+  const { model: folder, teacher, data, recipe, options, rows } = laboratory;
+  const name = `guesses-${fingerprintOf(sparsities, teacher, data, recipe.maxTokens, options.seed).slice(0, 12)}`;
+  const make = (): Promise<ScoredRows[]> => scoresWithoutTraining(sparsities, laboratory);
+  const { result } = await laboratory.notes.kept('guess', name, make);
+  const before = scoresAt(await scoresOf({ folder, point: DENSE, precision: 'fp32' }, laboratory), rows.choosing);
+  return result.map((scores, at) => ({
+    point: { instances: 1, sparsity: sparsities[at] as number },
+    drop: pairedDrop(before, scoresAt(scores, rows.choosing), confidence),
+  }));
 }
 
 /** The chosen model on the rows that had no part in choosing it; nothing where there are none. */

@@ -62,6 +62,11 @@ function errorLines({ errors }: Found): string {
   );
 }
 
+function guessLine({ guesses }: Found): string {
+  const told = guesses.map(({ point, drop }) => `${drop.points.toFixed(2)} at sparsity ${point.sparsity}`);
+  return told.length === 0 ? '' : `guessed     points lost where no weight is trained: ${told.join(', ')}\n`;
+}
+
 export function explorationLines(found: Found): string {
   const { chosen, verdict, stop, rows, seconds, folder, report, budgets } = found;
   const flag = chosen.precision === 'fp32' ? '' : `, to be used with --precision ${chosen.precision}`;
@@ -69,6 +74,6 @@ export function explorationLines(found: Found): string {
   return (
     `${modelTable(found)}\n${purchaseTable(budgets)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
+    `${guessLine(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
   );
 }

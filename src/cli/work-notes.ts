@@ -2,7 +2,7 @@
 import type { RunFolder } from '../train/index.ts';
 
 /** Kinds of work that time is counted by. */
-export const WORK = ['train', 'assess', 'measure shapes', 'measure'] as const;
+export const WORK = ['guess', 'train', 'assess', 'measure shapes', 'measure'] as const;
 export type Work = (typeof WORK)[number];
 
 /** A result, and how long it took. */

@@ -5,7 +5,8 @@ import type { ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { LabelledSet } from './dataset.ts';
-import type { EncodedSet } from './encoded-set.ts';
+import type { TrainedModel } from './deliver.ts';
+import { type EncodedSet, encodeSet } from './encoded-set.ts';
 
 export interface Calibration {
   readonly set: EncodedSet;
@@ -17,7 +18,7 @@ export interface Calibration {
 }
 
 /** So many rows of a set, drawn by the seed; all of a smaller one. */
-export function calibrationRows(set: LabelledSet, count: number, seed: number): LabelledSet {
+function calibrationRows(set: LabelledSet, count: number, seed: number): LabelledSet {
   const order = random(seed, 'calibration').shuffle([...set.examples.keys()]);
   const examples = order.slice(0, count).map((at) => set.examples[at]);
   return { ...set, examples } as LabelledSet; // of the same task
@@ -27,8 +28,25 @@ export function calibrationRows(set: LabelledSet, count: number, seed: number): 
 const GROUPS_PER_PASS = 4 * DEFAULT_GROUPS;
 
 /** Rows of similar length together. */
-export function calibrationBatches({ lengths }: EncodedSet, config: ModelConfig, maxTokens: number): BatchPlan[] {
+function calibrationBatches({ lengths }: EncodedSet, config: ModelConfig, maxTokens: number): BatchPlan[] {
   return planBatches([...lengths.keys()], lengths, { rows: GROUPS_PER_PASS * instancesOf(config), maxTokens });
+}
+
+export interface CalibrationOptions extends Omit<Calibration, 'set' | 'batches'> {
+  /** Rows that are looked at. */
+  readonly examples: number;
+  readonly maxTokens: number;
+  readonly seed: number;
+}
+
+/** The calibration of a model from its training rows. */
+export function calibrationFrom(
+  train: LabelledSet,
+  { config, tokenizer }: Pick<TrainedModel, 'config' | 'tokenizer'>,
+  { examples, maxTokens, seed, ...surroundings }: CalibrationOptions,
+): Calibration {
+  const set = encodeSet(calibrationRows(train, examples, seed), tokenizer, maxTokens);
+  return { ...surroundings, set, batches: calibrationBatches(set, config, maxTokens) };
 }
 
 /** Does pieces of work one after another, and tells of each. */

@@ -6,14 +6,13 @@ import { ConfigError, countParameters } from '../base/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { instancesOf, longestRow } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
-import { type Calibration, calibrationBatches, calibrationRows } from './calibration.ts';
+import { calibrationFrom } from './calibration.ts';
 import type { Compressed } from './compress.ts';
 import { openData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { compressedTitle, deliver, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
-import { measureFisher } from './fisher-information.ts';
-import { type PrunedModel, pruneWithoutTraining } from './prune-without-training.ts';
+import { type PrunedModel, pruneToEach } from './prune-without-training.ts';
 import { checkTrainingFreeRecipe, type TrainingFreeRecipe } from './recipe.ts';
 import { prepare } from './seen-words.ts';
 import { readClassifier, refuseOverwriting } from './teacher.ts';
@@ -30,17 +29,17 @@ function requireInstances(model: string, { config }: TrainedModel, asked: number
 }
 
 async function prune(
-  { config, parameters, tokenizer }: TrainedModel,
+  model: TrainedModel,
   train: LabelledSet,
-  recipe: TrainingFreeRecipe,
+  { sparsity, examples, maxTokens }: TrainingFreeRecipe,
   options: RunOptions,
 ): Promise<PrunedModel> {
-  if (recipe.sparsity === 0) return { config, parameters, sparsity: 0 };
-  const set = encodeSet(calibrationRows(train, recipe.examples, options.seed), tokenizer, recipe.maxTokens);
-  const batches = calibrationBatches(set, config, recipe.maxTokens);
-  const calibration: Calibration = { ...options, set, batches };
-  const fisher = await measureFisher({ config, parameters }, calibration);
-  return pruneWithoutTraining({ config, parameters, fisher }, recipe.sparsity, calibration);
+  const { config, parameters } = model;
+  if (sparsity > 0) {
+    const calibration = calibrationFrom(train, model, { ...options, examples, maxTokens });
+    for await (const pruned of pruneToEach(model, [sparsity], calibration)) return pruned;
+  }
+  return { config, parameters, sparsity: 0 };
 }
 
 /** Prunes a model folder, which is the teacher that the result is compared with, into another one. */

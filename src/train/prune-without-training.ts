@@ -15,8 +15,6 @@ import {
   slicePruned,
 } from '../prune/index.ts';
 import type { Calibration } from './calibration.ts';
-import type { EncodedSet } from './encoded-set.ts';
-import { evaluateParameters } from './evaluate.ts';
 import { measureFisher } from './fisher-information.ts';
 import { rescaleParts } from './rescaling.ts';
 
@@ -44,37 +42,12 @@ export async function pruneWithoutTraining(
   return { ...slicePruned(config, folded, kept), sparsity: realisedSparsity(config.encoder, kept) };
 }
 
-/** What a model would be like at some sparsity, by a first guess. */
-export interface GuessedAccuracy {
-  readonly sparsity: number;
-  readonly accuracy: number;
-}
-
-export interface GuessOptions {
-  /** Rows that accuracy is measured on. */
-  readonly evaluationSet: EncodedSet;
-  readonly maxTokens: number;
-  readonly seed: number;
-}
-
-/**
- * The accuracy of the model pruned without training at each sparsity, a lower bound of sorts for what training reaches there: minutes, where
- * training is hours. The Fisher information is measured once.
- */
-export async function guessAccuracies(
-  { config, parameters }: Omit<Prunable, 'fisher'>,
+/** The model pruned to each sparsity; the Fisher information is measured once. */
+export async function* pruneToEach(
+  model: Omit<Prunable, 'fisher'>,
   sparsities: readonly number[],
   calibration: Calibration,
-  { evaluationSet, maxTokens, seed }: GuessOptions,
-): Promise<GuessedAccuracy[]> {
-  const { placement, onProgress } = calibration;
-  const prunable = { config, parameters, fisher: await measureFisher({ config, parameters }, calibration) };
-  const guesses: GuessedAccuracy[] = [];
-  for (const sparsity of sparsities) {
-    const pruned = await pruneWithoutTraining(prunable, sparsity, calibration);
-    const options = { maxTokens, seed, placement, onProgress };
-    const { accuracy } = await evaluateParameters(pruned.config, pruned.parameters, evaluationSet, options);
-    guesses.push({ sparsity, accuracy });
-  }
-  return guesses;
+): AsyncGenerator<PrunedModel> {
+  const prunable = { ...model, fisher: await measureFisher(model, calibration) };
+  for (const sparsity of sparsities) yield pruneWithoutTraining(prunable, sparsity, calibration);
 }
