@@ -63,6 +63,7 @@ function* runs(): Generator<NamedRun> {
   const isolated = [
     studentRun('sst2', 4),
     studentRun('sst2', 4, 'consistent', ['--consistency', '4']),
+    studentRun('sst2', 4, 'prefill1', words('--prefill-layers 1 --multiplex-epochs 2')),
     studentRun('sst2', 4, 'prefill1-consistent', words('--prefill-layers 1 --consistency 4 --multiplex-epochs 2')),
   ];
   for (const model of isolated) yield* [model, measurement('sst2', model, ['--isolation', '--ensemble'])];

@@ -269,7 +269,7 @@ it('auto: starts nothing after its time, and delivers int8 where that is chosen'
     at('dense'),
     ...data(),
     '--instances',
-    '1,2',
+    '1,8',
     '--sparsities',
     '0',
     '--max-drop',
