@@ -26,7 +26,7 @@ it('saves a checkpoint, says how to go on, and ends with 130', async () => {
     said += text;
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
-  expect(said).toContain('prumux: saved; the same command goes on from here');
+  expect(said).toContain('prumux: stopped; the same command goes on from what is saved');
   expect(code).toBe(130);
   expect(existsSync(join(`${output}.run`, 'fine-tune.checkpoint.safetensors'))).toBe(true);
   expect(existsSync(output)).toBe(false);

@@ -163,7 +163,7 @@ describe('an interruption', () => {
     argv.push('--rows', '1', '-o', at('resumed'));
     const { code, err } = await program(argv, { interrupt: controller.signal });
     expect(code).toBe(130);
-    expect(err).toContain('the same command goes on from here');
+    expect(err).toContain('the same command goes on from what is saved');
     const checkpoint = await readFile(join(`${at('resumed')}.run`, 'fine-tune.checkpoint.safetensors'));
     expect(checkpoint.length).toBeGreaterThan(0);
     expect((await program(argv)).code).toBe(0);

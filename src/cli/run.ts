@@ -76,7 +76,7 @@ async function perform(command: Command, argv: readonly string[], terminal: Term
   try {
     await work;
   } catch (error) {
-    if (error instanceof Interruption) terminal.stderr.write('prumux: saved; the same command goes on from here\n');
+    if (error instanceof Interruption) terminal.stderr.write('prumux: stopped; the same command goes on from what is saved\n');
     throw error;
   }
 }
