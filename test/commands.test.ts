@@ -243,6 +243,7 @@ it('auto: the choice, its report, and no second training of what is finished', a
   expect(document).toMatchObject({
     ...{ chosen: { ratio: above0, drop: { upper: expect.any(Number) } }, predicted: [], frontier: expect.any(Array) },
     ...{ stop: 'all trained', final: { examples: 6, accuracy: fraction }, seconds: { train: above0, measure: above0 } },
+    guesses: [{ point: { instances: 1, sparsity: 0.5 }, drop: { points: expect.any(Number) } }],
   });
   expect(document.measured).toMatchObject([{ name: 'n1-s0.5' }, { name: 'n2-s0' }, { name: 'n2-s0.5' }]);
   const page = await readFile(join(at('auto'), 'report.html'), 'utf8');

@@ -76,7 +76,8 @@ async function perform(command: Command, argv: readonly string[], terminal: Term
   try {
     await work;
   } catch (error) {
-    if (error instanceof Interruption) terminal.stderr.write('prumux: stopped; the same command goes on from what is saved\n');
+    if (error instanceof Interruption)
+      terminal.stderr.write('prumux: stopped; the same command goes on from what is saved\n');
     throw error;
   }
 }

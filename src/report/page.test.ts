@@ -45,6 +45,7 @@ describe('the page', () => {
     }
     expect(page.match(/class="structure"/g)).toHaveLength(1 + sampleRecord.exploration.trials.length);
     expect(page).toContain('prumux auto models/dense --max-drop 2 -o models/fast');
+    expect(page).toContain('60 % pruned: 1.4');
     expect(page).toContain(sampleRecord.data.train);
   });
 

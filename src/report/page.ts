@@ -5,7 +5,7 @@ import { html, type Markup, trusted } from './markup.ts';
 import { modelCards } from './model-cards.ts';
 import { PAGE_STYLE } from './page-style.ts';
 import { PREDICTION_SIZE, predictionFigure } from './prediction-figure.ts';
-import { percent, titleOf } from './quantities.ts';
+import { percent, points, titleOf } from './quantities.ts';
 import { responsiveFigure } from './responsive-figure.ts';
 import { summary } from './summary.ts';
 import { budgetTable, decisionTable, errorTable, modelTable, predictionTable, timeTable } from './tables.ts';
@@ -33,9 +33,17 @@ ${hasFigure ? responsiveFigure(draw, PREDICTION_SIZE, caption) : ''}
 ${left}`;
 }
 
+/** What was found out before any training. */
+function firstGuesses({ guesses }: AutoRecord['exploration']): Markup | string {
+  if (guesses.length === 0) return '';
+  const each = guesses.map(({ point, drop }) => `${percent(point.sparsity, 0)} pruned: ${points(drop.points)}`);
+  return html`<p>Points that the dense model loses pruned without training, which is about the most that training loses: ${each.join('; ')}.</p>
+`;
+}
+
 function search(record: AutoRecord): Markup {
   return html`<h2>How it was searched</h2>
-${decisionTable(record.exploration)}
+${firstGuesses(record.exploration)}${decisionTable(record.exploration)}
 <p class="quiet">The expected gain is that of the logarithm of the throughput of the choice.</p>
 <h2>Where the time went</h2>
 ${timeTable(record)}`;
