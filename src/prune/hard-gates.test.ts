@@ -89,6 +89,29 @@ it('meets the sparsity that is asked for within 0.01, whatever the gates came to
   );
 });
 
+it('does so where no unit is left to make up for a head', () => {
+  const draws = random(1, 'only heads');
+  const wide = 1.5; // of hidden dimensions, of which some are undecided
+  const valueOf = (name: string): number => {
+    if (name === gateName('hidden')) return wide * draws.normal() + 2;
+    if (name === gateName('heads')) return draws.normal() - 1;
+    return name === gateName('attention') ? OPEN : SHUT;
+  };
+  const gates = new Map(
+    Array.from(gateShapes(mini), ([name, shape]) => {
+      const values = Float32Array.from({ length: sizeOf(shape) }, () => valueOf(name));
+      return [name, float32(values, shape)];
+    }),
+  );
+  for (const target of [0.9, 0.93, 0.95, 0.97]) {
+    const decided = hardGatesAt(mini, gates, weightBudget(mini), target);
+    expect(decided.layers.every(({ intermediate }) => intermediate.length === 0)).toBe(true);
+    const excess = realisedSparsity(mini, decided) - target;
+    expect(excess).toBeGreaterThanOrEqual(0);
+    expect(excess).toBeLessThan(0.001);
+  }
+});
+
 it('does so where a whole family ended at the same limit', () => {
   const gates = new Map(
     Array.from(gateShapes(mini), ([name, shape]) => {

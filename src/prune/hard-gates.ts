@@ -116,17 +116,20 @@ function shiftsAround(
   return { saving: moved(low), short: moved(high) };
 }
 
+/** Families of which one gate more or less changes little: units; of a model that has hardly any left, hidden dimensions. */
+const FINE_FAMILIES = ['intermediate', 'hidden'] as const satisfies readonly GateFamily[];
+
 /**
  * Gates that save a given share of the cost, and hardly more, whatever the expected savings came to: all gates are moved together until the
- * decision is just below it, then those of units alone, which are the finest, until it is met.
+ * decision is just below it, then those of a fine family alone until it is met.
  * Departs from the paper, whose models miss their target by up to 0.01.
  */
 export function hardGatesAt(config: EncoderConfig, logAlpha: ParameterTree, budget: Budget, share: number): HardGates {
   const gates = new Map(GATE_FAMILIES.map((family) => [gateName(family), parameterOf(logAlpha, gateName(family))]));
   const all = shiftsAround({ config, logAlpha: gates, budget }, GATE_FAMILIES, share);
-  const units = shiftsAround(all.short, ['intermediate'], share).saving;
-  // Where units are too few to make up for what is short, one more of the others goes.
-  const decided = savedBy(units) >= share ? units : all.saving;
+  const finer = FINE_FAMILIES.map((family) => shiftsAround(all.short, [family], share).saving);
+  // Where neither can make up for what is short, one more of the others goes.
+  const decided = finer.find((one) => savedBy(one) >= share) ?? all.saving;
   return hardGates(config, decided.logAlpha, budget.multiples);
 }
 
