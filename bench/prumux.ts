@@ -32,7 +32,7 @@ import { compile, cpu, type EmitOptions, openSession } from '../src/runtime/inde
 const TOKENS = 128;
 const TEXTS = 40;
 /** Layers of twelve that still have a sub-layer at each density: as CoFi's models, whose high sparsities drop whole layers. */
-const ALIVE: Readonly<Record<string, number>> = { '1': 12, '0.4': 12, '0.1': 6, '0.05': 5 };
+const ALIVE: Readonly<Record<string, number>> = { '1': 12, '0.4': 12, '0.2': 12, '0.1': 6, '0.05': 5 };
 
 /** Spreads a total over layers as evenly as multiples of `unit` allow. */
 function spread(total: number, layers: number, unit = 1): number[] {
@@ -151,7 +151,7 @@ const texts: Encoding[] = Array.from({ length: TEXTS }, () => ({
   types: new Array<number>(TOKENS).fill(0),
 }));
 const wanted = values.only?.split(' ');
-const points = [1, 0.4, 0.1, 0.05]
+const points = [1, 0.4, 0.2, 0.1, 0.05]
   .flatMap((density) => [1, 2, 5, 10].map((instances) => ({ density, instances })))
   .filter(({ density, instances }) => wanted === undefined || wanted.includes(`${instances},${density}`));
 const before = await plainRate();
