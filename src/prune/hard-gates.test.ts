@@ -92,14 +92,14 @@ it('meets the sparsity that is asked for within 0.01, whatever the gates came to
 it('does so where no unit is left to make up for a head', () => {
   const draws = random(1, 'only heads');
   const wide = 1.5; // of hidden dimensions, of which some are undecided
-  const valueOf = (name: string): number => {
+  const logAlphaOf = (name: string): number => {
     if (name === gateName('hidden')) return wide * draws.normal() + 2;
     if (name === gateName('heads')) return draws.normal() - 1;
     return name === gateName('attention') ? OPEN : SHUT;
   };
   const gates = new Map(
     Array.from(gateShapes(mini), ([name, shape]) => {
-      const values = Float32Array.from({ length: sizeOf(shape) }, () => valueOf(name));
+      const values = Float32Array.from({ length: sizeOf(shape) }, () => logAlphaOf(name));
       return [name, float32(values, shape)];
     }),
   );
