@@ -16,7 +16,6 @@ import {
   CLIP_NORM,
   fit,
   languageModelShapes,
-  MASKED_SHARE,
   maskedBatches,
   maskingOf,
   openTextFile,
@@ -44,14 +43,7 @@ const config: ModelConfig = { encoder, labels: [], featureSize: encoder.hiddenSi
 const textRows = new TextRows(new TextCorpus([openTextFile(text)], tokens), tokenizer, tokens);
 const steps = WARM_UP + Number(values.steps);
 const { vocabularySize } = encoder;
-const batches = maskedBatches(textRows, {
-  rows,
-  tokens,
-  steps,
-  masking: maskingOf(tokenizer),
-  maskedShare: MASKED_SHARE,
-  vocabularySize,
-});
+const batches = maskedBatches(textRows, { rows, tokens, steps, masking: maskingOf(tokenizer), vocabularySize });
 
 const source = batches(1);
 const start = performance.now();

@@ -115,7 +115,7 @@ export const explorationSchema = z.object({
   trials: z.array(measured),
   /** In the order in which they were trained. */
   decisions: z.array(decision),
-  guesses: z.array(guess),
+  guesses: z.array(guess).default([]),
   predicted: z.array(prediction),
   /** Models to which no other is preferable in both accuracy and throughput, the slowest first; the dense one may be among them. */
   frontier: z.array(measured),

@@ -128,6 +128,7 @@ export async function guessDrops(
   confidence: number,
   laboratory: Laboratory,
 ): Promise<Guess[]> {
+  if (sparsities.length === 0) return [];
   const { model: folder, teacher, data, recipe, options, rows } = laboratory;
   const name = `guesses-${fingerprintOf(sparsities, teacher, data, recipe.maxTokens, options.seed).slice(0, 12)}`;
   const make = (): Promise<ScoredRows[]> => scoresWithoutTraining(sparsities, laboratory);

@@ -12,7 +12,8 @@ import { openData } from './data-source.ts';
 import type { LabelledSet } from './dataset.ts';
 import { compressedTitle, deliver, modelFingerprint, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
-import { type PrunedModel, pruneToEach } from './prune-without-training.ts';
+import { measureFisher } from './fisher-information.ts';
+import { type PrunedModel, pruneWithoutTraining } from './prune-without-training.ts';
 import { checkTrainingFreeRecipe, type TrainingFreeRecipe } from './recipe.ts';
 import { prepare } from './seen-words.ts';
 import { readClassifier, refuseOverwriting } from './teacher.ts';
@@ -35,11 +36,10 @@ async function prune(
   options: RunOptions,
 ): Promise<PrunedModel> {
   const { config, parameters } = model;
-  if (sparsity > 0) {
-    const calibration = calibrationFrom(train, model, { ...options, examples, maxTokens });
-    for await (const pruned of pruneToEach(model, [sparsity], calibration)) return pruned;
-  }
-  return { config, parameters, sparsity: 0 };
+  if (sparsity === 0) return { config, parameters, sparsity };
+  const calibration = calibrationFrom(train, model, { ...options, examples, maxTokens });
+  const fisher = await measureFisher(model, calibration);
+  return pruneWithoutTraining({ config, parameters, fisher }, sparsity, calibration);
 }
 
 /** Prunes a model folder, which is the teacher that the result is compared with, into another one. */

@@ -23,7 +23,7 @@ const config: ModelConfig = { ...tinyConfig, labels: [] };
 const { encoder } = config;
 const { vocabularySize: V, hiddenSize: D } = encoder;
 const [R, T] = [4, 6];
-const masking = { padId: 0, maskId: 1, vocabularySize: V, specialIds: new Set([2, 3]) };
+const masking = { share: 0.15, padId: 0, maskId: 1, vocabularySize: V, specialIds: new Set([2, 3]) };
 const WORDS = 'bert.embeddings.word_embeddings.weight';
 const BIAS = 'cls.predictions.bias';
 

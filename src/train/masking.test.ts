@@ -5,7 +5,13 @@ import { random } from '../base/index.ts';
 import { type Masking, maskBatch, maskedCount, maskRow } from './masking.ts';
 
 const [PAD, CLS, SEP, MASK] = [0, 2, 3, 4];
-const masking: Masking = { padId: PAD, maskId: MASK, vocabularySize: 5000, specialIds: new Set([CLS, SEP]) };
+const masking: Masking = {
+  share: 0.15,
+  padId: PAD,
+  maskId: MASK,
+  vocabularySize: 5000,
+  specialIds: new Set([CLS, SEP]),
+};
 
 const word = fc.integer({ min: 5, max: 4999 });
 const row = fc.array(word, { minLength: 1, maxLength: 60 }).map((words) => [CLS, ...words, SEP]);
@@ -15,7 +21,7 @@ const shares = fc.constantFrom(0.15, 0.4, 0.9);
 it('masks a share of the tokens of a row, rounded, at least one, each once; never [CLS] or [SEP]; the rest stays', () => {
   fc.assert(
     fc.property(row, fc.nat(), shares, (ids, seed, share) => {
-      const masked = maskRow(ids, masking, random(seed), share);
+      const masked = maskRow(ids, { ...masking, share }, random(seed));
       expect(masked.positions).toHaveLength(Math.max(1, Math.round(share * (ids.length - 2))));
       expect(new Set(masked.positions).size).toBe(masked.positions.length);
       expect(masked.targets).toEqual(masked.positions.map((position) => ids[position]));
@@ -32,10 +38,10 @@ it('makes batches of one shape, with weights for what is really masked and none 
     fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), fc.nat(), shares, (rows, seed, share) => {
       const tokens = 62;
       const encodings = rows.map((ids) => ({ ids, types: ids.map(() => 0) }));
-      const batch = maskBatch(encodings, tokens, masking, random(seed), share);
-      const slots = rows.length * maskedCount(tokens - 2, share);
+      const batch = maskBatch(encodings, tokens, { ...masking, share }, random(seed));
+      const slots = rows.length * maskedCount(tokens - 2, { share });
       for (const { shape } of [batch.positions, batch.targets, batch.weights]) expect(shape).toEqual([slots]);
-      const counted = rows.map((ids) => maskedCount(ids.length - 2, share)).reduce((sum, count) => sum + count, 0);
+      const counted = rows.map((ids) => maskedCount(ids.length - 2, { share })).reduce((sum, count) => sum + count, 0);
       expect(batch.weights.data.reduce((sum, weight) => sum + weight, 0)).toBe(counted);
       batch.weights.data.forEach((weight, slot) => {
         if (weight === 0) return;

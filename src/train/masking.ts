@@ -9,8 +9,10 @@ export const MASKED_SHARE = 0.15;
 const HIDDEN_SHARE = 0.8;
 const REPLACED_SHARE = 0.1;
 
-/** What masking needs to know of the vocabulary. */
+/** How much is masked, and what masking needs to know of the vocabulary. */
 export interface Masking {
+  /** Of the tokens of a row. */
+  readonly share: number;
   readonly padId: number;
   readonly maskId: number;
   readonly vocabularySize: number;
@@ -23,13 +25,14 @@ export function specialIdsOf(tokenizer: Tokenizer): ReadonlySet<number> {
   return new Set(tokenizer.encode('').ids);
 }
 
+/** With BERT's share. */
 export function maskingOf(tokenizer: Tokenizer): Masking {
   const { padId, maskId, vocabularySize } = tokenizer;
-  return { padId, maskId, vocabularySize, specialIds: specialIdsOf(tokenizer) };
+  return { share: MASKED_SHARE, padId, maskId, vocabularySize, specialIds: specialIdsOf(tokenizer) };
 }
 
 /** How many of so many tokens are predicted: a fixed number, so that shapes are; at least one. */
-export function maskedCount(tokens: number, share = MASKED_SHARE): number {
+export function maskedCount(tokens: number, { share }: Pick<Masking, 'share'>): number {
   return Math.min(tokens, Math.max(1, Math.round(share * tokens)));
 }
 
@@ -40,9 +43,9 @@ export interface MaskedRow {
   readonly targets: readonly number[];
 }
 
-export function maskRow(ids: readonly number[], masking: Masking, draws: Random, share = MASKED_SHARE): MaskedRow {
+export function maskRow(ids: readonly number[], masking: Masking, draws: Random): MaskedRow {
   const candidates = ids.flatMap((id, position) => (masking.specialIds.has(id) ? [] : [position]));
-  const positions = draws.shuffle(candidates).slice(0, maskedCount(candidates.length, share));
+  const positions = draws.shuffle(candidates).slice(0, maskedCount(candidates.length, masking));
   const masked = [...ids];
   for (const position of positions) masked[position] = maskedId(ids[position] as number, masking, draws);
   return { ids: masked, positions, targets: positions.map((position) => ids[position] as number) };
@@ -80,11 +83,10 @@ export function maskBatch(
   tokens: number,
   masking: Masking,
   draws: Random,
-  share = MASKED_SHARE,
 ): MaskedBatch {
-  const masked = encodings.map(({ ids }) => maskRow(ids, masking, draws, share));
+  const masked = encodings.map(({ ids }) => maskRow(ids, masking, draws));
   const padded = padBatch(encodings, masking.padId, tokens);
-  const slots = maskedCount(tokens - SPECIAL_TOKENS, share);
+  const slots = maskedCount(tokens - SPECIAL_TOKENS, masking);
   // A slot that is not needed points at the first token, with a weight of 0.
   const filled = masked.flatMap(({ positions, targets }, row) =>
     Array.from({ length: slots }, (_, slot) => ({

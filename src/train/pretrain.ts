@@ -92,13 +92,14 @@ function lossesOf({ multiplexed }: PretrainRecipe): Record<keyof Steps, Pretrain
 }
 
 function phaseOf(name: keyof Steps, start: Start): Omit<Phase, 'frozen'> {
-  const { recipe, model, text, masking } = start;
-  const { rows, maxTokens: tokens, maskedShare, warmup, dropout, learningRate, weightDecay } = recipe;
+  const { recipe, model, text } = start;
+  const masking: Masking = { ...start.masking, share: recipe.maskedShare };
+  const { rows, maxTokens: tokens, warmup, dropout, learningRate, weightDecay } = recipe;
   const instances = instancesOf(model.config);
   const losses = lossesOf(recipe)[name];
   const { vocabularySize } = model.config.encoder;
   const steps = stepsOf(start)[name];
-  const options = { rows: rows * instances, tokens, steps, masking, maskedShare, vocabularySize };
+  const options = { rows: rows * instances, tokens, steps, masking, vocabularySize };
   const batches = losses.masked > 0 ? maskedBatches(text, options) : plainBatches(text, options);
   const { specialIds } = masking;
   return {

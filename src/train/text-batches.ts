@@ -13,8 +13,6 @@ export interface TextBatchOptions {
   readonly tokens: number;
   readonly steps: number;
   readonly masking: Masking;
-  /** Share of the tokens that are masked. */
-  readonly maskedShare: number;
   /** Rows of the word table, which may be more than the tokenizer has words. */
   readonly vocabularySize: number;
 }
@@ -37,14 +35,14 @@ export function plainBatches(text: TextRows, options: TextBatchOptions): Batches
 /** Batches for training; one that ends an epoch goes on with the next one. `draws` are for candidates. */
 function textBatches(
   text: TextRows,
-  { rows, tokens, steps, masking, maskedShare }: TextBatchOptions,
+  { rows, tokens, steps, masking }: TextBatchOptions,
   feedsOf: (batch: MaskedBatch, draws: Random) => Record<string, Tensor>,
 ): Batches {
   return (seed) => ({
     steps,
     async batch(step) {
       const encodings = Array.from({ length: rows }, (_, row) => text.trainingRow((step - 1) * rows + row, seed));
-      const batch = maskBatch(encodings, tokens, masking, random(seed, 'masking', step), maskedShare);
+      const batch = maskBatch(encodings, tokens, masking, random(seed, 'masking', step));
       return { rows, tokens, feeds: feedsOf(batch, random(seed, 'candidates', step)), examples: rows };
     },
   });
