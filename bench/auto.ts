@@ -3,10 +3,10 @@
  * 95 % of the throughput of the best point that fits, with at most a third of the points trained; predictions tell their errors; all that is neither
  * training nor measuring takes at most 3 % of the time.
  *
- *   npx tsx bench/auto.ts DATA OUT [--print]
+ *   npx tsx bench/auto.ts DATA OUT [--print] [--queue redis://HOST:PORT --artefacts DIR]
  *
  * DATA has the data sets; OUT takes the dense model and the grid. What is missing is trained by the commands of `recipes/auto.ts`, which --print
- * only prints. The program must be built (`npm run build`).
+ * only prints; with --queue by the workers of that queue (`prumux worker`). The program must be built (`npm run build`).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,14 +19,20 @@ const BUDGETS = [0.5, 1, 2, 3, 5];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { print: { type: 'boolean', default: false } },
+  options: {
+    print: { type: 'boolean', default: false },
+    queue: { type: 'string' },
+    artefacts: { type: 'string', default: '' },
+  },
 });
 const [data = '', out = ''] = positionals;
 const grid = join(out, GRID_RUN.name);
 
 /** Runs the commands that were not run, or prints them all. */
 async function train(): Promise<void> {
-  for (const run of [DENSE_RUN, GRID_RUN]) {
+  const { queue, artefacts } = values;
+  const byWorkers = queue === undefined ? [] : ['--queue', queue, '--artefacts', artefacts];
+  for (const run of [DENSE_RUN, { ...GRID_RUN, argv: [...GRID_RUN.argv, ...byWorkers] }]) {
     console.log(`prumux ${argumentsOf(run, { data, out }).join(' ')}`);
     if (!values.print) await resultOf(run, { data, out });
   }

@@ -13,7 +13,7 @@ import { parseDuration } from './duration.ts';
 import { explorationLines } from './exploration-lines.ts';
 import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
 import { QUEUE, workplaceOpener } from './queue-options.ts';
-import { COMPRESSION, compressRecipeOf } from './recipe-options.ts';
+import { COMPRESSION, compressSettingsOf } from './recipe-options.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
 import { denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
@@ -96,10 +96,10 @@ export default command({
     await refuseOverwriting(model, output);
     const local = `${output.replace(/[/\\]+$/, '')}.run`;
     const openWorkplace = workplaceOpener(values, local, context);
-    const recipe = compressRecipeOf(values, { instances: 1, target: { measure: 'sparsity', levels: [0] } });
+    const settings = compressSettingsOf(values);
     const laboratory = await openLaboratory(
       model,
-      { recipe, options: { source: dataSourceOf(values), ...trainingIn(context) } },
+      { settings, options: { source: dataSourceOf(values), ...trainingIn(context) } },
       openWorkplace,
     );
     const { question, exploration } = await closing(laboratory.queue, async (queue) => {

@@ -45,9 +45,9 @@ export type Exported = Pick<Candidate, 'folder' | 'point' | 'precision' | 'from'
 /** A trial's model with its ONNX file, or the bytes of its export, at a precision. */
 export async function storedAt(
   { folder, precision }: Exported,
-  { recipe }: Pick<Laboratory, 'recipe'>,
+  { settings }: Pick<Laboratory, 'settings'>,
 ): Promise<StoredClassifier> {
-  const stored = await readTextClassifier(folder, recipe.maxTokens);
+  const stored = await readTextClassifier(folder, settings.maxTokens);
   if (precision === 'fp32') return stored;
   const { config, parameters } = await readModelFolder(folder);
   return { ...stored, precision, onnx: exportClassifier(config, parameters, { precision }).bytes };
@@ -101,12 +101,12 @@ export async function assessTrial(
 /** The scores of the dense model pruned without training to each sparsity, for as many as can be had so. */
 async function scoresWithoutTraining(
   sparsities: readonly number[],
-  { model, config, recipe, options }: Laboratory,
+  { model, config, settings, options }: Laboratory,
 ): Promise<ScoredRows[]> {
   const { source, seed, placement, onProgress } = options;
   const dense = await readTeacher(model);
   const { train, evaluation } = await openData(source, config);
-  const maxTokens = Math.min(recipe.maxTokens, longestRow(config));
+  const maxTokens = Math.min(settings.maxTokens, longestRow(config));
   const set = encodeSet(evaluation, dense.tokenizer, maxTokens);
   const { examples } = trainingFreeDefaults;
   const scores: ScoredRows[] = [];
@@ -129,8 +129,8 @@ export async function guessDrops(
   laboratory: Laboratory,
 ): Promise<Guess[]> {
   if (sparsities.length === 0) return [];
-  const { model: folder, teacher, data, recipe, options, rows } = laboratory;
-  const name = `guesses-${fingerprintOf(sparsities, teacher, data, recipe.maxTokens, options.seed).slice(0, 12)}`;
+  const { model: folder, teacher, data, settings, options, rows } = laboratory;
+  const name = `guesses-${fingerprintOf(sparsities, teacher, data, settings.maxTokens, options.seed).slice(0, 12)}`;
   const make = (): Promise<ScoredRows[]> => scoresWithoutTraining(sparsities, laboratory);
   const { result } = await laboratory.notes.kept('guess', name, make);
   const before = scoresAt(await scoresOf({ folder, point: DENSE, precision: 'fp32' }, laboratory), rows.choosing);

@@ -9,13 +9,14 @@ import {
   type Evaluation,
   quantizeClassifier,
   type RunOptions,
+  recipeTo,
   type TrainingFreeRecipe,
   trainingFreeDefaults,
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, option, optional, required, text, toggle, type Values } from './option.ts';
-import { COMPRESSION, compressRecipeOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
+import { COMPRESSION, compressSettingsOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
 import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -76,7 +77,7 @@ async function compress(model: string, asked: Asked, run: RunOptions): Promise<r
   if (asked.noTrain) return [await compressWithoutTraining(model, trainingFreeRecipeOf(asked), run)];
   const { instances = compressDefaults.instances, pruneVocabulary, primed } = asked;
   const recipe = {
-    ...compressRecipeOf(asked, { instances, target: targetOf(asked) }),
+    ...recipeTo(compressSettingsOf(asked), { instances, target: targetOf(asked) }),
     ...{ pruneVocabulary, ...(primed !== undefined && { primed }) },
   };
   return compressClassifier(model, recipe, run);

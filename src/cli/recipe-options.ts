@@ -3,12 +3,15 @@ import { DEMULTIPLEXERS, MULTIPLEXERS } from '../mux/index.ts';
 import { MATCHINGS, type MatchingName } from '../prune/index.ts';
 import {
   type CompressRecipe,
+  type CompressSettings,
   compressDefaults,
   type PruningTarget,
   RETRIEVAL_WEIGHT,
   TEACHERS,
   trainDefaults,
   trainingFreeDefaults,
+  usualGroups,
+  usualMultiplexEpochs,
 } from '../train/index.ts';
 import { choice, number, numbers, type Option, option, optional, type Reader, type Values, whole } from './option.ts';
 import { UsageError } from './usage-error.ts';
@@ -71,7 +74,10 @@ export const MULTIPLEXING = {
 /** Compression, but for how many instances and what pruning aims at. */
 export const COMPRESSION = {
   ...MULTIPLEXING,
-  multiplexEpochs: option('epochs of learning to take N inputs at once', epochs, compressDefaults.epochs.multiplex),
+  multiplexEpochs: optional(
+    `epochs of learning to take N inputs at once [${usualMultiplexEpochs(1)}, or N where that is more]`,
+    epochs,
+  ),
   pruneEpochs: option(
     'epochs of learning what to keep, shared by all sparsities or speeds',
     epochs,
@@ -81,7 +87,10 @@ export const COMPRESSION = {
   multiplexLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.multiplex),
   pruneLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.prune),
   recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
-  groups: option('groups of N rows per batch', whole(), compressDefaults.groups),
+  groups: optional(
+    `groups of N rows per batch [${usualGroups(1)} / N, at least ${usualGroups(Number.POSITIVE_INFINITY)}]`,
+    whole(),
+  ),
   logitsWeight: option("weight of the distance to the teacher's answers", weight, compressDefaults.losses.logits),
   layersWeight: option('weight of the distance to the layers before pruning', weight, compressDefaults.losses.layers),
   labelsWeight: option('weight of the labels', weight, compressDefaults.losses.labels),
@@ -125,18 +134,17 @@ export const TRAINING = {
   ...optimisation(trainDefaults),
 };
 
-/** The recipe of a compression to that point. */
-export function compressRecipeOf(
-  values: Values<typeof COMPRESSION>,
-  point: Pick<CompressRecipe, 'instances' | 'target'>,
-): CompressRecipe {
-  const { groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
+/** What a compression is told, to whatever point. */
+export function compressSettingsOf(values: Values<typeof COMPRESSION>): CompressSettings {
+  const { multiplexEpochs: multiplex, groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout } = values;
   const { multiplexer, demultiplexer, prefillLayers } = values;
+  const { pruneVocabulary } = compressDefaults;
   return {
-    ...compressDefaults,
-    ...point,
     mux: { multiplexer, demultiplexer, prefillLayers },
-    epochs: { multiplex: values.multiplexEpochs, prune: values.pruneEpochs, recover: values.recoverEpochs },
+    epochs: {
+      ...(multiplex !== undefined && { multiplex }),
+      ...{ prune: values.pruneEpochs, recover: values.recoverEpochs },
+    },
     learningRate: {
       multiplex: values.multiplexLearningRate,
       prune: values.pruneLearningRate,
@@ -152,6 +160,7 @@ export function compressRecipeOf(
       matching: values.layerMatching,
     },
     teacher: values.teacher,
-    ...{ groups, sparsityWarmup, maxTokens, warmup, weightDecay, dropout },
+    ...(groups !== undefined && { groups }),
+    ...{ sparsityWarmup, maxTokens, warmup, weightDecay, dropout, pruneVocabulary },
   };
 }

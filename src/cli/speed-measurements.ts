@@ -47,13 +47,13 @@ interface Wanted {
 
 /** A few shapes beside the dense one. */
 async function measureFew(wanted: readonly Wanted[], laboratory: Laboratory): Promise<number[]> {
-  const { config, recipe, options, data, notes } = laboratory;
+  const { config, settings, options, data, notes } = laboratory;
   const { placement, onProgress } = options;
   const shapes = wanted.map(({ point, precision }) => ({
     ...{ name: candidateName(point, precision), precision },
-    config: likelyShape(config, recipe, point),
+    config: likelyShape(config, settings, point),
   }));
-  const name = `shapes-${fingerprintOf(shapes, data.evaluation, machineOf(placement), recipe.maxTokens).slice(0, 12)}`;
+  const name = `shapes-${fingerprintOf(shapes, data.evaluation, machineOf(placement), settings.maxTokens).slice(0, 12)}`;
   const { result } = await notes.kept('measure shapes', name, async () => {
     const dense = await storedAt({ folder: laboratory.model, point: DENSE, precision: 'fp32' }, laboratory);
     const rows = (await encodedRows(dense, laboratory)).filter((_, at) => at % ROW_STRIDE === 0);

@@ -33,7 +33,7 @@ async function opened(): Promise<{ laboratory: Laboratory; ordered: TrialOrder[]
   const ordered: TrialOrder[] = [];
   const source = { data: at('rows.tsv'), evaluation: at('rows.tsv') };
   const options = { ...surroundings, seed: 3, source };
-  const laboratory = await openLaboratory(at('dense'), { recipe, options }, async () => ({
+  const laboratory = await openLaboratory(at('dense'), { settings: recipe, options }, async () => ({
     folder: at('run'),
     queue: {
       ...queue,

@@ -18,7 +18,7 @@ import { longestRow } from '../mux/index.ts';
 import type { TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
-  type CompressRecipe,
+  type CompressSettings,
   fingerprintOf,
   isFinished,
   modelFingerprint,
@@ -35,7 +35,7 @@ import { WorkNotes } from './work-notes.ts';
 /** What all trials share. */
 export interface Laboratory {
   readonly model: string;
-  readonly recipe: CompressRecipe;
+  readonly settings: CompressSettings;
   readonly options: Omit<RunOptions, 'output'>;
   /** Where their folders go. */
   readonly folder: string;
@@ -53,7 +53,7 @@ export interface Laboratory {
 
 export async function openLaboratory(
   given: string,
-  { recipe, options }: Pick<Laboratory, 'recipe' | 'options'>,
+  { settings, options }: Pick<Laboratory, 'settings' | 'options'>,
   /** The queue, and the folder of a run that follows from just this. */
   openWorkplace: (follows: unknown) => Promise<Pick<Laboratory, 'queue' | 'folder'>>,
 ): Promise<Laboratory> {
@@ -63,9 +63,9 @@ export async function openLaboratory(
   const { train, evaluation } = await openData(options.source, config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const teacher = modelFingerprint(files);
-  const { queue, folder } = await openWorkplace([recipe, options.seed, data, teacher]);
+  const { queue, folder } = await openWorkplace([settings, options.seed, data, teacher]);
   return {
-    ...{ model, recipe, options, queue, folder, config, data, teacher },
+    ...{ model, settings, options, queue, folder, config, data, teacher },
     notes: new WorkNotes(new RunFolder(folder, 'auto')),
     denseParameters: countParameters(parameters),
     rows: divideRows(evaluation.examples.length, options.seed),
@@ -89,9 +89,9 @@ const WARM_SHARE = 0.5;
 /** What a point's model follows from. */
 function identityAt(
   { point, from }: Route,
-  { recipe, options, data, teacher, config }: Laboratory,
+  { settings, options, data, teacher, config }: Laboratory,
 ): CompressionIdentity {
-  const asked = recipeAt(recipe, point);
+  const asked = recipeAt(settings, point);
   const maxTokens = Math.min(asked.maxTokens, longestRow(studentConfig(config, asked)));
   const prune = from === undefined ? asked.epochs.prune : WARM_SHARE * asked.epochs.prune;
   return {

@@ -3,17 +3,17 @@ import type { Precision } from '../base/index.ts';
 import { compareThroughput, exportClassifier, type ThroughputOptions } from '../infer/index.ts';
 import type { Encoding, ModelConfig } from '../model/index.ts';
 import { proportionalLayers } from '../prune/index.ts';
-import { type CompressRecipe, recipeAt } from './recipe.ts';
+import { type CompressSettings, recipeAt } from './recipe.ts';
 import { anyParameters } from './relative-times.ts';
 import { studentConfig } from './student.ts';
 
 /** What a compression to a point might leave of a dense model. */
 export function likelyShape(
   dense: ModelConfig,
-  recipe: CompressRecipe,
+  settings: CompressSettings,
   point: { readonly instances: number; readonly sparsity: number },
 ): ModelConfig {
-  const student = studentConfig(dense, recipeAt(recipe, point));
+  const student = studentConfig(dense, recipeAt(settings, point));
   const layers = point.sparsity > 0 ? proportionalLayers(dense.encoder, point.sparsity) : dense.encoder.layers;
   return { ...student, encoder: { ...student.encoder, layers } };
 }
