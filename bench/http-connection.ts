@@ -21,9 +21,10 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** The bytes of a request that asks about a text. */
-export function predictRequest(host: string, text: string): Buffer {
-  const body = JSON.stringify({ inputs: text, truncate: true });
+/** The bytes of a request that asks about a text, or about several. */
+export function predictRequest(host: string, text: string | readonly string[]): Buffer {
+  const inputs = typeof text === 'string' ? text : text.map((each) => [each]);
+  const body = JSON.stringify({ inputs, truncate: true });
   const head = `POST /predict HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   return Buffer.from(head + body);
 }

@@ -12,6 +12,8 @@ import { ConnectionLost, type HttpAnswer, HttpConnection, predictRequest } from 
 export interface Load {
   readonly url: string;
   readonly texts: readonly string[];
+  /** So many texts a request, in the form of a batch; one by itself if left out. */
+  readonly textsPerRequest?: number;
   /** Scores by text and label, to hold answers against; they are not looked at if left out. */
   readonly expected?: readonly Readonly<Record<string, number>>[];
   readonly seconds: number;
@@ -63,7 +65,7 @@ class Tally {
   private lost = 0;
   private refused = 0;
 
-  answered({ status, body }: HttpAnswer, milliseconds: number, expected?: Readonly<Record<string, number>>): void {
+  answered({ status, body }: HttpAnswer, milliseconds: number, expected?: Load['expected']): void {
     this.statuses[status] = (this.statuses[status] ?? 0) + 1;
     (status === 200 ? this.accepted : this.rejected).push(milliseconds);
     if (status === 200 && expected !== undefined && !isRight(body, expected)) {
@@ -88,15 +90,30 @@ class Tally {
   }
 }
 
-function isRight(body: string, expected: Readonly<Record<string, number>>): boolean {
-  const scores = JSON.parse(body) as { label: string; score: number }[];
-  return scores.every(({ label, score }) => Math.abs(score - (expected[label] ?? Number.NaN)) < TOLERANCE);
+type Scores = readonly { readonly label: string; readonly score: number }[];
+
+/** Whether these are the answers to the texts that were asked about, in their order. */
+function isRight(body: string, expected: NonNullable<Load['expected']>): boolean {
+  const answers = JSON.parse(body) as Scores | readonly Scores[];
+  const all = Array.isArray(answers[0]) ? (answers as readonly Scores[]) : [answers as Scores];
+  return (
+    all.length === expected.length &&
+    all.every((scores, at) =>
+      scores.every(({ label, score }) => Math.abs(score - (expected[at]?.[label] ?? Number.NaN)) < TOLERANCE),
+    )
+  );
+}
+
+/** Texts, or what belongs to them, as requests have them: request r asks about the k that begin with r·k, around the end. */
+function perRequest<T>(all: readonly T[], k: number): T[][] {
+  return all.map((_, request) => Array.from({ length: k }, (_, at) => all[(request * k + at) % all.length] as T));
 }
 
 class Generator {
   private readonly tally = new Tally();
   private readonly url: URL;
   private readonly requests: readonly Buffer[];
+  private readonly expected: readonly NonNullable<Load['expected']>[] | undefined;
   private readonly idle: HttpConnection[] = [];
   private readonly load: Load;
   private connections = 0;
@@ -106,7 +123,10 @@ class Generator {
   constructor(load: Load) {
     this.load = load;
     this.url = new URL(load.url);
-    this.requests = load.texts.map((text) => predictRequest(this.url.host, text));
+    const { texts, textsPerRequest: k, expected } = load;
+    const asked = k === undefined ? texts : perRequest(texts, k);
+    this.requests = asked.map((each) => predictRequest(this.url.host, each));
+    this.expected = expected && perRequest(expected, k ?? 1);
     this.next = random(load.seed, 'texts').integer(load.texts.length);
   }
 
@@ -147,7 +167,7 @@ class Generator {
     const connection = this.connection();
     try {
       const answer = await connection.send(this.requests[which] as Buffer);
-      this.tally.answered(answer, performance.now() - due, this.load.expected?.[which]);
+      this.tally.answered(answer, performance.now() - due, this.expected?.[which]);
       if (connection.isOpen) this.idle.push(connection);
       else this.connections--;
       return true;

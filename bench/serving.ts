@@ -5,7 +5,7 @@
  *
  *   npm run build
  *   npx tsx bench/serving.ts MODEL… --texts FILE [--parts throughput,latency,overload,soak,faults] [--seconds 20] [--soak-seconds 600]
- *                            [--baseline DENSE] [--clients 256] [--seed 1]
+ *                            [--baseline DENSE] [--clients 256] [--texts-per-request 1] [--seed 1]
  *
  * The load generator is a process of its own on the same machine: its processor time is reported, as it is taken from the server.
  */
@@ -37,6 +37,7 @@ const { values, positionals: models } = parseArgs({
     seconds: { type: 'string', default: '20' },
     'soak-seconds': { type: 'string', default: '600' },
     clients: { type: 'string', default: '256' },
+    'texts-per-request': { type: 'string', default: '1' },
     baseline: { type: 'string' },
     seed: { type: 'string', default: '1' },
   },
@@ -46,6 +47,8 @@ if (model === undefined || !existsSync(model)) {
   console.log('skipped: no model folder in the first argument');
   process.exit(0);
 }
+const perRequest = Number(values['texts-per-request']);
+const shape = perRequest > 1 ? { textsPerRequest: perRequest } : {};
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
 const MAX_WAIT_MS = 5;
 const WARM_UP_SECONDS = 3;
@@ -57,13 +60,15 @@ const line = (what: string, said: string): void => console.log(`${what.padEnd(12
 const milliseconds = (value: number): string => `${value.toFixed(1)} ms`;
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 const accepted = ({ statuses }: LoadReport): number => statuses[200] ?? 0;
-const perSecond = (report: LoadReport): number => accepted(report) / report.seconds;
+/** Texts. */
+const perSecond = (report: LoadReport): number => (perRequest * accepted(report)) / report.seconds;
 
 const closed = (server: ServerUnderTest, count: number, duration: number): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { clients: count }, seed },
+  ...{ url: server.url, texts, seconds: duration, arrivals: { clients: count }, seed, ...shape },
 });
+/** `rate` is of texts. */
 const open = (server: ServerUnderTest, rate: number, duration = seconds): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { perSecond: rate }, seed },
+  ...{ url: server.url, texts, seconds: duration, arrivals: { perSecond: rate / perRequest }, seed, ...shape },
 });
 
 function troubles({ statuses, lost, refused }: LoadReport): string {

@@ -1,6 +1,7 @@
 /**
- * One pass over few rows: slots that would stay empty take rows once more, and the answers that a row gets in several slots are averaged. That is
- * ensembling (MUX-PLM), as far as it is free.
+ * Rows that go through at once, as few or many as there are: in groups of similar length, each group in a run whose rows are hardly padded. Slots
+ * that would stay empty take rows once more, and the answers that a row gets in several slots are averaged. That is ensembling (MUX-PLM), as
+ * far as it is free.
  */
 import { type FloatTensor, zerosLike } from '../base/index.ts';
 import type { Encoding } from '../model/index.ts';
@@ -8,27 +9,64 @@ import { instancesOf } from '../mux/index.ts';
 import { bucketOf } from './batches.ts';
 import { addShare, batchFeeds, logitsOfRow, type Predictor } from './predictor.ts';
 
-/** Which row stands in each slot of the whole groups that hold `rows`: [G·N] */
-export function filledSlots(rows: number, instances: number): number[] {
-  const slots = Math.ceil(rows / instances) * instances;
-  return Array.from({ length: slots }, (_, slot) => slot % rows);
+/** Groups that go through together. */
+export interface FilledRun {
+  /** Which row stands in each slot: [B·N] */
+  readonly slots: readonly number[];
+  readonly tokens: number;
 }
 
-/** Logits of rows that go through together, in their order: [C] each, or [t, C] of its own t tokens. */
-export async function runFilledPass(
+/** A run costs about as much by itself as so many more positions of a group do. */
+const RUN_POSITIONS = 64;
+
+/** Rows of these lengths as runs, the longest first; of the last group, which is the shortest, rows are repeated. */
+export function filledRuns(
+  lengths: readonly number[],
+  { instances, maxTokens }: { readonly instances: number; readonly maxTokens: number },
+): FilledRun[] {
+  const order = [...lengths.keys()].sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
+  const buckets = new Map<number, number[]>();
+  for (let start = 0; start < order.length; start += instances) {
+    const group = order.slice(start, start + instances);
+    const tokens = bucketOf(lengths[group[0] as number] as number, maxTokens);
+    const slots = Array.from({ length: instances }, (_, slot) => group[slot % group.length] as number);
+    buckets.set(tokens, [...(buckets.get(tokens) ?? []), ...slots]);
+  }
+  const runs: { slots: number[]; tokens: number }[] = [];
+  for (const [tokens, slots] of buckets) {
+    const longer = runs.at(-1);
+    const padding = ((longer?.tokens ?? 0) - tokens) * (slots.length / instances);
+    if (longer !== undefined && padding <= RUN_POSITIONS) longer.slots.push(...slots);
+    else runs.push({ slots, tokens });
+  }
+  return runs;
+}
+
+/** What answers to rows took. */
+export interface FilledAnswers {
+  /** In the order of the rows: [C] each, or [t, C] of its own t tokens. */
+  readonly logits: readonly FloatTensor[];
+  /** Of all groups: G·N */
+  readonly slots: number;
+}
+
+export async function answerFilled(
   predictor: Predictor,
   encodings: readonly Encoding[],
   { padId, maxTokens }: { readonly padId: number; readonly maxTokens: number },
-): Promise<readonly FloatTensor[]> {
+): Promise<FilledAnswers> {
   const lengths = encodings.map(({ ids }) => ids.length);
-  const examples = filledSlots(encodings.length, instancesOf(predictor.config));
-  const plan = { examples, weights: examples.map(() => 1 as const), tokens: bucketOf(Math.max(...lengths), maxTokens) };
-  const batch = await predictor.run(batchFeeds(encodings, plan, padId));
+  const runs = filledRuns(lengths, { instances: instancesOf(predictor.config), maxTokens });
+  const times: number[] = [];
+  for (const row of runs.flatMap(({ slots }) => slots)) times[row] = (times[row] ?? 0) + 1;
   const logits: FloatTensor[] = [];
-  examples.forEach((row, slot) => {
-    const times = Math.ceil((examples.length - row) / encodings.length);
-    const own = logitsOfRow(batch, slot, lengths[row] as number);
-    logits[row] = addShare(logits[row] ?? zerosLike(own), own, 1 / times);
-  });
-  return logits;
+  for (const { slots, tokens } of runs) {
+    const plan = { examples: slots, weights: slots.map(() => 1 as const), tokens };
+    const batch = await predictor.run(batchFeeds(encodings, plan, padId));
+    slots.forEach((row, slot) => {
+      const own = logitsOfRow(batch, slot, lengths[row] as number);
+      logits[row] = addShare(logits[row] ?? zerosLike(own), own, 1 / (times[row] as number));
+    });
+  }
+  return { logits, slots: runs.reduce((sum, run) => sum + run.slots.length, 0) };
 }

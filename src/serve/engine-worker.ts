@@ -1,4 +1,5 @@
 /** A worker of the engine, a thread or a process: it has all levels open, and runs one pass after the other. */
+import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { assert, messageOf } from '../base/index.ts';
 import type { OpenedLevel, OpenRequest, WorkerReply, WorkerRequest } from './engine-protocol.ts';
@@ -6,11 +7,22 @@ import { type AskedText, openServedModel, type ServedModel } from './served-mode
 
 let levels: readonly ServedModel[] = [];
 
+/**
+ * A pass takes milliseconds and can wait for one; HTTP takes microseconds, and a worker may be waiting for it. So the server goes first where there are
+ * fewer cores than threads. On Linux the priority is the thread's own, and that of those that the runtime starts from here.
+ */
+function yieldToServer(): void {
+  if (parentPort === null || process.platform === 'linux') setPriority(PRIORITY);
+}
+/** Half of what `nice` subtracts. */
+const PRIORITY = constants.priority.PRIORITY_BELOW_NORMAL / 2;
+
 /** Runs that the runtime needs before it is as fast as it gets. */
 const WARM_UPS = 2;
 const WARM_UP_TEXT: AskedText = { text: 'the quick brown fox jumps over the lazy dog', isCut: true };
 
 async function open({ folders, placement, maxTokens, rows }: OpenRequest): Promise<readonly OpenedLevel[]> {
+  yieldToServer();
   levels = await Promise.all(folders.map((folder) => openServedModel(folder, placement, maxTokens)));
   const opened: OpenedLevel[] = [];
   for (const { description, run } of levels) {

@@ -23,7 +23,7 @@ function queueOf(options: Partial<QueueOptions> = {}): RequestQueue<NumberedRow>
 let numbers = 0;
 function row(facts: Partial<QueueRow> = {}): NumberedRow {
   const id = numbers++;
-  return { id, tenant: 'a', request: id, bucket: 16, lastLevel: 0, characters: 10, arrivedMs: 0, ...facts };
+  return { id, tenant: 'a', request: id, lengthClass: 16, lastLevel: 0, characters: 10, arrivedMs: 0, ...facts };
 }
 
 const rows = (count: number, facts: Partial<QueueRow> = {}): NumberedRow[] =>
@@ -48,7 +48,7 @@ type Event =
       readonly kind: 'arrive';
       readonly rows: number;
       readonly tenant: string;
-      readonly bucket: number;
+      readonly lengthClass: number;
       readonly lastLevel: number;
     }
   | { readonly kind: 'cancel'; readonly which: number }
@@ -60,7 +60,7 @@ const events: fc.Arbitrary<readonly Event[]> = fc.array(
       kind: fc.constant('arrive' as const),
       rows: fc.integer({ min: 1, max: 5 }),
       tenant: fc.constantFrom('a', 'b', 'c'),
-      bucket: fc.constantFrom(8, 12, 16, 24, 32, 64),
+      lengthClass: fc.constantFrom(8, 12, 16, 24, 32, 64),
       lastLevel: fc.constantFrom(0, 1),
     }),
     fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(40) }),
@@ -152,7 +152,7 @@ describe.each(ISOLATIONS)('any history under isolation %s', (isolation) => {
   it('puts rows of similar length together', () => {
     property(({ batches }) => {
       for (const { rows: taken } of batches) {
-        const buckets = taken.map(({ bucket }) => bucket);
+        const buckets = taken.map(({ lengthClass }) => lengthClass);
         expect(Math.max(...buckets)).toBeLessThanOrEqual(2 * Math.min(...buckets));
       }
     });
@@ -161,8 +161,8 @@ describe.each(ISOLATIONS)('any history under isolation %s', (isolation) => {
   it('keeps the order of arrival within a tenant and a length', () => {
     property(({ batches }) => {
       const last = new Map<string, number>();
-      for (const { id, tenant, bucket, lastLevel } of batches.flatMap(({ rows: taken }) => taken)) {
-        const key = `${tenant} ${bucket} ${lastLevel}`;
+      for (const { id, tenant, lengthClass, lastLevel } of batches.flatMap(({ rows: taken }) => taken)) {
+        const key = `${tenant} ${lengthClass} ${lastLevel}`;
         expect(id).toBeGreaterThan(last.get(key) ?? -1);
         last.set(key, id);
       }
@@ -213,7 +213,7 @@ function batchesOfA(history: readonly Event[]): string[] {
     queue.offer(rows(count, { ...facts, request: event.tenant === 'a' ? requestsOfA++ : -1 }));
   }
   const batches = takeAll(queue, MAX_WAIT_MS).filter((batch) => batch.rows[0]?.tenant === 'a');
-  return batches.map((batch) => batch.rows.map(({ request, bucket }) => `${request}/${bucket}`).join(' '));
+  return batches.map((batch) => batch.rows.map(({ request, lengthClass }) => `${request}/${lengthClass}`).join(' '));
 }
 
 it("makes a tenant's batches the same, whatever other tenants send", () => {
@@ -245,18 +245,18 @@ describe('time', () => {
 
   it('ranks lengths: the row that has waited longest goes first, whatever others its length has', () => {
     const queue = queueOf();
-    queue.offer([row({ bucket: 64, arrivedMs: 0 })]);
-    offerEach(queue, rows(3 * SLOTS, { bucket: 8, arrivedMs: 1 }));
-    expect(queue.take(6)?.rows.map(({ bucket }) => bucket)).toEqual([64]);
+    queue.offer([row({ lengthClass: 64, arrivedMs: 0 })]);
+    offerEach(queue, rows(3 * SLOTS, { lengthClass: 8, arrivedMs: 1 }));
+    expect(queue.take(6)?.rows.map(({ lengthClass }) => lengthClass)).toEqual([64]);
   });
 });
 
 describe('empty slots', () => {
   it('of the last group take shorter rows, the longest first, and leave rows that fill none', () => {
     const queue = queueOf();
-    offerEach(queue, rows(3, { bucket: 32, arrivedMs: 0 }));
-    offerEach(queue, [...rows(1, { bucket: 16, arrivedMs: 1 }), ...rows(2, { bucket: 24, arrivedMs: 1 })]);
-    expect(queue.take(MAX_WAIT_MS)?.rows.map(({ bucket }) => bucket)).toEqual([32, 32, 32, 24]);
+    offerEach(queue, rows(3, { lengthClass: 32, arrivedMs: 0 }));
+    offerEach(queue, [...rows(1, { lengthClass: 16, arrivedMs: 1 }), ...rows(2, { lengthClass: 24, arrivedMs: 1 })]);
+    expect(queue.take(MAX_WAIT_MS)?.rows.map(({ lengthClass }) => lengthClass)).toEqual([32, 32, 32, 24]);
     expect(queue.depth).toBe(2);
   });
 });

@@ -15,8 +15,8 @@ export interface QueueRow {
   readonly tenant: string;
   /** What the rows of one request have in common. */
   readonly request: number;
-  /** Length in tokens, rounded up to a bucket; an estimate will do. */
-  readonly bucket: number;
+  /** Length in tokens, rounded up to one of a few classes; an estimate will do. */
+  readonly lengthClass: number;
   /** The least accurate level that may answer it. */
   readonly lastLevel: number;
   readonly characters: number;
@@ -51,7 +51,7 @@ export interface QueueOptions {
 interface Lane<Row> {
   readonly key: string;
   readonly party: string;
-  readonly bucket: number;
+  readonly lengthClass: number;
   readonly lastLevel: number;
   rows: Row[];
 }
@@ -152,12 +152,12 @@ export class RequestQueue<Row extends QueueRow> {
   }
 
   private laneFor(row: Row): Lane<Row> {
-    const { bucket, lastLevel } = row;
+    const { lengthClass, lastLevel } = row;
     const party = partyOf(row, this.options.isolation);
-    const key = laneKey(party, bucket, lastLevel);
+    const key = laneKey(party, lengthClass, lastLevel);
     const known = this.lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane<Row> = { key, party, bucket, lastLevel, rows: [] };
+    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: [] };
     this.lanes.set(key, lane);
     return lane;
   }
@@ -212,12 +212,12 @@ export class RequestQueue<Row extends QueueRow> {
   }
 
   /** Rows of the same party that are a little shorter, the longest first: they fill slots that would repeat others. */
-  private drawSimilar({ party, bucket, lastLevel }: Lane<Row>, most: number): Row[] {
+  private drawSimilar({ party, lengthClass, lastLevel }: Lane<Row>, most: number): Row[] {
     if (most === 0) return [];
     const similar = Array.from(this.lanes.values())
       .filter((lane) => lane.party === party && lane.lastLevel === lastLevel)
-      .filter((lane) => lane.bucket < bucket && lane.bucket * SIMILAR >= bucket)
-      .sort((a, b) => b.bucket - a.bucket);
+      .filter((lane) => lane.lengthClass < lengthClass && lane.lengthClass * SIMILAR >= lengthClass)
+      .sort((a, b) => b.lengthClass - a.lengthClass);
     const drawn: Row[] = [];
     for (const lane of similar) if (drawn.length < most) drawn.push(...this.draw(lane, most - drawn.length));
     return drawn;
@@ -247,7 +247,8 @@ function partyOf({ tenant, request }: QueueRow, isolation: Isolation): string {
   return isolation === 'tenant' ? tenant : String(request);
 }
 
-const laneKey = (party: string, bucket: number, lastLevel: number): string => `${bucket} ${lastLevel} ${party}`;
+const laneKey = (party: string, lengthClass: number, lastLevel: number): string =>
+  `${lengthClass} ${lastLevel} ${party}`;
 
 /** A lane without rows is gone at once. */
 const headOf = <Row>({ rows }: Lane<Row>): Row => rows[0] as Row;

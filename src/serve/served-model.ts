@@ -6,12 +6,13 @@ import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import {
+  answerFilled,
   type Entity,
   entitiesIn,
+  type FilledAnswers,
   predictorOf,
   readTextClassifier,
   refusePair,
-  runFilledPass,
   type Sentence,
   type StoredClassifier,
   sentenceOf,
@@ -78,21 +79,17 @@ export async function openServedModel(
     async run(texts) {
       const start = performance.now();
       const { rows, tooLong } = encodeAll(texts, stored);
-      const logits =
-        rows.length === 0
-          ? []
-          : await runFilledPass(
-              predictor,
-              rows.map(({ encoding }) => encoding),
-              { padId: stored.tokenizer.padId, maxTokens: stored.maxTokens },
-            );
-      const N = description.instances;
+      const { logits, slots } = await answerFilled(
+        predictor,
+        rows.map(({ encoding }) => encoding),
+        { padId: stored.tokenizer.padId, maxTokens: stored.maxTokens },
+      );
       return {
         ...(description.task === 'tokens'
           ? { entities: entitiesOfAll(texts.length, rows, logits, description.labels) }
           : { logits: logitsOfAll(texts.length, rows, logits, description.labels.length) }),
         tooLong,
-        slots: Math.ceil(rows.length / N) * N,
+        slots,
         tokens: Math.max(0, ...rows.map(({ encoding }) => encoding.ids.length)),
         computeMs: performance.now() - start,
       };
@@ -142,7 +139,7 @@ function encodeOne(asked: AskedText, place: number, { config, tokenizer, maxToke
   return { place, encoding: sentence.encoding, sentence };
 }
 
-type Logits = Awaited<ReturnType<typeof runFilledPass>>;
+type Logits = FilledAnswers['logits'];
 
 function logitsOfAll(texts: number, rows: readonly EncodedText[], logits: Logits, C: number): Float32Array {
   const all = new Float32Array(texts * C);

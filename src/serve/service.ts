@@ -3,7 +3,6 @@
  * asked. It knows no HTTP.
  */
 import { BackendError, OverloadError } from '../base/index.ts';
-import { bucketOf } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
 import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
@@ -51,6 +50,8 @@ interface RanPass {
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 /** A token of English has about 5; texts are only compared by it. */
 const CHARACTERS_PER_TOKEN = 4;
+/** Classes of lengths are powers of two, of so many tokens at least: few, so that passes are full. A worker sorts the rows of a pass by their lengths. */
+const SHORTEST_CLASS = 16;
 
 export class Service {
   private engine: Engine;
@@ -140,7 +141,7 @@ export class Service {
     this.queue.offer(
       texts.map((asked, place) => ({
         ...{ question, place, asked, minAccuracy, tenant, lastLevel, request: question.number, arrivedMs },
-        bucket: this.bucketOf(asked),
+        lengthClass: this.lengthClassOf(asked),
         characters: asked.text.length + (asked.pair?.length ?? 0),
       })),
     );
@@ -186,9 +187,10 @@ export class Service {
     await this.engine.close();
   }
 
-  private bucketOf({ text, pair = '' }: AskedText): number {
+  private lengthClassOf({ text, pair = '' }: AskedText): number {
     const longest = this.engine.levels[0]?.description.maxTokens ?? 1;
-    return bucketOf(Math.ceil((text.length + pair.length) / CHARACTERS_PER_TOKEN), longest);
+    const tokens = Math.max(SHORTEST_CLASS, Math.ceil((text.length + pair.length) / CHARACTERS_PER_TOKEN));
+    return Math.min(2 ** Math.ceil(Math.log2(tokens)), longest);
   }
 
   /** B groups of N, about as many rows as asked for, at the level that such rows would run at. */

@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { bucketOf } from './batches.ts';
+import { filledRuns } from './filled-pass.ts';
+
+const lengths = fc.array(fc.integer({ min: 3, max: 200 }), { minLength: 1, maxLength: 100 });
+const shape = fc.record({ instances: fc.integer({ min: 1, max: 10 }), maxTokens: fc.constantFrom(64, 100, 128) });
+
+describe('runs of rows', () => {
+  it('hold every row, in whole groups, of which only the last repeats any', () => {
+    fc.assert(
+      fc.property(lengths, shape, (sizes, { instances, maxTokens }) => {
+        const runs = filledRuns(sizes, { instances, maxTokens });
+        const slots = runs.flatMap((run) => run.slots);
+        expect(new Set(slots)).toEqual(new Set(sizes.keys()));
+        expect(runs.every((run) => run.slots.length % instances === 0)).toBe(true);
+        expect(slots).toHaveLength(Math.ceil(sizes.length / instances) * instances);
+        const full = slots.slice(0, sizes.length - (sizes.length % instances));
+        expect(new Set(full).size).toBe(full.length);
+      }),
+    );
+  });
+
+  it('are long enough for their rows, up to the limit', () => {
+    fc.assert(
+      fc.property(lengths, shape, (sizes, options) => {
+        for (const { slots, tokens } of filledRuns(sizes, options)) {
+          const longest = Math.max(...slots.map((row) => sizes[row] as number));
+          expect(tokens).toBe(bucketOf(longest, options.maxTokens));
+        }
+      }),
+    );
+  });
+
+  it('are few where padding is cheaper than a run of its own, and otherwise hardly padded', () => {
+    const alike = [20, 21, 22, 23];
+    expect(filledRuns(alike, { instances: 1, maxTokens: 128 })).toHaveLength(1);
+    const mixed = [...new Array(16).fill(60), ...new Array(16).fill(12)];
+    const runs = filledRuns(mixed, { instances: 1, maxTokens: 128 });
+    expect(runs.map(({ tokens, slots }) => [tokens, slots.length])).toEqual([
+      [64, 16],
+      [12, 16],
+    ]);
+  });
+});
