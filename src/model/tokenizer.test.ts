@@ -40,6 +40,26 @@ describe('encode', () => {
     );
   });
 
+  it('gives the same word by word, from what it remembers, as of the whole text', () => {
+    const json = wordPieceTokenizer(parity.vocabulary) as { added_tokens: { content: string }[] };
+    // A token that takes the blank before it is what nothing may be cut at blanks for.
+    const added = json.added_tokens.map((token) => ({ ...token, lstrip: token.content === '[MASK]' }));
+    const whole = tokenizerOf({ ...json, added_tokens: added });
+    const words = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 5 }),
+      fc.constantFrom('low', 'newest', '[SEP]', 'Café'),
+    );
+    fc.assert(
+      fc.property(fc.array(words, { maxLength: 12 }), (some) => {
+        const text = some.join(' ').replaceAll('[MASK]', '');
+        const expected = whole.encode(text).ids;
+        expect(tokenizer.encode(text).ids).toEqual(expected);
+        expect(tokenizer.encode(text).ids).toEqual(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('gives the same for a long text whether it is cut early or late', () => {
     const words = fc.constantFrom('low', 'newest', "weren't", '東京', '12,345', 'xyz'.repeat(60), '[SEP]', 'Café');
     const text = fc.array(words, { minLength: 0, maxLength: 120 }).map((list) => list.join(' '));
