@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
   options: {
     print: { type: 'boolean', default: false },
     queue: { type: 'string' },
-    artefacts: { type: 'string', default: '' },
+    artefacts: { type: 'string' },
   },
 });
 const [data = '', out = ''] = positionals;
@@ -31,7 +31,9 @@ const grid = join(out, GRID_RUN.name);
 /** Runs the commands that were not run, or prints them all. */
 async function train(): Promise<void> {
   const { queue, artefacts } = values;
-  const byWorkers = queue === undefined ? [] : ['--queue', queue, '--artefacts', artefacts];
+  const byWorkers = Object.entries({ queue, artefacts }).flatMap(([name, value = '']) =>
+    value ? [`--${name}`, value] : [],
+  );
   for (const run of [DENSE_RUN, { ...GRID_RUN, argv: [...GRID_RUN.argv, ...byWorkers] }]) {
     console.log(`prumux ${argumentsOf(run, { data, out }).join(' ')}`);
     if (!values.print) await resultOf(run, { data, out });

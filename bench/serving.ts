@@ -48,8 +48,10 @@ if (model === undefined || !existsSync(model)) {
   process.exit(0);
 }
 const perRequest = Number(values['texts-per-request']);
-const shape = perRequest > 1 ? { textsPerRequest: perRequest } : {};
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
+const shape = perRequest > 1 ? { textsPerRequest: perRequest } : {};
+/** Several texts per request: all that clients ask about at once must have room, or most of them would be refused. */
+const room = perRequest > 1 ? ['--queue', String(2 * clients * perRequest)] : [];
 const MAX_WAIT_MS = 5;
 const WARM_UP_SECONDS = 3;
 const SOAK_SHARE = 0.8;
@@ -181,7 +183,7 @@ const parts = values.parts.split(',');
 const isWanted = (...names: string[]): boolean => names.some((name) => parts.includes(name));
 
 if (isWanted('throughput', 'latency', 'overload', 'soak')) {
-  const server = await ServerUnderTest.prumux(models, ['--max-wait', String(MAX_WAIT_MS)]);
+  const server = await ServerUnderTest.prumux(models, ['--max-wait', String(MAX_WAIT_MS), ...room]);
   const capacity = await servedRate(server, 'served');
   if (isWanted('latency')) await measureLatency(server, capacity);
   if (isWanted('overload')) await measureOverload(server, capacity);

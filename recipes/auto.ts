@@ -1,6 +1,6 @@
 /**
  * A grid of SST-2 that is trained in full, to see how near the search comes to it: four numbers of inputs, four sparsities, two precisions. Chosen
- * before the runs: about two hours of two cores with AVX-512, twice that without; the dense model is from scratch, so that nothing else has to be
+ * before the runs: by the rates of single runs some two hours of two cores with AVX-512, four without; the dense model is from scratch, so that nothing else has to be
  * trained before.
  */
 import { CORPORA } from './multiplexing.ts';

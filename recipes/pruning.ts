@@ -2,6 +2,7 @@
  * Pruning measured on SST-2, as commands that anybody can repeat: for every N and seed one run to several sparsities, on the way from 0, all with
  * the teacher of `recipes/multiplexing.ts`; and runs to a speed. Settings were chosen before the runs; none was tuned on a figure that is reported.
  */
+import { usualGroups, usualMultiplexEpochs } from '../src/train/index.ts';
 import { CORPORA } from './multiplexing.ts';
 import { type NamedRun, words } from './named-run.ts';
 
@@ -16,15 +17,14 @@ export const TEACHER = 'sst2-n1';
 function compressRun(name: string, instances: number, seed: number, more: readonly string[]): NamedRun {
   const { data, eval: evaluation, maxTokens } = CORPORA.sst2;
   const rows = ['--data', data, '--eval', evaluation, '--max-tokens', String(maxTokens)];
-  // Batches of at least 64 rows: an epoch takes as many steps for any N up to 2, and fewer for more.
-  const point = words(`--instances ${instances} --groups ${Math.max(16, 64 / instances)} --seed ${seed}`);
+  const point = words(`--instances ${instances} --groups ${usualGroups(instances)} --seed ${seed}`);
   return { name, argv: ['compress', `OUT/${TEACHER}`, ...rows, ...point, ...more, '-o', `OUT/${name}`] };
 }
 
 /** All sparsities on the way to the last, in one run. */
 export function sparsitiesRun(instances: number, seed: number): NamedRun {
   const levels = instances === 1 ? SPARSITIES : LEVELS;
-  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 2 --recover-epochs 0.5`);
+  const epochs = words(`--multiplex-epochs ${usualMultiplexEpochs(instances)} --prune-epochs 2 --recover-epochs 0.5`);
   return compressRun(`prune-n${instances}-seed${seed}`, instances, seed, ['--sparsity', levels.join(','), ...epochs]);
 }
 
@@ -36,7 +36,7 @@ export function separateRun(instances: number, sparsity: number, seed: number): 
 
 /** A speed as the target. */
 export function speedRun(instances: number, speedup: number, seed: number): NamedRun {
-  const epochs = words(`--multiplex-epochs ${Math.max(3, instances)} --prune-epochs 2 --recover-epochs 1`);
+  const epochs = words(`--multiplex-epochs ${usualMultiplexEpochs(instances)} --prune-epochs 2 --recover-epochs 1`);
   return compressRun(`prune-n${instances}-x${speedup}-seed${seed}`, instances, seed, [
     '--speedup',
     String(speedup),

@@ -27,21 +27,20 @@ const compress = (...more: string[]) =>
     ...more,
   ]);
 
-/** Where times are noise, the table may promise the speed before anything is pruned. */
-const share = expect.toSatisfy((value: unknown) => typeof value === 'number' && value >= 0 && value < 1);
 const above0 = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
 
 it('prunes until the table of times promises the speed, and tells what was measured', async () => {
-  const { code, out } = await compress('--speedup', '1.4', '-o', at('fast'));
+  // As much as noise does not promise before anything is pruned (1.6 was seen), and less than there is (4 and more).
+  const { code, out } = await compress('--speedup', '2.2', '-o', at('fast'));
   expect(code).toBe(0);
   const { speedup, sparsity, folder: output } = JSON.parse(out);
   expect({ speedup, sparsity, output }).toEqual({
-    speedup: { asked: 1.4, predicted: above0, measured: above0 },
-    sparsity: share,
+    speedup: { asked: 2.2, predicted: above0, measured: above0 },
+    sparsity: above0,
     output: at('fast'),
   });
   const { speedup: kept, target, curves } = JSON.parse(await readFile(at('fast/run.json'), 'utf8'));
-  expect({ kept, target }).toEqual({ kept: speedup, target: { measure: 'speedup', level: 1.4 } });
+  expect({ kept, target }).toEqual({ kept: speedup, target: { measure: 'speedup', level: 2.2 } });
   expect(curves.prune.at(-1).values).toMatchObject({ speedup: above0, target: above0, prediction: above0 });
 }, 300_000);
 

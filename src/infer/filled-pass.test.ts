@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { groupPredictor, numberedSet } from '../../test/group-predictor.kit.ts';
 import { bucketOf } from './batches.ts';
-import { filledRuns } from './filled-pass.ts';
+import { answerFilled, filledRuns } from './filled-pass.ts';
 
 const lengths = fc.array(fc.integer({ min: 3, max: 200 }), { minLength: 1, maxLength: 100 });
 const shape = fc.record({ instances: fc.integer({ min: 1, max: 10 }), maxTokens: fc.constantFrom(64, 100, 128) });
@@ -38,8 +39,32 @@ describe('runs of rows', () => {
     const mixed = [...new Array(16).fill(60), ...new Array(16).fill(12)];
     const runs = filledRuns(mixed, { instances: 1, maxTokens: 128 });
     expect(runs.map(({ tokens, slots }) => [tokens, slots.length])).toEqual([
-      [64, 16],
       [12, 16],
+      [64, 16],
     ]);
+  });
+});
+
+describe('answers', () => {
+  it('are those of their rows, the mean over the slots that a row stands in', async () => {
+    await fc.assert(
+      fc.asyncProperty(lengths, fc.integer({ min: 1, max: 10 }), async (sizes, instances) => {
+        const predictor = groupPredictor(instances, ({ row, slot }) => [row, slot]);
+        const { encodings } = numberedSet(sizes);
+        const { logits, slots } = await answerFilled(predictor, encodings, { padId: 0, maxTokens: 256 });
+        expect(logits.map(({ data }) => Math.round(data[0] as number))).toEqual([...sizes.keys()]);
+        expect(slots).toBe(Math.ceil(sizes.length / instances) * instances);
+        for (const [row, { data }] of logits.entries()) {
+          const own = predictor.seen.filter((seen) => seen.row === row).map(({ slot }) => slot);
+          expect(data[1]).toBeCloseTo(own.reduce((sum, slot) => sum + slot, 0) / own.length, 4);
+        }
+      }),
+    );
+  });
+
+  it('are none of no rows, and nothing runs', async () => {
+    const predictor = groupPredictor(3, () => [0, 0]);
+    expect(await answerFilled(predictor, [], { padId: 0, maxTokens: 64 })).toEqual({ logits: [], slots: 0 });
+    expect(predictor.seen).toEqual([]);
   });
 });

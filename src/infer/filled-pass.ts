@@ -6,7 +6,7 @@
 import { type FloatTensor, zerosLike } from '../base/index.ts';
 import type { Encoding } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
-import { bucketOf } from './batches.ts';
+import { planBatches } from './batches.ts';
 import { addShare, batchFeeds, logitsOfRow, type Predictor } from './predictor.ts';
 
 /** Groups that go through together. */
@@ -19,25 +19,20 @@ export interface FilledRun {
 /** A run costs about as much by itself as so many more positions of a group do. */
 const RUN_POSITIONS = 64;
 
-/** Rows of these lengths as runs, the longest first; of the last group, which is the shortest, rows are repeated. */
+/** Rows of these lengths as runs, the shortest first; of the last group, which is of the longest, rows are repeated. */
 export function filledRuns(
   lengths: readonly number[],
   { instances, maxTokens }: { readonly instances: number; readonly maxTokens: number },
 ): FilledRun[] {
-  const order = [...lengths.keys()].sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
-  const buckets = new Map<number, number[]>();
-  for (let start = 0; start < order.length; start += instances) {
-    const group = order.slice(start, start + instances);
-    const tokens = bucketOf(lengths[group[0] as number] as number, maxTokens);
-    const slots = Array.from({ length: instances }, (_, slot) => group[slot % group.length] as number);
-    buckets.set(tokens, [...(buckets.get(tokens) ?? []), ...slots]);
-  }
   const runs: { slots: number[]; tokens: number }[] = [];
-  for (const [tokens, slots] of buckets) {
-    const longer = runs.at(-1);
-    const padding = ((longer?.tokens ?? 0) - tokens) * (slots.length / instances);
-    if (longer !== undefined && padding <= RUN_POSITIONS) longer.slots.push(...slots);
-    else runs.push({ slots, tokens });
+  for (const { examples, tokens } of planBatches([...lengths.keys()], lengths, { rows: instances, maxTokens })) {
+    const shorter = runs.at(-1);
+    const padding = shorter === undefined ? 0 : (tokens - shorter.tokens) * (shorter.slots.length / instances);
+    if (shorter === undefined || padding > RUN_POSITIONS) runs.push({ slots: [...examples], tokens });
+    else {
+      shorter.slots.push(...examples);
+      shorter.tokens = tokens;
+    }
   }
   return runs;
 }

@@ -95,8 +95,8 @@ const MOST_WORDS = 65_536;
 const LONGEST_WORD = 64;
 
 /**
- * Splits blank by blank and remembers what comes of a word: the library takes about 10 microseconds for one, more than a pruned model does. What is
- * remembered is forgotten as a whole when it is too much, as the words that matter are back at once.
+ * Splits blank by blank and remembers what comes of a word: the library takes some 75 microseconds for a text of 20 tokens, more than a pruned model does. What
+ * is remembered is forgotten as a whole when it is too much, as the words that matter are back at once.
  */
 function splitByWords(split: (text: string) => string[]): (text: string) => string[] {
   const known = new Map<string, readonly string[]>();
@@ -104,8 +104,9 @@ function splitByWords(split: (text: string) => string[]): (text: string) => stri
     const found = known.get(word);
     if (found !== undefined) return found;
     const tokens = split(word);
+    if (word.length > LONGEST_WORD) return tokens;
     if (known.size >= MOST_WORDS) known.clear();
-    if (word.length <= LONGEST_WORD) known.set(word, tokens);
+    known.set(word, tokens);
     return tokens;
   };
   return (text) => {

@@ -7,6 +7,9 @@ import { type AskedText, openServedModel, type ServedModel } from './served-mode
 
 let levels: readonly ServedModel[] = [];
 
+/** A nice value of 5: a third of the server's share where both want a core, and still its own share beside other programs. */
+const PRIORITY = constants.priority.PRIORITY_BELOW_NORMAL / 2;
+
 /**
  * A pass takes milliseconds and can wait for one; HTTP takes microseconds, and a worker may be waiting for it. So the server goes first where there are
  * fewer cores than threads. On Linux the priority is the thread's own, and that of those that the runtime starts from here.
@@ -14,8 +17,6 @@ let levels: readonly ServedModel[] = [];
 function yieldToServer(): void {
   if (parentPort === null || process.platform === 'linux') setPriority(PRIORITY);
 }
-/** Half of what `nice` subtracts. */
-const PRIORITY = constants.priority.PRIORITY_BELOW_NORMAL / 2;
 
 /** Runs that the runtime needs before it is as fast as it gets. */
 const WARM_UPS = 2;

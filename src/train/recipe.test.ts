@@ -6,6 +6,7 @@ import {
   checkTrainRecipe,
   compressDefaults,
   recipeAt,
+  recipeTo,
   trainDefaults,
 } from './recipe.ts';
 
@@ -48,6 +49,27 @@ describe('recipes', () => {
     const refused = () => checkCompressRecipe({ ...compressDefaults, ...change });
     expect(refused).toThrow(ConfigError);
     expect(refused).toThrow(new RegExp(`^${field.replace('.', '\\.')}: expected`));
+  });
+
+  it.each([
+    [1, 64, 3],
+    [2, 32, 3],
+    [5, 16, 5],
+    [10, 16, 10],
+  ])(
+    'of %i inputs per pass have batches of %i groups and learn to take so many for %i epochs',
+    (N, groups, multiplex) => {
+      const { groups: _, epochs, ...settings } = compressDefaults;
+      const { prune, recover } = epochs;
+      const recipe = recipeTo({ ...settings, epochs: { prune, recover } }, { instances: N, target: settings.target });
+      expect(recipe).toMatchObject({ instances: N, groups, epochs: { multiplex, prune, recover } });
+      expect(() => checkCompressRecipe(recipe)).not.toThrow();
+    },
+  );
+
+  it('have as many groups and epochs as were asked for, whatever the inputs', () => {
+    const asked = { ...compressDefaults, groups: 7, epochs: { multiplex: 1, prune: 2, recover: 3 } };
+    expect(recipeTo(asked, { instances: 10, target: asked.target })).toEqual({ ...asked, instances: 10 });
   });
 
   it('at a point of a grid ask for consistency only where there are neighbours', () => {
