@@ -17,6 +17,8 @@ export interface Load {
   /** Scores by text and label, to hold answers against; they are not looked at if left out. */
   readonly expected?: readonly Readonly<Record<string, number>>[];
   readonly seconds: number;
+  /** Answers that come in so many seconds before those are not counted: both ends compile what they run and connect. None if left out. */
+  readonly warmUpSeconds?: number;
   /** Closed, by clients; or open, in requests per second. */
   readonly arrivals: { readonly clients: number } | { readonly perSecond: number };
   readonly seed: number;
@@ -110,7 +112,7 @@ function perRequest<T>(all: readonly T[], k: number): T[][] {
 }
 
 class Generator {
-  private readonly tally = new Tally();
+  private tally = new Tally();
   private readonly url: URL;
   private readonly requests: readonly Buffer[];
   private readonly expected: readonly NonNullable<Load['expected']>[] | undefined;
@@ -131,9 +133,12 @@ class Generator {
   }
 
   async run(): Promise<LoadReport> {
-    const [start, cpu] = [performance.now(), process.cpuUsage()];
-    this.endMs = start + 1000 * this.load.seconds;
-    const { arrivals } = this.load;
+    const { arrivals, seconds, warmUpSeconds = 0 } = this.load;
+    let [start, cpu] = [performance.now(), process.cpuUsage()];
+    this.endMs = start + 1000 * (warmUpSeconds + seconds);
+    setTimeout(() => {
+      [start, cpu, this.tally] = [performance.now(), process.cpuUsage(), new Tally()];
+    }, 1000 * warmUpSeconds).unref();
     if ('clients' in arrivals) await Promise.all(Array.from({ length: arrivals.clients }, () => this.client()));
     else await this.openLoad(arrivals.perSecond);
     const { user, system } = process.cpuUsage(cpu);

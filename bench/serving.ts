@@ -49,11 +49,11 @@ if (model === undefined || !existsSync(model)) {
 }
 const perRequest = Number(values['texts-per-request']);
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
-const shape = perRequest > 1 ? { textsPerRequest: perRequest } : {};
 /** Several texts per request: all that clients ask about at once must have room, or most of them would be refused. */
 const room = perRequest > 1 ? ['--queue', String(2 * clients * perRequest)] : [];
 const MAX_WAIT_MS = 5;
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 5;
+const common = { seed, warmUpSeconds: WARM_UP_SECONDS, ...(perRequest > 1 && { textsPerRequest: perRequest }) };
 const SOAK_SHARE = 0.8;
 
 const inputs: readonly TextInput[] = (await openTexts(values.texts)).map(({ text }) => ({ text }));
@@ -66,11 +66,11 @@ const accepted = ({ statuses }: LoadReport): number => statuses[200] ?? 0;
 const perSecond = (report: LoadReport): number => (perRequest * accepted(report)) / report.seconds;
 
 const closed = (server: ServerUnderTest, count: number, duration: number): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { clients: count }, seed, ...shape },
+  ...{ url: server.url, texts, seconds: duration, arrivals: { clients: count }, ...common },
 });
 /** `rate` is of texts. */
 const open = (server: ServerUnderTest, rate: number, duration = seconds): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { perSecond: rate / perRequest }, seed, ...shape },
+  ...{ url: server.url, texts, seconds: duration, arrivals: { perSecond: rate / perRequest }, ...common },
 });
 
 function troubles({ statuses, lost, refused }: LoadReport): string {
@@ -93,9 +93,10 @@ async function inProcessRate(folder: string): Promise<number> {
 
 /** Served texts per second, and who had the processor meanwhile. */
 async function servedRate(server: ServerUnderTest, name: string): Promise<number> {
-  await generateLoad(closed(server, clients, WARM_UP_SECONDS));
+  const load = await startLoad(closed(server, clients, seconds));
+  await sleep(1000 * WARM_UP_SECONDS);
   const before = server.cpuSeconds;
-  const report = await generateLoad(closed(server, clients, seconds));
+  const report = await load.report;
   const serverCores = (server.cpuSeconds - before) / report.seconds;
   const cores = `cores: server ${serverCores.toFixed(2)}, clients ${(report.cpuSeconds / report.seconds).toFixed(2)}`;
   const { p50, p99 } = report.accepted;
