@@ -2,7 +2,7 @@
  * Throughput at BERT-base shapes: random weights, 128 tokens, every density and number of instances against the dense model of one input. Claim
  * (issue 2): (N 5, density 0.10) >= 42x, (10, 0.05) >= 140x, fp32.
  *
- *   npx tsx bench/prumux.ts [--rounds 7] [--only "1,1 5,0.1 10,0.05"]
+ *   npx tsx bench/prumux.ts [--rounds 7] [--only "1,1 5,0.1 10,0.05"] [--demultiplexer rsa]
  *
  * For multiplexed models it also prints the share of a forward pass that is no encoder layer: embedding the N inputs, mixing them, embedding the
  * mixture, demultiplexing. Claim (issue 3): at most 20 % at (10, 0.05).
@@ -26,8 +26,17 @@ import {
   tokenInputs,
   type Wanted,
 } from '../src/model/index.ts';
-import { classifier, DEMULTIPLEXERS, initialModel, mixtureBySlot, modelShapes } from '../src/mux/index.ts';
+import { classifier, initialModel, mixtureBySlot, modelShapes, strategiesOf } from '../src/mux/index.ts';
 import { compile, cpu, type EmitOptions, openSession } from '../src/runtime/index.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    only: { type: 'string' },
+    demultiplexer: { type: 'string', default: 'rsa' },
+  },
+});
+const { demultiplexer } = values;
 
 const TOKENS = 128;
 const TEXTS = 40;
@@ -50,7 +59,7 @@ function encoderOf(density: number): EncoderConfig {
   return { ...base, layers };
 }
 
-const muxOf = (instances: number) => ({ instances, multiplexer: 'gaussian-hadamard', demultiplexer: 'rsa' });
+const muxOf = (instances: number) => ({ instances, multiplexer: 'gaussian-hadamard', demultiplexer });
 
 function contestantOf(instances: number, density: number, wanted: Wanted = 'first'): Contestant {
   // A student of single texts has no second segment: compress leaves out what no row of the data has.
@@ -76,7 +85,7 @@ function endsOf(config: ModelConfig): { readonly front: EmitOptions; readonly ba
   const dimensions = Array.from({ length: hiddenSize }, (_, at) => at);
   const sizes = { instances, hiddenSize, featureSize: config.featureSize, dimensions };
   const states = input('states', ['B', 1, hiddenSize]);
-  const features = DEMULTIPLEXERS.rsa.demultiplex(states, {
+  const features = strategiesOf(muxOf(instances)).demultiplexer.demultiplex(states, {
     ...sizes,
     B: 'B',
     mask: inputs.mask,
@@ -142,9 +151,6 @@ async function plainRate(): Promise<number> {
   return median(rates);
 }
 
-const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '7' }, only: { type: 'string' } },
-});
 const draws = random(1, 'bench');
 const texts: Encoding[] = Array.from({ length: TEXTS }, () => ({
   ids: Array.from({ length: TOKENS }, () => 1000 + draws.integer(29000)),
