@@ -1,6 +1,6 @@
 /**
  * A grid of SST-2 that is trained in full, to see how near the search comes to it: four numbers of inputs, four sparsities, two precisions. Chosen
- * before the runs: by the rates of single runs some two hours of two cores with AVX2; epochs of multiplexing are the usual ones. The dense model is from scratch, so that nothing else has to be
+ * before the runs: some two and a half hours of two cores with AVX2; the dense model is from scratch, so that nothing else has to be
  * trained before.
  */
 import { CORPORA } from './multiplexing.ts';
@@ -24,7 +24,7 @@ export const GRID_RUN: NamedRun = {
   argv: [
     ...['auto', `OUT/${DENSE_RUN.name}`, ...SOURCE, '--exhaustive', '--max-drop', '2'],
     ...words('--instances 1,2,4,8 --sparsities 0,0.6,0.8,0.9'),
-    ...words(`--multiplex-learning-rate ${studentLearningRate}`),
+    ...words(`--multiplex-epochs 3 --multiplex-learning-rate ${studentLearningRate}`),
     ...words('--prune-epochs 1 --recover-epochs 0.5 -o OUT/grid'),
   ],
 };
