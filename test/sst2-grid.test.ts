@@ -1,0 +1,33 @@
+/**
+ * The search on a grid that was really trained: SST-2, N in {1, 2, 4, 8} by sparsity in {0, 0.6, 0.8, 0.9} by {fp32, int8} (`bench/auto.ts`, the table in
+ * bench/RESULTS.md). Its drops and throughputs are numbers of that run, so what is compared are decisions.
+ */
+import { expect, it } from 'vitest';
+import { type Exploration, explore, gridOf, type Question, replay, replayed } from '../src/auto/index.ts';
+import record from './sst2-grid.json' with { type: 'json' };
+
+const known = record as unknown as Exploration;
+/** Rows that drops were measured on. */
+const ROWS = 582;
+const GRID = gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]);
+const QUESTION: Question = {
+  ...{ grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 2, confidence: 0.9 },
+  ...{ isExhaustive: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+};
+
+it.each([0.5, 1, 2, 3, 4, 5])('finds 95 per cent of the best that is surely within %s points', async (maxDrop) => {
+  const { share, trained } = await replay({ ...QUESTION, maxDrop }, known, ROWS);
+  expect(share).toBeGreaterThanOrEqual(0.95);
+  expect(trained).toBeLessThan(1);
+});
+
+it('trains at most two fifths of the grid for two points, and for more', async () => {
+  for (const maxDrop of [2, 3, 4, 5]) {
+    expect((await replay({ ...QUESTION, maxDrop }, known, ROWS)).trained).toBeLessThanOrEqual(0.4);
+  }
+});
+
+it('predicts drops of points left out to 0.7 points', async () => {
+  const { errors } = await explore({ ...QUESTION, isExhaustive: true }, replayed(known, ROWS));
+  expect(errors.accuracy.find(({ isUsed }) => isUsed)?.leaveOneOut).toBeLessThanOrEqual(0.7);
+});
