@@ -8,7 +8,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { median } from '../src/infer/index.ts';
+import { median } from '../src/base/index.ts';
 import { loadTokenizer, type ModelConfig, presetConfig } from '../src/model/index.ts';
 import { initialModel } from '../src/mux/index.ts';
 import { cpu } from '../src/runtime/index.ts';

@@ -12,9 +12,9 @@
  * further fusion could give it.
  */
 import { parseArgs } from 'node:util';
-import { float32, random } from '../src/base/index.ts';
+import { float32, median, random } from '../src/base/index.ts';
 import { attach, input, matmul, type Node, product, siteOf, sitesOf, slice } from '../src/graph/index.ts';
-import { batchFeeds, type Contestant, compareThroughput, exportClassifier, median } from '../src/infer/index.ts';
+import { batchFeeds, type Contestant, compareThroughput, exportClassifier } from '../src/infer/index.ts';
 import {
   type EncoderConfig,
   type Encoding,

@@ -6,8 +6,8 @@
  *   npx tsx bench/pruning-step.ts [--rounds 9] [--instances 1,4]
  */
 import { parseArgs } from 'node:util';
-import { float32, random } from '../src/base/index.ts';
-import { batchFeeds, exportClassifier, median, openStreams, secondsOfRuns } from '../src/infer/index.ts';
+import { float32, median, random } from '../src/base/index.ts';
+import { batchFeeds, exportClassifier, openStreams, secondsOfRuns } from '../src/infer/index.ts';
 import { type ModelConfig, presetConfig } from '../src/model/index.ts';
 import { initialModel } from '../src/mux/index.ts';
 import { weightBudget } from '../src/prune/index.ts';

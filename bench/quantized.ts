@@ -6,8 +6,8 @@
  *   npx tsx bench/quantized.ts [--rounds 9] [--only mini,base,pruned]
  */
 import { parseArgs } from 'node:util';
-import { PRECISIONS, type Precision, random } from '../src/base/index.ts';
-import { batchFeeds, exportClassifier, median } from '../src/infer/index.ts';
+import { median, PRECISIONS, type Precision, random } from '../src/base/index.ts';
+import { batchFeeds, exportClassifier } from '../src/infer/index.ts';
 import { type EncoderConfig, type ModelConfig, presetConfig } from '../src/model/index.ts';
 import { initialModel, instancesOf } from '../src/mux/index.ts';
 import { cpu, type Feeds, openSession, type Session } from '../src/runtime/index.ts';

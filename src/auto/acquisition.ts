@@ -1,7 +1,8 @@
 /**
  * Which point to train next: the one that can still win most, by expected improvement within the budget. Improvement counts as a share of what
  * there is (in logarithms), so that a small chance of something enormous does not outweigh a fair one of twice the throughput.
- * Paper: Bayesian optimization with inequality constraints (Gardner et al. 2014), section 3 - https://proceedings.mlr.press/v32/gardner14.html
+ * Papers: Bayesian optimization with inequality constraints (Gardner et al. 2014), section 3 - https://proceedings.mlr.press/v32/gardner14.html;
+ * Practical Bayesian optimization of machine learning algorithms (Snoek et al. 2012), section 3.2 - https://arxiv.org/abs/1206.2944
  */
 import type { Candidate, Decision, GridPoint, Prediction } from './exploration.ts';
 import { fits } from './frontier.ts';
@@ -25,25 +26,27 @@ function bestRatio({ candidates, ratios, maxDrop }: Knowledge): number {
   return Math.max(1, ...fitting.map(({ point, precision }) => ratios.get(candidateName(point, precision)) ?? 0));
 }
 
-/** Every point of an outlook with its gain, the largest first. */
-function rankedPoints(outlook: readonly Prediction[], knowledge: Knowledge): Decision[] {
-  const best = bestRatio(knowledge);
-  return knowledge.lattice.points
-    .filter((point) => !isTrained(point, knowledge))
-    .map((point) => ({
-      point,
-      gain: expectedGain(
-        outlook.filter((prediction) => isSamePoint(prediction.point, point)),
-        best,
-      ),
-    }))
-    .toSorted((a, b) => b.gain - a.gain);
+/**
+ * The first training on the way to a point: pruning to any sparsity begins from the multiplexed model. What is won at the end of two trainings
+ * counts as half for each, as improvement is of interest per cost (Snoek et al. 2012, section 3.2).
+ */
+function firstStep(point: GridPoint, gain: number, knowledge: Knowledge): Decision {
+  const start = startOf(point);
+  return isTrained(start, knowledge) || isSamePoint(start, point) ? { point, gain } : { point: start, gain: gain / 2 };
 }
 
-/** Training starts are never wasted: pruning to any sparsity begins from the multiplexed model, so that is looked at first. */
-function firstStep({ point, gain }: Decision, knowledge: Knowledge): Decision {
-  const start = startOf(point);
-  return isTrained(start, knowledge) ? { point, gain } : { point: start, gain };
+/** What can be trained next for every point of an outlook, the largest gain first. */
+function rankedSteps(outlook: readonly Prediction[], knowledge: Knowledge): Decision[] {
+  const best = bestRatio(knowledge);
+  const gainAt = (point: GridPoint): number =>
+    expectedGain(
+      outlook.filter((prediction) => isSamePoint(prediction.point, point)),
+      best,
+    );
+  return knowledge.lattice.points
+    .filter((point) => !isTrained(point, knowledge))
+    .map((point) => firstStep(point, gainAt(point), knowledge))
+    .toSorted((a, b) => b.gain - a.gain);
 }
 
 /** A point under way, as if it came out as predicted (the kriging believer of Ginsbourger et al. 2010). */
@@ -66,9 +69,8 @@ export function nextPoints(knowledge: Knowledge, count: number): Decision[] {
   let imagined = knowledge;
   while (chosen.length < count) {
     const outlook = outlookOf(imagined);
-    const next = rankedPoints(outlook, imagined)
+    const next = rankedSteps(outlook, imagined)
       .filter(({ gain }) => gain >= LEAST_GAIN)
-      .map((decision) => firstStep(decision, imagined))
       .find(({ point }) => !chosen.some((other) => isSamePoint(startOf(point), other.point)));
     if (next === undefined) break;
     chosen.push(next);

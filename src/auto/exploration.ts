@@ -84,7 +84,7 @@ const finalFigures = z.object({
 /** How far a prediction of accuracy was off for points that were left out, in points: a mean of absolute errors. */
 const accuracyError = z.object({ model: z.string(), leaveOneOut: z.number(), isUsed: z.boolean() });
 
-/** How far predictions of throughput were off: means of |log(measured / predicted)|, about a relative error. */
+/** How far predictions of throughput were off: medians of |log(measured / predicted)|, about a relative error. */
 const throughputError = z.object({
   /** Of random models whose shapes were left out. */
   shapesLeftOut: z.number().optional(),

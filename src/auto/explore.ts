@@ -157,7 +157,7 @@ export async function explore(question: Question, instruments: Instruments): Pro
     predicted: outlookOf(known, forecast),
     frontier: frontierOf([dense, ...trials]),
     ...choose<Measured>(trials, dense, maxDrop),
-    errors: { accuracy: [...forecast.errors], throughput: throughputError(trials, shapes, lattice) },
+    errors: { accuracy: [...forecast.errors], throughput: throughputError(trials, shapes) },
     budgets: purchases(trials, dense, known, forecast),
   };
 }

@@ -2,11 +2,12 @@
  * The model of throughput: random models of every candidate's shape, measured on this machine and these lengths, and corrected by what trained
  * models turned out to be faster or slower than theirs.
  */
-import type { Precision } from '../base/index.ts';
-import { leftOutErrors, meanOf } from './accuracy-model.ts';
-import { bilinearSurface } from './bilinear.ts';
+import { fcnnlsVector } from 'ml-fcnnls';
+import { Matrix } from 'ml-matrix';
+import { median, type Precision } from '../base/index.ts';
+import { meanOf } from './accuracy-model.ts';
 import type { GridPoint, Measured, ThroughputError } from './exploration.ts';
-import { DENSE, isSamePoint, type Lattice } from './lattice.ts';
+import { DENSE, isSamePoint } from './lattice.ts';
 
 /** How many times as fast as the dense model a random model of that shape was. */
 export interface ShapeRatio {
@@ -30,34 +31,48 @@ export function correctionFrom(trials: readonly Measured[]): number {
   return Math.exp(meanOf([...misses(trials), NO_MISS]));
 }
 
-/** How far shapes are from what the others make of them, by interpolation of log ratios, over the precisions. */
-function shapeError(shapes: readonly ShapeRatio[], lattice: Lattice): number | undefined {
+/**
+ * What the time of an example is made of: a pass costs something whatever is in it and something for the weights that are left, which its N inputs
+ * share; what is done for each input by itself is not shared. t = (a + b (1 - s)) / N + c
+ */
+function costsOf({ instances, sparsity }: GridPoint): readonly number[] {
+  return [1 / instances, (1 - sparsity) / instances, 1];
+}
+
+/** How many times as fast as the dense model any point is, by least squares of relative errors; no part of the time is below 0. */
+export function passTimes(shapes: readonly ShapeRatio[]): (point: GridPoint) => number {
+  const rows = shapes.map(({ point, ratio }) => costsOf(point).map((cost) => cost * ratio));
+  const ones = rows.map(() => 1);
+  const weights = fcnnlsVector(new Matrix(rows), ones).K.to1DArray();
+  return (point) => 1 / costsOf(point).reduce((time, cost, at) => time + cost * (weights[at] ?? 0), 0);
+}
+
+/** Fewer do not tell three costs and an error. */
+const ENOUGH = 4;
+
+/** How far each shape is from what the others of its precision make of it. */
+function shapeErrors(shapes: readonly ShapeRatio[]): number[] {
   const precisions = [...new Set(shapes.map(({ precision }) => precision))];
-  const errors = precisions.flatMap((precision) => {
-    const observed = shapes
-      .filter((shape) => shape.precision === precision && !isSamePoint(shape.point, DENSE))
-      .map(({ point, ratio }) => ({ point, drop: Math.log(ratio), variance: 0 }));
-    return leftOutErrors((others) => bilinearSurface(others, lattice), observed, lattice);
-  });
-  return errors.length > 1 ? meanOf(errors) : undefined;
+  return precisions
+    .map((precision) => shapes.filter((shape) => shape.precision === precision))
+    .filter(({ length }) => length > ENOUGH)
+    .flatMap((alike) =>
+      alike
+        .filter(({ point, precision }) => precision !== 'fp32' || !isSamePoint(point, DENSE)) // that one is 1 by definition
+        .map((left) => Math.abs(Math.log(left.ratio / passTimes(alike.filter((shape) => shape !== left))(left.point)))),
+    );
 }
 
 /** Each trained model's own miss, after the correction by the others. */
-function trialError(trials: readonly Measured[]): number | undefined {
+function trialErrors(trials: readonly Measured[]): number[] {
   const all = misses(trials);
-  if (all.length === 0) return undefined;
-  const errors = all.map((miss, at) => Math.abs(miss - meanOf([...all.filter((_, other) => other !== at), NO_MISS])));
-  return meanOf(errors);
+  return all.map((miss, at) => Math.abs(miss - meanOf([...all.filter((_, other) => other !== at), NO_MISS])));
 }
 
-export function throughputError(
-  trials: readonly Measured[],
-  shapes: readonly ShapeRatio[],
-  lattice: Lattice,
-): ThroughputError {
-  const [shapesLeftOut, ofTrials] = [shapeError(shapes, lattice), trialError(trials)];
+export function throughputError(trials: readonly Measured[], shapes: readonly ShapeRatio[]): ThroughputError {
+  const [ofShapes, ofTrials] = [shapeErrors(shapes), trialErrors(trials)];
   return {
-    ...(shapesLeftOut !== undefined && { shapesLeftOut }),
-    ...(ofTrials !== undefined && { trials: ofTrials }),
+    ...(ofShapes.length > 0 && { shapesLeftOut: median(ofShapes) }),
+    ...(ofTrials.length > 0 && { trials: median(ofTrials) }),
   };
 }

@@ -79,7 +79,7 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
       progress.title(`${models.length} models side by side`);
       return measureCandidates(models, laboratory);
     },
-    secondsSpent: () => Object.values(notes.seconds()).reduce((sum, seconds) => sum + seconds, 0),
+    secondsSpent: () => notes.elapsed(),
   };
 }
 

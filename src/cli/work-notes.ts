@@ -15,8 +15,12 @@ export class WorkNotes {
   private readonly folder: RunFolder;
   private readonly spent = new Map<Work, number>(WORK.map((kind) => [kind, 0]));
   private readonly start = performance.now();
-  /** Of the work that this process did itself. */
+  /** While this process did any of the work itself, several pieces at once counted once. */
   private ownSeconds = 0;
+  private underWay = 0;
+  private busySince = 0;
+  /** That work took which earlier runs did. */
+  private foundSeconds = 0;
 
   constructor(folder: RunFolder) {
     this.folder = folder;
@@ -24,26 +28,40 @@ export class WorkNotes {
 
   /** What `make` gives; asked for the same name again, also by a later run, it is read. */
   async kept<T>(kind: Work, name: string, make: () => Promise<T>): Promise<Kept<T>> {
-    const kept = await this.folder.remembered(name, () => this.clocked(make));
-    this.count(kind, kept.seconds);
+    let isFound = true;
+    const kept = await this.folder.remembered(name, () => {
+      isFound = false;
+      return this.clocked(make);
+    });
+    this.spent.set(kind, (this.spent.get(kind) ?? 0) + kept.seconds);
+    if (isFound) this.foundSeconds += kept.seconds;
     return kept;
   }
 
-  /** So far, by kind, that of earlier runs included; what this process did besides is `other`. */
+  /** Of the work so far, by kind, that of earlier runs included; the time in which this process did none of it is `other`. */
   seconds(): Record<string, number> {
-    const other = (performance.now() - this.start) / 1000 - this.ownSeconds;
-    return { ...Object.fromEntries(this.spent), other: Math.max(0, other) };
+    return { ...Object.fromEntries(this.spent), other: this.secondsSince(this.start) - this.ownSeconds };
+  }
+
+  /** Since the start, and what earlier runs took for the work that this one found done. */
+  elapsed(): number {
+    return this.foundSeconds + this.secondsSince(this.start);
+  }
+
+  private secondsSince(moment: number): number {
+    return (performance.now() - moment) / 1000;
   }
 
   private async clocked<T>(make: () => Promise<T>): Promise<Kept<T>> {
     const start = performance.now();
-    const result = await make();
-    const seconds = (performance.now() - start) / 1000;
-    this.ownSeconds += seconds;
-    return { result, seconds };
-  }
-
-  private count(kind: Work, seconds: number): void {
-    this.spent.set(kind, (this.spent.get(kind) ?? 0) + seconds);
+    if (this.underWay === 0) this.busySince = start;
+    this.underWay++;
+    try {
+      const result = await make();
+      return { result, seconds: this.secondsSince(start) };
+    } finally {
+      this.underWay--;
+      if (this.underWay === 0) this.ownSeconds += this.secondsSince(this.busySince);
+    }
   }
 }

@@ -4,7 +4,7 @@ import { ProgressRecord } from '../../test/progress-record.kit.ts';
 import { loudParameters, tinyConfig, tinySet } from '../../test/tiny-bert.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { exportClassifier } from './export.ts';
-import { compareThroughput, median } from './throughput.ts';
+import { compareThroughput } from './throughput.ts';
 
 const model = { config: tinyConfig, onnx: exportClassifier(tinyConfig, loudParameters(tinyConfig, 1)).bytes };
 const { encodings, padId } = tinySet(12);
@@ -26,8 +26,4 @@ it('takes the median of the rounds, and ratios to the first; tells of every batc
     expect(streams).toBe(1);
   }
   record.expectPieces('choosing batch sizes', 'measuring');
-});
-
-it('has the mean of the middle two as the median of an even number', () => {
-  expect([median([3, 1, 2]), median([4, 1, 3, 2])]).toEqual([2, 2.5]);
 });

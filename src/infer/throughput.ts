@@ -2,7 +2,7 @@
  * Throughput of classifiers side by side: the same rows through each, rounds interleaved so that a busy moment of the machine hits all,
  * medians over rounds. Each classifier runs at the batch size and in the number of streams that suit it best, so nobody is crippled.
  */
-import { assert, type OnProgress } from '../base/index.ts';
+import { assert, median, type OnProgress } from '../base/index.ts';
 import type { Encoding, ModelConfig } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import type { Feeds, Placement } from '../runtime/index.ts';
@@ -51,13 +51,6 @@ const MEASURED_ROWS = 512;
 export function measuredRows<T>(rows: readonly T[]): T[] {
   const stride = Math.max(1, Math.floor(rows.length / MEASURED_ROWS));
   return rows.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
 /** The batches of one contestant, ready to run. */

@@ -3,15 +3,16 @@
  * that take turns. All are told as parts of the time of one of them in the same round, as a machine that also does something else is slower
  * in one minute than in the next.
  */
-import { type FloatTensor, float32, int64, type OnProgress, type ParameterTree, sizeOf } from '../base/index.ts';
 import {
-  exportClassifier,
+  type FloatTensor,
+  float32,
+  int64,
   median,
-  openStreams,
-  type Predictor,
-  repeatsLasting,
-  secondsOfRuns,
-} from '../infer/index.ts';
+  type OnProgress,
+  type ParameterTree,
+  sizeOf,
+} from '../base/index.ts';
+import { exportClassifier, openStreams, type Predictor, repeatsLasting, secondsOfRuns } from '../infer/index.ts';
 import type { EncoderConfig, LayerShape, ModelConfig, Wanted } from '../model/index.ts';
 import { instancesOf, modelShapes } from '../mux/index.ts';
 import type { Feeds, Placement } from '../runtime/index.ts';

@@ -1,0 +1,67 @@
+/** What work takes, by a clock that only the test moves. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { RunFolder } from '../train/index.ts';
+import { WorkNotes } from './work-notes.ts';
+
+let folder = '';
+/** In milliseconds. */
+let now = 0;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'notes-'));
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true });
+});
+
+const open = (): WorkNotes => new WorkNotes(new RunFolder(folder, 'test'));
+const pass = (seconds: number): void => {
+  now += 1000 * seconds;
+};
+
+it('counts pieces of work that are done at once by their own times, and what is no work once', async () => {
+  const notes = open();
+  pass(1);
+  const ends: (() => void)[] = [];
+  const until = (): Promise<string> => new Promise((resolve) => ends.push(() => resolve('done')));
+  const started = (count: number): Promise<void> => vi.waitFor(() => expect(ends).toHaveLength(count));
+  const first = notes.kept('train', 'first', until);
+  await started(1);
+  pass(2);
+  const second = notes.kept('train', 'second', until);
+  await started(2);
+  pass(3);
+  ends[0]?.();
+  await first;
+  pass(4);
+  ends[1]?.();
+  expect(await second).toEqual({ result: 'done', seconds: 7 });
+  pass(5);
+  expect(notes.seconds()).toMatchObject({ train: 5 + 7, measure: 0, other: 1 + 5 });
+  expect(notes.elapsed()).toBe(1 + 2 + 3 + 4 + 5);
+});
+
+it('adds what earlier runs took, and does their work no second time', async () => {
+  await open().kept('measure', 'rates', async () => pass(30));
+  const later = open();
+  pass(2);
+  await later.kept('measure', 'rates', () => Promise.reject(new Error('again')));
+  expect(later.seconds()).toMatchObject({ measure: 30, other: 2 });
+  expect(later.elapsed()).toBe(32);
+});
+
+it('counts work that fails as work', async () => {
+  const notes = open();
+  const failing = async (): Promise<void> => {
+    pass(6);
+    throw new Error('no data');
+  };
+  await expect(notes.kept('guess', 'guesses', failing)).rejects.toThrow('no data');
+  expect(notes.seconds()).toMatchObject({ guess: 0, other: 0 });
+});
