@@ -40,7 +40,8 @@ const above0 = expect.toSatisfy((value: unknown) => typeof value === 'number' &&
 const short = ['--multiplex-epochs', '1', '--prune-epochs', '2', '--recover-epochs', '1', '--groups', '8'];
 
 it('train: a dense model', async () => {
-  const argv = ['train', ...data(), '--encoder', 'tiny', '--epochs', '15', '--rows', '16', '-o', at('dense')];
+  const argv = ['train', ...data(), '--encoder', 'tiny', '--epochs', '15', '--rows', '16', '--set-aside', '8'];
+  argv.push('-o', at('dense'));
   expect(await documentOf(...argv)).toMatchObject({
     accuracy: expect.toSatisfy((value: number) => value > 0.9), // one word decides
     ...{ macroF1: fraction, examples: 20, examplesPerSecond: above0, parameters: above0 },
@@ -246,6 +247,12 @@ it('auto: the choice, its report, and no second training of what is finished', a
     guesses: [{ point: { instances: 1, sparsity: 0.5 }, drop: { points: expect.any(Number) } }],
   });
   expect(document.measured).toMatchObject([{ name: 'n1-s0.5' }, { name: 'n2-s0' }, { name: 'n2-s0.5' }]);
+  const { setAside, data: seen } = JSON.parse(await readFile(at('dense/run.json'), 'utf8'));
+  expect(setAside).toBe(8);
+  expect(document.rows).toMatch(
+    /^14 of the evaluation rows chose, and \d+ of the training file that nothing was trained/,
+  );
+  expect(JSON.parse(await readFile(at('auto.run/n2-s0.5/run.json'), 'utf8'))).toMatchObject({ data: seen });
   const page = await readFile(join(at('auto'), 'report.html'), 'utf8');
   expect(page).toContain(`prumux auto ${at('dense')}`);
 

@@ -4,7 +4,7 @@ export * from './exploration.ts';
 export * from './explore.ts';
 export * from './frontier.ts';
 export { DENSE, isSamePoint, nameOf, startOf } from './lattice.ts';
-export { candidateName } from './outlook.ts';
+export { candidateName, usualMargin } from './outlook.ts';
 export * from './record.ts';
 export * from './replay.ts';
 export * from './row-division.ts';

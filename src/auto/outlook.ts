@@ -60,14 +60,22 @@ function costOf(precision: Precision, candidates: readonly Candidate[]): Estimat
 /** Of texts of which the dense and another model answer so many differently, before any were compared. */
 const USUAL_DISAGREEMENT = 0.06;
 
+/** How far above a drop its bound usually is where so many rows are compared, in points. */
+export function usualMargin(rows: number, confidence: number): number {
+  return normalQuantile(confidence) * usualError(rows);
+}
+
+function usualError(rows: number): number {
+  return 100 * Math.sqrt(USUAL_DISAGREEMENT / rows);
+}
+
 /** What a measurement of a drop will be like: its standard error, and how far above it the bound is; in points. */
 function measurementOf({ candidates, rows, confidence }: Knowledge): {
   readonly error: number;
   readonly margin: number;
 } {
   const drops = candidates.filter(({ drop }) => drop.standardError > 0).map(({ drop }) => drop);
-  const usual = 100 * Math.sqrt(USUAL_DISAGREEMENT / rows);
-  if (drops.length === 0) return { error: usual, margin: normalQuantile(confidence) * usual };
+  if (drops.length === 0) return { error: usualError(rows), margin: usualMargin(rows, confidence) };
   return {
     error: meanOf(drops.map(({ standardError }) => standardError)),
     margin: meanOf(drops.map(({ upper, points }) => upper - points)),

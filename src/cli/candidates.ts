@@ -30,7 +30,6 @@ import {
   encodeSet,
   fingerprintOf,
   openData,
-  openEvaluation,
   pruneToEach,
   readTeacher,
   type ScoredRows,
@@ -53,15 +52,14 @@ export async function storedAt(
   return { ...stored, precision, onnx: exportClassifier(config, parameters, { precision }).bytes };
 }
 
-/** The scores of all evaluation rows. */
+/** The scores of all rows that models are compared by. */
 async function scoresOf(exported: Exported, laboratory: Laboratory): Promise<ScoredRows> {
   const { point, precision } = exported;
-  const { source, seed, placement, onProgress } = laboratory.options;
+  const { seed, placement, onProgress } = laboratory.options;
   const name = `${nameOf(point)}-${precision}-scores-${fingerprintAt(exported, laboratory)}`;
   const { result } = await laboratory.notes.kept('assess', name, async () => {
     const stored = await storedAt(exported, laboratory);
-    const rows = await openEvaluation(source.evaluation, stored.config, source.columns);
-    const set = encodeSet(rows, stored.tokenizer, stored.maxTokens);
+    const set = encodeSet(laboratory.examples, stored.tokenizer, stored.maxTokens);
     const predictor = predictorOf(await openSession(stored.onnx, placement), stored.config);
     return closing(predictor, (open) => scoreRows(open, set, { maxTokens: stored.maxTokens, seed, onProgress }));
   });
@@ -101,13 +99,13 @@ export async function assessTrial(
 /** The scores of the dense model pruned without training to each sparsity, for as many as can be had so. */
 async function scoresWithoutTraining(
   sparsities: readonly number[],
-  { model, config, settings, options }: Laboratory,
+  { model, config, settings, options, examples: compared }: Laboratory,
 ): Promise<ScoredRows[]> {
   const { source, seed, placement, onProgress } = options;
   const dense = await readTeacher(model);
-  const { train, evaluation } = await openData(source, config);
+  const { train } = await openData(source, config);
   const maxTokens = Math.min(settings.maxTokens, longestRow(config));
-  const set = encodeSet(evaluation, dense.tokenizer, maxTokens);
+  const set = encodeSet(compared, dense.tokenizer, maxTokens);
   const { examples } = trainingFreeDefaults;
   const scores: ScoredRows[] = [];
   try {

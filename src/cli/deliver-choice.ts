@@ -1,6 +1,6 @@
 /** The end of `prumux auto`: the chosen model goes into the output folder, with the record of the run and its report. */
 import { join } from 'node:path';
-import type { AutoRecord, Exploration, FinalFigures } from '../auto/index.ts';
+import { type AutoRecord, type Exploration, type FinalFigures, usualMargin } from '../auto/index.ts';
 import { writeFileAtomically, writeModelFolder } from '../model/index.ts';
 import { reportPage } from '../report/index.ts';
 import { contentOf, machineOf, quantizeClassifier } from '../train/index.ts';
@@ -13,6 +13,19 @@ export interface Finding {
   readonly commandLine: string;
 }
 
+/** What is to be told apart, in points; fewer rows need more of them. */
+const HALF_A_POINT = 0.5;
+
+/** Which rows chose, in words; where they are few and could be more, what to do about it. */
+function describeRows({ rows, setAside }: Laboratory, confidence: number): string {
+  const chose = `${rows.choosing.length - setAside} of the evaluation rows`;
+  const kept = `${rows.final.length} were kept for the final figures`;
+  if (setAside > 0) return `${chose} chose, and ${setAside} of the training file that nothing was trained on; ${kept}`;
+  const margin = usualMargin(rows.choosing.length, confidence);
+  const few = `so few usually tell a drop to ${margin.toFixed(1)} points only: train the dense model with --set-aside for more`;
+  return `${chose} chose; ${kept}${margin > HALF_A_POINT ? `; ${few}` : ''}`;
+}
+
 async function recordOf({ exploration, final, commandLine }: Finding, laboratory: Laboratory): Promise<AutoRecord> {
   const { options, data, rows, notes } = laboratory;
   const models: AutoRecord['models'] = {};
@@ -22,7 +35,7 @@ async function recordOf({ exploration, final, commandLine }: Finding, laboratory
   return {
     ...{ exploration, models, data },
     examples: rows.choosing.length,
-    rows: `${rows.choosing.length} of the evaluation rows chose; ${rows.final.length} were kept for the final figures`,
+    rows: describeRows(laboratory, exploration.confidence),
     ...(final && { final }),
     seconds: notes.seconds(),
     seed: options.seed,

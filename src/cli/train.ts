@@ -3,7 +3,7 @@ import { isPreset } from '../model/index.ts';
 import { PRETRAINED_LEARNING_RATE, type TrainRecipe, trainClassifier, trainDefaults } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
-import { choice, number, option, optional, required, text, type Values } from './option.ts';
+import { choice, number, option, optional, required, text, type Values, whole } from './option.ts';
 import { TRAINING } from './recipe-options.ts';
 import { qualityLines } from './result-lines.ts';
 
@@ -12,6 +12,11 @@ const TASKS = ['sequence', 'tokens'] as const;
 const options = {
   task: option('what is classified: a text as a whole, or each of its tokens', choice(TASKS), 'sequence'),
   ...DATA,
+  setAside: option(
+    'rows of --data that are not trained on, by which auto then chooses, too: 4000 tell half a point where --eval is small',
+    whole(0),
+    0,
+  ),
   output: required('model folder to write', text('DIR'), 'o'),
   encoder: option('what to start from: tiny, mini, small, base, a model folder, a Hub id', text('NAME'), 'mini'),
   tokenizer: optional('tokenizer for a preset: a folder or Hub id [learned from the rows]', text('NAME')),
@@ -53,7 +58,8 @@ export default command({
   options,
   isResumable: true,
   async run(values, _, context) {
-    const source = dataSourceOf(values);
+    const { setAside } = values;
+    const source = { ...dataSourceOf(values), ...(setAside > 0 && { setAside }) };
     const { evaluation, parameters, parity } = await trainClassifier(recipeOf(values), {
       source,
       output: values.output,

@@ -19,8 +19,12 @@ import type { TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
   type CompressSettings,
+  type DataSource,
   fingerprintOf,
   isFinished,
+  joinSets,
+  type LabelledData,
+  type LabelledSet,
   modelFingerprint,
   openData,
   RunFolder,
@@ -47,8 +51,23 @@ export interface Laboratory {
   /** The dense model's. */
   readonly config: ModelConfig;
   readonly denseParameters: number;
-  /** Of the evaluation rows. */
+  /** The evaluation rows, and then those of the training file that nothing was trained on. */
+  readonly examples: LabelledSet;
   readonly rows: RowDivision;
+  /** How many were set aside. */
+  readonly setAside: number;
+}
+
+/** The rows of a run, without those that were set aside when the dense model was trained, if it was trained on the same file. */
+async function openRows(model: string, source: DataSource, config: ModelConfig): Promise<LabelledData> {
+  if (existsSync(join(model, 'run.json'))) {
+    const { setAside, data } = await readEvidence(model);
+    if (setAside > 0) {
+      const divided = await openData({ ...source, setAside }, config);
+      if (divided.train.checksum === data.train) return divided;
+    }
+  }
+  return openData(source, config);
 }
 
 export async function openLaboratory(
@@ -60,15 +79,19 @@ export async function openLaboratory(
   const model = await resolveModel(given);
   const files = await readTeacher(model);
   const { config, parameters } = files;
-  const { train, evaluation } = await openData(options.source, config);
+  const { train, evaluation, aside } = await openRows(model, options.source, config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const setAside = aside?.examples.length ?? 0;
+  const source = { ...options.source, ...(setAside > 0 && { setAside }) };
   const teacher = modelFingerprint(files);
   const { queue, folder } = await openWorkplace([settings, options.seed, data, teacher]);
   return {
-    ...{ model, settings, options, queue, folder, config, data, teacher },
+    ...{ model, settings, queue, folder, config, data, teacher, setAside },
+    options: { ...options, source },
+    examples: aside === undefined ? evaluation : joinSets(evaluation, aside),
     notes: new WorkNotes(new RunFolder(folder, 'auto')),
     denseParameters: countParameters(parameters),
-    rows: divideRows(evaluation.examples.length, options.seed),
+    rows: divideRows(evaluation.examples.length, setAside, options.seed),
   };
 }
 

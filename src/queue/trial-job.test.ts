@@ -20,7 +20,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'rows.csv'), 'text,label\na,0\n');
   order = {
     ...{ name: 'n2-s0.6', model: join(folder, 'dense'), recipe: compressDefaults, seed: 3 },
-    source: { data: join(folder, 'rows.csv'), evaluation: builtinName, columns: { text: 'text' } },
+    source: { data: join(folder, 'rows.csv'), evaluation: builtinName, columns: { text: 'text' }, setAside: 9 },
     output: join(artefacts.root, 'trials', 'x', 'n2-s0.6'),
     multiplexed: join(artefacts.root, 'trials', 'x', 'n2-s0'),
     from: { folder: join(artefacts.root, 'trials', 'x', 'n2-s0.4'), fingerprint: 'ab'.repeat(32) },
@@ -44,6 +44,7 @@ it('is plain data, and the same order again where the folder is elsewhere', asyn
     data: expect.stringMatching(/shared.inputs.[0-9a-f]{64}.rows\.csv$/),
     evaluation: builtinName,
     columns: { text: 'text' },
+    setAside: 9,
   });
 });
 

@@ -46,6 +46,8 @@ const job = z.strictObject({
   train: rows,
   evaluation: rows,
   columns: z.strictObject({ text: z.string(), pair: z.string(), label: z.string() }).partial().optional(),
+  /** Rows that are not trained on. */
+  setAside: z.int().positive().optional(),
   /** Where its model goes, among the artefacts; its checkpoints go beside it. */
   output: placeSchema,
   multiplexed: placeSchema.optional(),
@@ -81,6 +83,7 @@ export async function jobOf(order: TrialOrder, artefacts: Artefacts): Promise<Tr
     train: await publishRows(source.data),
     evaluation: await publishRows(source.evaluation),
     ...(source.columns && { columns: source.columns }),
+    ...(source.setAside && { setAside: source.setAside }),
     output: artefacts.placeOf(output),
     ...(multiplexed !== undefined && { multiplexed: artefacts.placeOf(multiplexed) }),
     ...(from && { from: { place: artefacts.placeOf(from.folder), fingerprint: from.fingerprint } }),
@@ -112,7 +115,7 @@ async function fileOf(artefact: Artefact, artefacts: Artefacts): Promise<string>
   return join(folder, basename(Object.keys(artefact.files)[0] ?? ''));
 }
 
-async function sourceOf({ train, evaluation, columns }: TrialJob, artefacts: Artefacts): Promise<DataSource> {
+async function sourceOf({ train, evaluation, columns, setAside }: TrialJob, artefacts: Artefacts): Promise<DataSource> {
   const pathOf = async (part: TrialJob['train']): Promise<string> =>
     part === builtinName ? part : fileOf(part, artefacts);
   const { text, pair, label } = columns ?? {};
@@ -121,6 +124,7 @@ async function sourceOf({ train, evaluation, columns }: TrialJob, artefacts: Art
     data: await pathOf(train),
     evaluation: await pathOf(evaluation),
     ...(columns && { columns: named }),
+    ...(setAside && { setAside }),
   };
 }
 

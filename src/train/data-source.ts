@@ -2,7 +2,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { TextInput } from '../infer/index.ts';
 import type { ModelConfig, Task } from '../model/index.ts';
-import { datasetOf, type LabelledSet, labelsOf, taggedDatasetOf, tagsOf } from './dataset.ts';
+import { datasetOf, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf } from './dataset.ts';
 import { builtinCorpus, builtinName } from './grammar.ts';
 import { type Columns, type Rows, readRows } from './read-rows.ts';
 import { readSentences } from './read-sentences.ts';
@@ -13,6 +13,8 @@ export interface DataSource {
   /** A file, or `builtin`; rows to evaluate on. */
   readonly evaluation: string;
   readonly columns?: Columns;
+  /** So many rows of `data` are not trained on, so that models can be compared by them. */
+  readonly setAside?: number;
 }
 
 /** The built-in data set is always the same one, so that its figures can be compared between runs. */
@@ -75,18 +77,23 @@ type Known = Partial<Pick<ModelConfig, 'task' | 'labels'>>;
 export interface LabelledData {
   readonly train: LabelledSet;
   readonly evaluation: LabelledSet;
+  /** Those of the training file that were set aside. */
+  readonly aside?: LabelledSet;
 }
 
-/** Reads the rows of a run. Labels are the training rows', unless the model has its own. */
+/** Reads the rows of a run. Labels are the training rows', unless the model has its own. Throws ConfigError for too many set aside. */
 export async function openData(
-  { data, evaluation, columns }: DataSource,
+  { data, evaluation, columns, setAside: count = 0 }: DataSource,
   { task = 'sequence', labels }: Known = {},
 ): Promise<LabelledData> {
   const { open } = READERS[task];
   const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
   const present = train.labels();
   const known = labels ?? present;
-  return { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
+  const all = { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
+  if (count === 0) return all;
+  const { rest, aside } = setAside(all.train, count);
+  return { ...all, train: rest, aside };
 }
 
 /** Rows to evaluate a finished model on. */

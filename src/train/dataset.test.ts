@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError, messageOf } from '../base/index.ts';
-import { datasetOf, labelsOf, taggedDatasetOf, tagsOf } from './dataset.ts';
+import { datasetOf, joinSets, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf } from './dataset.ts';
 import type { Rows } from './read-rows.ts';
 
 /** Rows of a file with a header: the first stands on line 2. */
@@ -88,6 +88,51 @@ describe('datasetOf', () => {
   it('refuses a row without a label, with its line', () => {
     const error = failureOf(() => datasetOf(rowsWith(['a', undefined]), ['a', 'b']));
     expect(error).toMatchObject({ code: 'DATA', file: 'some.tsv', line: 3 });
+  });
+});
+
+describe('setAside', () => {
+  const textsOf = ({ examples }: LabelledSet): string[] =>
+    examples.map((example) => ('text' in example ? example.text : example.words.join(' ')));
+  const sets = fc
+    .array(fc.record({ text: fc.string({ maxLength: 3 }), label: fc.constantFrom('a', 'b') }), {
+      minLength: 2,
+      maxLength: 60,
+    })
+    .map((rows): Rows => ({ file: 'some.tsv', rows: rows.map((row, line) => ({ ...row, line })), checksum: 'c0ffee' }));
+
+  it('has every row on one side, as many aside as were asked or a few more, and the same text never on both', () => {
+    fc.assert(
+      fc.property(sets, fc.double({ min: 0, max: 0.5, noNaN: true }), (rows, share) => {
+        const set = datasetOf(rows, ['a', 'b']);
+        const count = Math.floor(share * set.examples.length);
+        const { rest, aside } = setAside(set, count);
+        expect([...textsOf(rest), ...textsOf(aside)].toSorted()).toEqual(textsOf(set).toSorted());
+        expect(aside.examples.length).toBeGreaterThanOrEqual(count);
+        const [last] = textsOf(aside).filter((text) => textsOf(rest).includes(text));
+        expect(last).toBeUndefined();
+        // Another order of the file is the same division, and what was found aside is found again by its own number.
+        const shuffled = datasetOf({ ...rows, rows: rows.rows.toReversed() }, ['a', 'b']);
+        expect(textsOf(setAside(shuffled, count).aside).toSorted()).toEqual(textsOf(aside).toSorted());
+        if (aside.examples.length <= set.examples.length / 2)
+          expect(setAside(set, aside.examples.length)).toEqual({ rest, aside });
+        expect(joinSets(rest, aside).examples).toEqual([...rest.examples, ...aside.examples]);
+      }),
+    );
+  });
+
+  it('divides sentences as well', () => {
+    const sentences = ['x', 'y', 'z', 'x'].map((word, line) => ({ words: [word], tags: ['B-a'], lines: [line + 1] }));
+    const set = taggedDatasetOf({ file: 'some.conll', sentences, checksum: '' }, ['O', 'B-a']);
+    const { rest, aside } = setAside(set, 1);
+    expect(rest.examples.length + aside.examples.length).toBe(4);
+    expect(rest.checksum).not.toBe(set.checksum);
+    expect(setAside(set, 0).rest).toEqual(set);
+  });
+
+  it('refuses more than half of the rows', () => {
+    const set = datasetOf(rowsWith(['a', 'b', 'a', 'b']), ['a', 'b']);
+    expect(() => setAside(set, 3)).toThrow('set aside: expected at most half of the rows of some.tsv, 2, got 3');
   });
 });
 

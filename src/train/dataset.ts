@@ -3,7 +3,7 @@
  * file is read in its terms.
  */
 import { createHash } from 'node:crypto';
-import { DataError } from '../base/index.ts';
+import { assert, ConfigError, DataError } from '../base/index.ts';
 import { OUTSIDE } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
 import type { Row, Rows } from './read-rows.ts';
@@ -78,6 +78,50 @@ export function taggedDatasetOf({ file, sentences }: Sentences, labels: readonly
     labels: tags.map((tag, at) => classOf(tag, lines[at] as number)),
   }));
   return { task: 'tokens', name: file, labels, examples, checksum: checksumOf(labels, examples) };
+}
+
+/** The rows of a set that are no longer in it, and the others. */
+export interface Divided {
+  readonly rest: LabelledSet;
+  readonly aside: LabelledSet;
+}
+
+const textOf = (example: Example | TaggedExample): string =>
+  'words' in example ? JSON.stringify(example.words) : JSON.stringify([example.text, example.pair]);
+
+function withExamples(set: LabelledSet, keep: (at: number) => boolean): LabelledSet {
+  const { labels } = set;
+  if (set.task === 'tokens') {
+    const examples = set.examples.filter((_, at) => keep(at));
+    return { ...set, examples, checksum: checksumOf(labels, examples) };
+  }
+  const examples = set.examples.filter((_, at) => keep(at));
+  return { ...set, examples, checksum: checksumOf(labels, examples) };
+}
+
+/**
+ * So many rows out of a set, by the hashes of their texts: the same ones in whatever order the rows are, and rows of the same text on the same
+ * side, so that there may be a few more. Throws ConfigError for more than half of the rows.
+ */
+export function setAside(set: LabelledSet, count: number): Divided {
+  const most = Math.floor(set.examples.length / 2);
+  if (count > most) {
+    throw new ConfigError('set aside', {
+      expected: `at most half of the rows of ${set.name}, ${most}`,
+      got: `${count}`,
+    });
+  }
+  const hashes = set.examples.map((example) => createHash('sha256').update(textOf(example)).digest('hex'));
+  const last = hashes.toSorted()[count - 1] ?? '';
+  const isAside = (at: number): boolean => (hashes[at] as string) <= last;
+  return { rest: withExamples(set, (at) => !isAside(at)), aside: withExamples(set, isAside) };
+}
+
+/** The rows of one set and then those of another one of the same task and labels. */
+export function joinSets(one: LabelledSet, other: LabelledSet): LabelledSet {
+  assert(one.task === other.task, 'sets of one task');
+  const joined = { ...one, examples: [...one.examples, ...other.examples] } as LabelledSet;
+  return { ...joined, checksum: checksumOf(joined.labels, joined.examples) };
 }
 
 function checksumOf(labels: readonly string[], examples: readonly (Example | TaggedExample)[]): string {

@@ -16,6 +16,8 @@ const evidence = z.looseObject({
   recipe: z.record(z.string(), z.unknown()),
   seed: z.number(),
   data: z.object({ train: z.string(), evaluation: z.string() }),
+  /** Rows of the training file that were not trained on; the checksum is of the others. */
+  setAside: z.number().default(0),
   evaluation: z.object({ accuracy: z.number(), accuracyStd: z.number(), examples: z.number() }),
   parameters: z.number(),
   teacher: z.object({ fingerprint: z.string() }).optional(),

@@ -77,6 +77,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
     maxTokens,
   };
   const data = { train: train.checksum, evaluation: evaluation.checksum };
+  const kept = source.setAside ? { setAside: source.setAside } : {};
   const initial: TrainedModel = {
     config,
     tokenizer: start.tokenizer,
@@ -95,7 +96,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
       seed,
       placement,
       onProgress,
-      evidence: { command: 'train', recipe, data, curves: { 'fine-tune': curve } },
+      evidence: { command: 'train', recipe, data, ...kept, curves: { 'fine-tune': curve } },
       title: `${taskOf(config).modelNoun} trained on ${train.name}`,
     },
   );
