@@ -9,7 +9,7 @@ import { meanOf } from './accuracy-model.ts';
 import { nextPoints } from './acquisition.ts';
 import type { Candidate, Decision, Exploration, GridPoint, Guess, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
-import { DENSE, isSamePoint, latticeAround, startOf } from './lattice.ts';
+import { DENSE, isSamePoint, latticeAround } from './lattice.ts';
 import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
 import { purchases } from './purchases.ts';
 import { correctionFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
@@ -62,11 +62,14 @@ export function gridOf(instances: readonly number[], sparsities: readonly number
   return orderGrid(instances.flatMap((N) => sparsities.map((sparsity) => ({ instances: N, sparsity }))));
 }
 
-/** The first untrained points of the whole lattice, none of which starts from another of them. */
+/**
+ * The first untrained points of the whole lattice, of as many instances one: the others start from it, or prune on from it, and what they
+ * become is not to depend on how many are trained at once.
+ */
 function nextOfAll(knowledge: Knowledge, count: number): Decision[] {
   const left = orderGrid(knowledge.lattice.points).filter((point) => !isTrained(point, knowledge));
   return left
-    .filter((point) => isSamePoint(point, startOf(point)) || isTrained(startOf(point), knowledge))
+    .filter(({ instances }, at) => left.findIndex((other) => other.instances === instances) === at)
     .slice(0, count)
     .map((point) => ({ point, gain: 0 }));
 }
