@@ -8,7 +8,7 @@ import type { GridPoint, Trial } from '../auto/index.ts';
 import { pruningPath } from '../model/index.ts';
 import { inProcessQueue, type TrialOrder } from '../queue/index.ts';
 import { cpu } from '../runtime/index.ts';
-import { type CompressRecipe, compressDefaults } from '../train/index.ts';
+import { type CompressRecipe, compressDefaults, openData } from '../train/index.ts';
 import { fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
 let folder: string;
@@ -28,10 +28,10 @@ const recipe: CompressRecipe = {
 const surroundings = { placement: cpu(1), onStep: () => undefined };
 
 /** A laboratory as a run of `auto` opens it, and what it ordered. */
-async function opened(): Promise<{ laboratory: Laboratory; ordered: TrialOrder[] }> {
+async function opened(data = 'rows.tsv'): Promise<{ laboratory: Laboratory; ordered: TrialOrder[] }> {
   const queue = inProcessQueue(surroundings);
   const ordered: TrialOrder[] = [];
-  const source = { data: at('rows.tsv'), evaluation: at('rows.tsv') };
+  const source = { data: at(data), evaluation: at('rows.tsv') };
   const options = { ...surroundings, seed: 3, source };
   const laboratory = await openLaboratory(at('dense'), { settings: recipe, options }, async () => ({
     folder: at('run'),
@@ -45,6 +45,34 @@ async function opened(): Promise<{ laboratory: Laboratory; ordered: TrialOrder[]
   }));
   return { laboratory, ordered };
 }
+
+it('go without the rows that the dense model did not see, if it was trained on the same file', async () => {
+  const rows = Array.from({ length: 16 }, (_, row) => `story ${row} is ${row % 2 === 0 ? 'fine' : 'poor'}\t${row % 2}`);
+  await writeFile(at('many.tsv'), `sentence\tlabel\n${rows.join('\n')}\n`);
+  await writeFile(at('few.tsv'), `sentence\tlabel\n${rows.slice(0, 3).join('\n')}\n`);
+  const { train, aside } = await openData({ data: at('many.tsv'), evaluation: at('rows.tsv'), setAside: 3 });
+  const record = at('dense', 'run.json');
+  const before = await readFile(record);
+  try {
+    await writeFile(record, JSON.stringify({ command: 'train', setAside: 3, data: { train: train.checksum } }));
+    const { laboratory } = await opened('many.tsv');
+    expect(laboratory).toMatchObject({
+      setAside: 3,
+      data: { train: train.checksum },
+      options: { source: { setAside: 3 } },
+    });
+    expect(laboratory.examples.examples.slice(16)).toEqual(aside?.examples);
+    expect(laboratory.rows.choosing.slice(-3)).toEqual([16, 17, 18]);
+    // Of other files it cannot be told.
+    for (const other of ['rows.tsv', 'few.tsv']) {
+      const { setAside, rows, options } = (await opened(other)).laboratory;
+      expect({ setAside, rows: rows.choosing.length + rows.final.length }).toEqual({ setAside: 0, rows: 16 });
+      expect(options.source).not.toHaveProperty('setAside');
+    }
+  } finally {
+    await writeFile(record, before);
+  }
+});
 
 const evidenceOf = async (trial: Trial) => JSON.parse(await readFile(join(trial.folder, 'run.json'), 'utf8'));
 

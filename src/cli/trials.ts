@@ -32,6 +32,8 @@ import {
   readEvidence,
   readTeacher,
   recipeAt,
+  rowsSetAside,
+  setAside,
   studentConfig,
 } from '../train/index.ts';
 import { WorkNotes } from './work-notes.ts';
@@ -60,14 +62,11 @@ export interface Laboratory {
 
 /** The rows of a run, without those that were set aside when the dense model was trained, if it was trained on the same file. */
 async function openRows(model: string, source: DataSource, config: ModelConfig): Promise<LabelledData> {
-  if (existsSync(join(model, 'run.json'))) {
-    const { setAside, data } = await readEvidence(model);
-    if (setAside > 0) {
-      const divided = await openData({ ...source, setAside }, config);
-      if (divided.train.checksum === data.train) return divided;
-    }
-  }
-  return openData(source, config);
+  const whole = await openData(source, config);
+  const { setAside: count, train } = (await rowsSetAside(model)) ?? {};
+  if (count === undefined || 2 * count > whole.train.examples.length) return whole;
+  const { rest, aside } = setAside(whole.train, count);
+  return rest.checksum === train ? { ...whole, train: rest, aside } : whole;
 }
 
 export async function openLaboratory(
@@ -81,17 +80,18 @@ export async function openLaboratory(
   const { config, parameters } = files;
   const { train, evaluation, aside } = await openRows(model, options.source, config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const setAside = aside?.examples.length ?? 0;
-  const source = { ...options.source, ...(setAside > 0 && { setAside }) };
+  const count = aside?.examples.length ?? 0;
+  const source = { ...options.source, ...(count > 0 && { setAside: count }) };
   const teacher = modelFingerprint(files);
   const { queue, folder } = await openWorkplace([settings, options.seed, data, teacher]);
   return {
-    ...{ model, settings, queue, folder, config, data, teacher, setAside },
+    ...{ model, settings, queue, folder, config, data, teacher },
+    setAside: count,
     options: { ...options, source },
     examples: aside === undefined ? evaluation : joinSets(evaluation, aside),
     notes: new WorkNotes(new RunFolder(folder, 'auto')),
     denseParameters: countParameters(parameters),
-    rows: divideRows(evaluation.examples.length, setAside, options.seed),
+    rows: divideRows(evaluation.examples.length, count, options.seed),
   };
 }
 

@@ -16,8 +16,6 @@ const evidence = z.looseObject({
   recipe: z.record(z.string(), z.unknown()),
   seed: z.number(),
   data: z.object({ train: z.string(), evaluation: z.string() }),
-  /** Rows of the training file that were not trained on; the checksum is of the others. */
-  setAside: z.number().default(0),
   evaluation: z.object({ accuracy: z.number(), accuracyStd: z.number(), examples: z.number() }),
   parameters: z.number(),
   teacher: z.object({ fingerprint: z.string() }).optional(),
@@ -55,6 +53,15 @@ export async function readEvidence(folder: string): Promise<Evidence> {
     expected: 'the record of a finished run',
     got: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'something else'}`,
   });
+}
+
+const kept = z.object({ setAside: z.int().positive(), data: z.object({ train: z.string() }) });
+
+/** How many rows of its file a training set aside, and the checksum of those that it took; nothing, where it set none aside, or is not known. */
+export async function rowsSetAside(folder: string): Promise<{ setAside: number; train: string } | undefined> {
+  if (!existsSync(join(folder, 'run.json'))) return undefined;
+  const { data: found } = kept.safeParse(await readRunFile(folder));
+  return found && { setAside: found.setAside, train: found.data.train };
 }
 
 /** What a compression follows from; the same gives the same model. */
