@@ -5,7 +5,8 @@
  *
  *   npm run build
  *   npx tsx bench/serving.ts MODEL… --texts FILE [--parts throughput,latency,overload,soak,faults] [--seconds 20] [--soak-seconds 600]
- *                            [--baseline DENSE] [--clients 256] [--texts-per-request 1] [--seed 1]
+ *                            [--baseline DENSE] [--clients 256] [--texts-per-request 1] [--max-wait 5]
+ *                            [--seed 1]
  *
  * The load generator is a process of its own on the same machine: its processor time is reported, as it is taken from the server.
  */
@@ -38,6 +39,7 @@ const { values, positionals: models } = parseArgs({
     'soak-seconds': { type: 'string', default: '600' },
     clients: { type: 'string', default: '256' },
     'texts-per-request': { type: 'string', default: '1' },
+    'max-wait': { type: 'string', default: '5' },
     baseline: { type: 'string' },
     seed: { type: 'string', default: '1' },
   },
@@ -51,7 +53,7 @@ const perRequest = Number(values['texts-per-request']);
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
 /** Several texts per request: all that clients ask about at once must have room, or most of them would be refused. */
 const room = perRequest > 1 ? ['--queue', String(2 * clients * perRequest)] : [];
-const MAX_WAIT_MS = 5;
+const MAX_WAIT_MS = Number(values['max-wait']);
 const WARM_UP_SECONDS = 5;
 const common = { seed, warmUpSeconds: WARM_UP_SECONDS, ...(perRequest > 1 && { textsPerRequest: perRequest }) };
 const SOAK_SHARE = 0.8;
