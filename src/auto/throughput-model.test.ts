@@ -20,7 +20,7 @@ const costs = fc.record({
   input: fc.double({ min: 0, max: 0.3, noNaN: true }),
 });
 
-it('makes exact times of costs of a pass, of the weights and of an input, also of points that it did not see', () => {
+it('makes exact times of the costs of a pass, of weights and of an input, also of points that it did not see', () => {
   fc.assert(
     fc.property(costs, fc.integer({ min: 1, max: POINTS.length - 1 }), (made, left) => {
       const shapes = shapesOf(made);
@@ -46,4 +46,37 @@ it('tells the median error over both precisions, and none of too few shapes', ()
   expect(shapesLeftOut).toBeGreaterThan(0);
   expect(shapesLeftOut).toBeLessThan(0.1);
   expect(throughputError([], made.slice(0, 4))).toEqual({});
+});
+
+it('finds times of noisy shapes of any lattice, however few', () => {
+  const lattices = [
+    gridOf([1], [0, 0.5, 0.6, 0.8, 0.9]),
+    gridOf([1, 2], [0, 0.6]),
+    gridOf([1, 2, 4], [0, 0.6]),
+    POINTS,
+  ];
+  const noises = fc.array(fc.double({ min: 0.7, max: 1.4, noNaN: true }), { minLength: POINTS.length });
+  fc.assert(
+    fc.property(fc.constantFrom(...lattices), noises, (points, noise) => {
+      const shapes = [DENSE, ...points].map((point, at): ShapeRatio => {
+        const ratio = (point.instances / (1.05 - point.sparsity)) * (noise[at] ?? 1);
+        return { point, precision: 'fp32', ratio };
+      });
+      const predict = passTimes(shapes);
+      for (const { point } of shapes) expect(predict(point)).toBeGreaterThan(0);
+      const { shapesLeftOut = 0 } = throughputError([], shapes);
+      expect(Number.isFinite(shapesLeftOut)).toBe(true);
+    }),
+  );
+});
+
+it('is told by one number of inputs or one sparsity alone, too, where not all costs can be told apart', () => {
+  const made = shapesOf({ pass: 0.1, weights: 0.9, input: 0.05 });
+  for (const part of [
+    made.filter(({ point }) => point.instances === 1),
+    made.filter(({ point }) => point.sparsity === 0),
+  ]) {
+    const predict = passTimes(part);
+    for (const { point, ratio } of part) expect(predict(point) / ratio).toBeCloseTo(1, 4);
+  }
 });

@@ -32,22 +32,28 @@ export function correctionFrom(trials: readonly Measured[]): number {
 }
 
 /**
- * What the time of an example is made of: a pass costs something whatever is in it and something for the weights that are left, which its N inputs
- * share; what is done for each input by itself is not shared. t = (a + b (1 - s)) / N + c
+ * What the time of an example is made of: a pass costs something whatever is in it, and something for the weights that are left, which its N inputs
+ * share; what is done for each input by itself is not shared. t = (a + b w) / N + c, with w = 1 - s. A weight of a pruned matrix, of whatever
+ * odd width, takes longer than one of a whole matrix, so they have a cost each.
  */
 function costsOf({ instances, sparsity }: GridPoint): readonly number[] {
-  return [1 / instances, (1 - sparsity) / instances, 1];
+  const weights = (1 - sparsity) / instances;
+  return [1 / instances, ...(sparsity === 0 ? [weights, 0] : [0, weights]), 1];
 }
+
+/** As of ridge regression: costs that shapes do not tell apart are shared out evenly. */
+const RIDGE = 1e-4;
 
 /** How many times as fast as the dense model any point is, by least squares of relative errors; no part of the time is below 0. */
 export function passTimes(shapes: readonly ShapeRatio[]): (point: GridPoint) => number {
   const rows = shapes.map(({ point, ratio }) => costsOf(point).map((cost) => cost * ratio));
-  const ones = rows.map(() => 1);
-  const weights = fcnnlsVector(new Matrix(rows), ones).K.to1DArray();
+  const ridge = Matrix.identity(costsOf(DENSE).length).mul(RIDGE).to2DArray();
+  const relative = [...rows.map(() => 1), ...ridge.map(() => 0)];
+  const weights = fcnnlsVector(new Matrix([...rows, ...ridge]), relative).K.to1DArray();
   return (point) => 1 / costsOf(point).reduce((time, cost, at) => time + cost * (weights[at] ?? 0), 0);
 }
 
-/** Fewer do not tell three costs and an error. */
+/** Fewer do not tell the costs and an error. */
 const ENOUGH = 4;
 
 /** How far each shape is from what the others of its precision make of it. */
