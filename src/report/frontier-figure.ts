@@ -49,9 +49,16 @@ function budgetBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }
   return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y, bottom: y + 20 };
 }
 
+/** What a mark covers, with its line down to the bound; a name must not lie on those of other models. */
+function markBox(model: Measured, { dense }: Exploration, { pixelOf }: Plane): Box {
+  const [[x, top], [, bottom]] = [pixelOf(placeOf(model)), pixelOf(placeOfBound(model, dense))];
+  const radius = TRAINED.symbolSize / 2;
+  return { left: x - radius, right: x + radius, top: top - radius, bottom: Math.max(bottom, top + radius) };
+}
+
 /** Where the names of the models stand that have one: the choice, the dense model, and what else is on the frontier, if there is room. */
 function labelsOf(exploration: Exploration, plane: Plane, size: ChartSize): Labels {
-  const { chosen, dense, frontier } = exploration;
+  const { chosen, dense, frontier, trials } = exploration;
   const named = [...new Map([chosen, dense, ...frontier.toReversed()].map((model) => [model.name, model])).values()];
   const marks = named.map((model) => {
     const [x, y] = plane.pixelOf(placeOf(model));
@@ -63,7 +70,8 @@ function labelsOf(exploration: Exploration, plane: Plane, size: ChartSize): Labe
     top: plane.grid.top,
     bottom: size.height - plane.grid.bottom,
   };
-  const found = findRoom(marks, whole, [budgetBox(exploration, plane, size)]);
+  const drawn = [dense, ...trials].map((model) => markBox(model, exploration, plane));
+  const found = findRoom(marks, whole, [budgetBox(exploration, plane, size), ...drawn]);
   return new Map(named.flatMap(({ name }, at) => (found[at] === undefined ? [] : [[name, found[at]]])));
 }
 
