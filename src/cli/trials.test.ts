@@ -63,6 +63,15 @@ it('go without the rows that the dense model did not see, if it was trained on t
     });
     expect(laboratory.examples.examples.slice(16)).toEqual(aside?.examples);
     expect(laboratory.rows.choosing.slice(-3)).toEqual([16, 17, 18]);
+    // Rows of one text are on one side, here more than half of all; the trials' data are the same again.
+    const same = rows.map((row, at) => (at < 10 ? `one story\t${at % 2}` : row));
+    await writeFile(at('same.tsv'), `sentence\tlabel\n${same.join('\n')}\n`);
+    const seen = await openData({ data: at('same.tsv'), evaluation: at('rows.tsv'), setAside: 8 });
+    await writeFile(record, JSON.stringify({ command: 'train', setAside: 8, data: { train: seen.train.checksum } }));
+    const { options, setAside: more } = (await opened('same.tsv')).laboratory;
+    expect(more).toBeGreaterThan(8);
+    expect((await openData(options.source)).train).toEqual(seen.train);
+    await writeFile(record, JSON.stringify({ command: 'train', setAside: 3, data: { train: train.checksum } }));
     // Of other files it cannot be told.
     for (const other of ['rows.tsv', 'few.tsv']) {
       const { setAside, rows, options } = (await opened(other)).laboratory;

@@ -60,13 +60,17 @@ export interface Laboratory {
   readonly setAside: number;
 }
 
-/** The rows of a run, without those that were set aside when the dense model was trained, if it was trained on the same file. */
-async function openRows(model: string, source: DataSource, config: ModelConfig): Promise<LabelledData> {
-  const whole = await openData(source, config);
+/** What a run is about: rows, without those that were set aside when the dense model was trained, if it was trained on the same file. */
+async function openRows(
+  model: string,
+  source: DataSource,
+  config: ModelConfig,
+): Promise<LabelledData & { readonly source: DataSource }> {
+  const whole = { ...(await openData(source, config)), source };
   const { setAside: count, train } = (await rowsSetAside(model)) ?? {};
   if (count === undefined || 2 * count > whole.train.examples.length) return whole;
   const { rest, aside } = setAside(whole.train, count);
-  return rest.checksum === train ? { ...whole, train: rest, aside } : whole;
+  return rest.checksum === train ? { ...whole, train: rest, aside, source: { ...source, setAside: count } } : whole;
 }
 
 export async function openLaboratory(
@@ -78,10 +82,9 @@ export async function openLaboratory(
   const model = await resolveModel(given);
   const files = await readTeacher(model);
   const { config, parameters } = files;
-  const { train, evaluation, aside } = await openRows(model, options.source, config);
+  const { train, evaluation, aside, source } = await openRows(model, options.source, config);
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const count = aside?.examples.length ?? 0;
-  const source = { ...options.source, ...(count > 0 && { setAside: count }) };
   const teacher = modelFingerprint(files);
   const { queue, folder } = await openWorkplace([settings, options.seed, data, teacher]);
   return {
