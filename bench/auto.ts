@@ -14,9 +14,11 @@ import { COMPARED_SPARSITIES, DENSE_RUN, GRID_RUN } from '../recipes/auto.ts';
 import {
   type AutoRecord,
   autoRecordIn,
+  choose,
   type Exploration,
   explore,
   gridOf,
+  partAt,
   type Question,
   replay,
   replayed,
@@ -68,22 +70,10 @@ function describeErrors({ accuracy, throughput }: AutoRecord['exploration']['err
   return `accuracy ${models.join(', ')}; throughput of shapes left out ${percent(shapesLeftOut)}, of trained models ${percent(trials)}`;
 }
 
-/** The part of a grid that the search is compared with. */
-function comparedPart(exploration: Exploration): Exploration {
-  const isCompared = ({ point }: { readonly point: { readonly sparsity: number } }): boolean =>
-    COMPARED_SPARSITIES.includes(point.sparsity);
-  return {
-    ...exploration,
-    trials: exploration.trials.filter(isCompared),
-    guesses: exploration.guesses.filter(isCompared),
-  };
-}
-
 /** The fastest of all that surely loses no more, against the dense model in both precisions. */
-async function boughtBy(maxDrop: number, { exploration, examples }: AutoRecord): Promise<string> {
-  const question = { ...questionAt(maxDrop, exploration), isExhaustive: true };
-  const { chosen } = await explore(question, replayed(exploration, examples));
-  const { ratio = Number.NaN } = exploration.trials.find(({ name }) => name === 'dense-int8') ?? {};
+function boughtBy(maxDrop: number, { trials, dense }: Exploration): string {
+  const { chosen } = choose(trials, dense, maxDrop);
+  const { ratio = Number.NaN } = trials.find(({ name }) => name === 'dense-int8') ?? {};
   const { points, upper } = chosen.drop;
   return (
     `${chosen.name}, ${chosen.ratio.toFixed(1)}x the dense model and ${(chosen.ratio / ratio).toFixed(1)}x it in int8; ` +
@@ -93,8 +83,8 @@ async function boughtBy(maxDrop: number, { exploration, examples }: AutoRecord):
 
 async function report(): Promise<void> {
   const record = autoRecordIn(await readRunFile(grid), join(grid, 'run.json'));
-  for (const maxDrop of BUDGETS) console.log(`${maxDrop} points buy ${await boughtBy(maxDrop, record)}`);
-  const part = comparedPart(record.exploration);
+  for (const maxDrop of BUDGETS) console.log(`${maxDrop} points buy ${boughtBy(maxDrop, record.exploration)}`);
+  const part = partAt(COMPARED_SPARSITIES, record.exploration);
   for (const maxDrop of BUDGETS) {
     const { share, trained, chosen, best } = await replay(questionAt(maxDrop, part), part, record.examples);
     console.log(

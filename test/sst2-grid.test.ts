@@ -4,16 +4,16 @@
  * sparsities up to 0.9.
  */
 import { expect, it } from 'vitest';
-import { type Exploration, explore, gridOf, type Question, replay, replayed } from '../src/auto/index.ts';
+import { COMPARED_SPARSITIES } from '../recipes/auto.ts';
+import { type Exploration, explore, gridOf, partAt, type Question, replay, replayed } from '../src/auto/index.ts';
 import record from './sst2-grid.json' with { type: 'json' };
 
 const all = record as unknown as Exploration;
-const isCompared = ({ point }: { readonly point: { readonly sparsity: number } }): boolean => point.sparsity <= 0.9;
-const known = { ...all, trials: all.trials.filter(isCompared), guesses: all.guesses.filter(isCompared) };
+const known = partAt(COMPARED_SPARSITIES, all);
 /** Rows that drops were measured on. */
 const ROWS = 582;
 const INSTANCES = [1, 2, 4, 8];
-const GRID = gridOf(INSTANCES, [0, 0.6, 0.8, 0.9]);
+const GRID = gridOf(INSTANCES, COMPARED_SPARSITIES);
 const QUESTION: Question = {
   ...{ grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 2, confidence: 0.9 },
   ...{ isExhaustive: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
@@ -32,7 +32,7 @@ it('trains at most a third of the grid for two points, and for more', async () =
 });
 
 it('predicts drops of points left out to 0.7 points, and throughputs of shapes to 8 per cent (median)', async () => {
-  const whole = gridOf(INSTANCES, [0, 0.6, 0.8, 0.9, 0.95]);
+  const whole = gridOf(INSTANCES, [...COMPARED_SPARSITIES, 0.95]);
   for (const [grid, trained] of [[GRID, known] as const, [whole, all] as const]) {
     const { errors } = await explore({ ...QUESTION, grid, isExhaustive: true }, replayed(trained, ROWS));
     expect(errors.accuracy.find(({ isUsed }) => isUsed)?.leaveOneOut).toBeLessThanOrEqual(0.7);

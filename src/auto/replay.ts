@@ -12,6 +12,13 @@ function modelsAt(point: GridPoint, models: readonly Measured[]): readonly [Meas
   throw new ConfigError(nameOf(point), { expected: 'a point that was trained', got: 'none', hint });
 }
 
+/** The part of a finished exploration at some sparsities. */
+export function partAt(sparsities: readonly number[], exploration: Exploration): Exploration {
+  const isPart = ({ point }: { readonly point: GridPoint }): boolean => sparsities.includes(point.sparsity);
+  const { trials, guesses } = exploration;
+  return { ...exploration, trials: trials.filter(isPart), guesses: guesses.filter(isPart) };
+}
+
 /** Instruments that read a finished exploration. */
 export function replayed({ dense, trials, guesses }: Exploration, rows: number): Instruments {
   const models = [dense, ...trials];

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { gridOf } from './explore.ts';
 import { DENSE } from './lattice.ts';
-import { passTimes, type ShapeRatio, throughputError } from './throughput-model.ts';
+import { ratiosFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
 
 const POINTS = [DENSE, ...gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9])];
 
@@ -24,7 +24,7 @@ it('makes exact times of the costs of a pass, of weights and of an input, also o
   fc.assert(
     fc.property(costs, fc.integer({ min: 1, max: POINTS.length - 1 }), (made, left) => {
       const shapes = shapesOf(made);
-      const predict = passTimes(shapes.filter((_, at) => at !== left));
+      const predict = ratiosFrom(shapes.filter((_, at) => at !== left));
       for (const { point, ratio } of shapes) expect(predict(point) / ratio).toBeCloseTo(1, 6);
       expect(throughputError([], shapes).shapesLeftOut).toBeCloseTo(0, 6);
     }),
@@ -33,7 +33,7 @@ it('makes exact times of the costs of a pass, of weights and of an input, also o
 
 it('never takes a cost for negative, so no time is: a point that nothing is like stays finite', () => {
   const steep = POINTS.map((point): ShapeRatio => ({ point, precision: 'fp32', ratio: point.instances ** 1.5 }));
-  const predict = passTimes(steep);
+  const predict = ratiosFrom(steep);
   for (const sparsity of [0, 0.5, 0.99]) expect(predict({ instances: 64, sparsity })).toBeGreaterThan(0);
   expect(predict({ instances: 64, sparsity: 0.99 })).toBeLessThan(Number.POSITIVE_INFINITY);
 });
@@ -62,7 +62,7 @@ it('finds times of noisy shapes of any lattice, however few', () => {
         const ratio = (point.instances / (1.05 - point.sparsity)) * (noise[at] ?? 1);
         return { point, precision: 'fp32', ratio };
       });
-      const predict = passTimes(shapes);
+      const predict = ratiosFrom(shapes);
       for (const { point } of shapes) expect(predict(point)).toBeGreaterThan(0);
       const { shapesLeftOut = 0 } = throughputError([], shapes);
       expect(Number.isFinite(shapesLeftOut)).toBe(true);
@@ -76,7 +76,7 @@ it('is told by one number of inputs or one sparsity alone, too, where not all co
     made.filter(({ point }) => point.instances === 1),
     made.filter(({ point }) => point.sparsity === 0),
   ]) {
-    const predict = passTimes(part);
+    const predict = ratiosFrom(part);
     for (const { point, ratio } of part) expect(predict(point) / ratio).toBeCloseTo(1, 4);
   }
 });

@@ -32,11 +32,11 @@ export function correctionFrom(trials: readonly Measured[]): number {
 }
 
 /**
- * What the time of an example is made of: a pass costs something whatever is in it, and something for the weights that are left, which its N inputs
+ * An example's share of each cost that its time is made of: a pass costs something whatever is in it, and something for the weights that are left, which its N inputs
  * share; what is done for each input by itself is not shared. t = (a + b w) / N + c, with w = 1 - s. A weight of a pruned matrix, of whatever
  * odd width, takes longer than one of a whole matrix, so they have a cost each.
  */
-function costsOf({ instances, sparsity }: GridPoint): readonly number[] {
+function sharesOf({ instances, sparsity }: GridPoint): readonly number[] {
   const weights = (1 - sparsity) / instances;
   return [1 / instances, ...(sparsity === 0 ? [weights, 0] : [0, weights]), 1];
 }
@@ -45,12 +45,12 @@ function costsOf({ instances, sparsity }: GridPoint): readonly number[] {
 const RIDGE = 1e-4;
 
 /** How many times as fast as the dense model any point is, by least squares of relative errors; no part of the time is below 0. */
-export function passTimes(shapes: readonly ShapeRatio[]): (point: GridPoint) => number {
-  const rows = shapes.map(({ point, ratio }) => costsOf(point).map((cost) => cost * ratio));
-  const ridge = Matrix.identity(costsOf(DENSE).length).mul(RIDGE).to2DArray();
+export function ratiosFrom(shapes: readonly ShapeRatio[]): (point: GridPoint) => number {
+  const rows = shapes.map(({ point, ratio }) => sharesOf(point).map((share) => share * ratio));
+  const ridge = Matrix.identity(sharesOf(DENSE).length).mul(RIDGE).to2DArray();
   const relative = [...rows.map(() => 1), ...ridge.map(() => 0)];
-  const weights = fcnnlsVector(new Matrix([...rows, ...ridge]), relative).K.to1DArray();
-  return (point) => 1 / costsOf(point).reduce((time, cost, at) => time + cost * (weights[at] ?? 0), 0);
+  const costs = fcnnlsVector(new Matrix([...rows, ...ridge]), relative).K.to1DArray();
+  return (point) => 1 / sharesOf(point).reduce((time, share, at) => time + share * (costs[at] ?? 0), 0);
 }
 
 /** Fewer do not tell the costs and an error. */
@@ -65,7 +65,9 @@ function shapeErrors(shapes: readonly ShapeRatio[]): number[] {
     .flatMap((alike) =>
       alike
         .filter(({ point, precision }) => precision !== 'fp32' || !isSamePoint(point, DENSE)) // that one is 1 by definition
-        .map((left) => Math.abs(Math.log(left.ratio / passTimes(alike.filter((shape) => shape !== left))(left.point)))),
+        .map((left) =>
+          Math.abs(Math.log(left.ratio / ratiosFrom(alike.filter((shape) => shape !== left))(left.point))),
+        ),
     );
 }
 

@@ -13,7 +13,7 @@ export interface Finding {
   readonly commandLine: string;
 }
 
-/** What is to be told apart, in points; fewer rows need more of them. */
+/** What a comparison of models should tell, in points. */
 const HALF_A_POINT = 0.5;
 
 /** Which rows chose, in words; where they are few and could be more, what to do about it. */

@@ -89,14 +89,9 @@ export interface Divided {
 const textOf = (example: Example | TaggedExample): string =>
   'words' in example ? JSON.stringify(example.words) : JSON.stringify([example.text, example.pair]);
 
-function withExamples(set: LabelledSet, keep: (at: number) => boolean): LabelledSet {
-  const { labels } = set;
-  if (set.task === 'tokens') {
-    const examples = set.examples.filter((_, at) => keep(at));
-    return { ...set, examples, checksum: checksumOf(labels, examples) };
-  }
-  const examples = set.examples.filter((_, at) => keep(at));
-  return { ...set, examples, checksum: checksumOf(labels, examples) };
+/** The set with other examples of its task in place of its own. */
+function withExamples(set: LabelledSet, examples: readonly (Example | TaggedExample)[]): LabelledSet {
+  return { ...set, examples, checksum: checksumOf(set.labels, examples) } as LabelledSet;
 }
 
 /**
@@ -113,15 +108,15 @@ export function setAside(set: LabelledSet, count: number): Divided {
   }
   const hashes = set.examples.map((example) => createHash('sha256').update(textOf(example)).digest('hex'));
   const last = hashes.toSorted()[count - 1] ?? '';
-  const isAside = (at: number): boolean => (hashes[at] as string) <= last;
-  return { rest: withExamples(set, (at) => !isAside(at)), aside: withExamples(set, isAside) };
+  const examplesWhere = (isAside: boolean) =>
+    set.examples.filter((_: Example | TaggedExample, at) => (hashes[at] as string) <= last === isAside);
+  return { rest: withExamples(set, examplesWhere(false)), aside: withExamples(set, examplesWhere(true)) };
 }
 
 /** The rows of one set and then those of another one of the same task and labels. */
 export function joinSets(one: LabelledSet, other: LabelledSet): LabelledSet {
   assert(one.task === other.task, 'sets of one task');
-  const joined = { ...one, examples: [...one.examples, ...other.examples] } as LabelledSet;
-  return { ...joined, checksum: checksumOf(joined.labels, joined.examples) };
+  return withExamples(one, [...one.examples, ...other.examples]);
 }
 
 function checksumOf(labels: readonly string[], examples: readonly (Example | TaggedExample)[]): string {

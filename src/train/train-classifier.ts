@@ -77,7 +77,6 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
     maxTokens,
   };
   const data = { train: train.checksum, evaluation: evaluation.checksum };
-  const kept = source.setAside ? { setAside: source.setAside } : {};
   const initial: TrainedModel = {
     config,
     tokenizer: start.tokenizer,
@@ -96,7 +95,10 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
       seed,
       placement,
       onProgress,
-      evidence: { command: 'train', recipe, data, ...kept, curves: { 'fine-tune': curve } },
+      evidence: {
+        ...{ command: 'train', recipe, data, curves: { 'fine-tune': curve } },
+        ...(source.setAside && { setAside: source.setAside }),
+      },
       title: `${taskOf(config).modelNoun} trained on ${train.name}`,
     },
   );
