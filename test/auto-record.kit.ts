@@ -51,7 +51,10 @@ export const sampleRecord: AutoRecord = {
   exploration: {
     ...{ maxDrop: 2, confidence: 0.9, dense, trials },
     decisions: trials.map(({ point, ratio }) => ({ point, gain: ratio / 4 })),
-    guesses: [{ point: mild.point, drop: { points: 1.4, standardError: 0.3, upper: 1.9 } }],
+    guesses: [
+      { point: mild.point, drop: { points: 1.4, standardError: 0.3, upper: 1.9 }, by: 'no training' },
+      { point: { instances: 2, sparsity: 0 }, drop: { points: 2.1, standardError: 0.5, upper: 2.8 }, by: 'short run' },
+    ],
     predicted: [
       {
         ...{ name: 'n8-s0.8', point: { instances: 8, sparsity: 0.8 }, precision: 'fp32', ratio: 29 },

@@ -1,5 +1,5 @@
 /** Laboratories that pretend to train and to measure: surfaces of accuracy and throughput that are known, with noise that a seed gives. */
-import type { Candidate, GridPoint, Instruments, Question, Trial } from '../src/auto/index.ts';
+import type { Candidate, GridPoint, Guess, Instruments, Question, Trial } from '../src/auto/index.ts';
 import { candidateName, gridOf, nameOf } from '../src/auto/index.ts';
 import { type Precision, random } from '../src/base/index.ts';
 
@@ -19,6 +19,10 @@ export interface Surface {
   readonly evaluationNoise: number;
   /** How many times as much pruning without training loses; nothing is guessed if left out. */
   readonly untrainedLoss?: number;
+  /** How many times as much is lost after a short run; no run is tried shortly if left out. */
+  readonly shortLoss?: number;
+  /** From so many instances on hardly anything is learned. */
+  readonly tooMany?: number;
   readonly seed: number;
 }
 
@@ -41,14 +45,20 @@ export function drawSurface(seed: number): Surface {
     trainingNoise: 0.15,
     evaluationNoise: 0.3,
     untrainedLoss: between(1, 6),
+    shortLoss: between(1, 10),
     seed,
   };
 }
 
+/** What is lost where multiplexing fails, in points; nothing loses more than a coin. */
+const FAILED = 20;
+const COIN = 40;
+
 export function trueDrop({ instances, sparsity }: GridPoint, precision: Precision, surface: Surface): number {
   const [u, v] = [Math.log2(instances), (-Math.log2(1 - sparsity)) ** surface.power];
-  const { perDoubling, perHalving, together, int8 } = surface;
-  return perDoubling * u + perHalving * v + together * u * v + (precision === 'int8' ? int8 : 0);
+  const { perDoubling, perHalving, together, int8, tooMany = Number.POSITIVE_INFINITY } = surface;
+  const failed = instances >= tooMany ? FAILED : 0;
+  return failed + perDoubling * u + perHalving * v + together * u * v + (precision === 'int8' ? int8 : 0);
 }
 
 export function trueRatio({ instances, sparsity }: GridPoint, precision: Precision, { speed }: Surface): number {
@@ -74,11 +84,17 @@ function assessed(trial: Trial, precision: Precision, surface: Surface): Candida
 }
 
 const SECONDS = 100;
+const SHORT_SECONDS = 12.5;
 
-/** A laboratory, and the names of the points that it trained, in their order. */
+/** A laboratory, and the names of the points that it trained and of those that it tried shortly, in their order. */
 export function pretend(surface: Surface, { precisions }: Pick<Question, 'precisions'>) {
   const trained: string[] = [];
-  const { untrainedLoss } = surface;
+  const shortly: string[] = [];
+  const { untrainedLoss, shortLoss, evaluationNoise: standardError } = surface;
+  const guessOf = (point: GridPoint, points: number, by: Guess['by']): Guess => ({
+    ...{ point, by },
+    drop: { points, standardError, upper: points + Z90 * standardError },
+  });
   const trialOf = (point: GridPoint, name: string, seconds: number): Trial => ({
     ...{ name, folder: name, point, parameters: 1, sparsity: point.sparsity, seconds },
   });
@@ -88,10 +104,13 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
     guess: async (sparsities) =>
       (untrainedLoss === undefined ? [] : sparsities).map((sparsity) => {
         const point = { instances: 1, sparsity };
-        const points = (untrainedLoss ?? 1) * trueDrop(point, 'fp32', surface);
-        const standardError = surface.evaluationNoise;
-        return { point, drop: { points, standardError, upper: points + Z90 * standardError } };
+        return guessOf(point, (untrainedLoss ?? 1) * trueDrop(point, 'fp32', surface), 'no training');
       }),
+    async tryShortly(point) {
+      if (shortLoss === undefined) return undefined;
+      shortly.push(nameOf(point));
+      return guessOf(point, Math.min(COIN, shortLoss * trueDrop(point, 'fp32', surface)), 'short run');
+    },
     async train(point, from) {
       trained.push(nameOf(point));
       const start = from && { name: from.name, folder: from.folder, fingerprint: `of ${from.name}` };
@@ -103,9 +122,9 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
         precisions.map((precision) => ({ point, precision, ratio: trueRatio(point, precision, surface) })),
       ),
     measure: async (models) => models.map(({ point, precision }) => 10 * trueRatio(point, precision, surface)),
-    secondsSpent: () => SECONDS * trained.length,
+    secondsSpent: () => SECONDS * trained.length + SHORT_SECONDS * shortly.length,
   };
-  return { instruments, trained };
+  return { instruments, trained, shortly };
 }
 
 export const QUESTION: Question = {

@@ -154,32 +154,50 @@ function eliminate(a: readonly (readonly number[])[], b: readonly number[]): num
 
 describe('guesses of what training will lose', () => {
   const mild = { instances: 1, sparsity: 0.6 };
-  const lossOf = (points: number, standardError = 0.2) => ({ points, standardError, upper: points + 1 });
+  const guessOf = (point: GridPoint, points: number, by: Guess['by']): Guess => ({
+    ...{ point, by },
+    drop: { points, standardError: 0.2, upper: points + 1 },
+  });
+  const untrained = (points: number): Guess => guessOf(mild, points, 'no training');
+  const shortly = (instances: number, points: number): Guess =>
+    guessOf({ instances, sparsity: 0 }, points, 'short run');
   const estimateAt = (point: GridPoint, observed: readonly Observation[], guesses: readonly Guess[]) =>
     gaussianProcess.estimate(observed, lattice, guesses)[placeIn(lattice, point)] ?? { mean: Number.NaN, variance: 0 };
 
   it('are uniform from nothing to all that was lost without training; what was won stays won', () => {
-    const { drop, variance } = guessedObservation({ point: mild, drop: lossOf(3) });
+    const { drop, variance } = guessedObservation(untrained(3));
     // Mean and variance of many uniform draws, with the evaluation's own error.
     const draws = Array.from({ length: 30_001 }, (_, at) => (3 * at) / 30_000);
     const mean = draws.reduce((sum, draw) => sum + draw, 0) / draws.length;
     expect(drop).toBeCloseTo(mean, 6);
     expect(variance).toBeCloseTo(draws.reduce((sum, draw) => sum + (draw - mean) ** 2, 0) / draws.length + 0.04, 3);
-    expect(guessedObservation({ point: mild, drop: lossOf(-0.5) })).toMatchObject({ drop: -0.5 });
+    expect(guessedObservation(untrained(-0.5))).toMatchObject({ drop: -0.5 });
   });
 
   it('make a point surer where little was lost, and hardly tell anything where much was', () => {
     const unknown = estimateAt(mild, [], []);
-    const little = estimateAt(mild, [], [{ point: mild, drop: lossOf(0.1) }]);
-    const much = estimateAt(mild, [], [{ point: mild, drop: lossOf(40) }]);
+    const little = estimateAt(mild, [], [untrained(0.1)]);
+    const much = estimateAt(mild, [], [untrained(40)]);
     expect(little.mean).toBeLessThan(unknown.mean);
     expect(little.variance).toBeLessThan(0.5 * unknown.variance);
     expect(much.variance).toBeGreaterThan(0.8 * unknown.variance);
   });
 
+  it('of short runs tell of as many inputs, pruned too, and of more', () => {
+    for (const point of [
+      { instances: 4, sparsity: 0 },
+      { instances: 4, sparsity: 0.8 },
+      { instances: 8, sparsity: 0 },
+    ]) {
+      const unknown = estimateAt(point, [], []);
+      expect(estimateAt(point, [], [shortly(4, 0.4)]).mean).toBeLessThan(unknown.mean);
+      expect(estimateAt(point, [], [shortly(4, 12)]).mean).toBeGreaterThan(unknown.mean);
+    }
+  });
+
   it('give way to what was trained', () => {
-    const observed = observe([mild], () => 1, 0.04);
-    expect(estimateAt(mild, observed, [{ point: mild, drop: lossOf(0.1) }])).toEqual(estimateAt(mild, observed, []));
+    const observed = observe([mild, { instances: 2, sparsity: 0 }], () => 1, 0.04);
+    expect(estimateAt(mild, observed, [untrained(0.1), shortly(2, 9)])).toEqual(estimateAt(mild, observed, []));
   });
 });
 

@@ -49,8 +49,11 @@ const measured = candidate.extend({
   predictedRatio: z.number().optional(),
 });
 
-/** What a point loses where no weight is trained, on the rows that choose. */
-const guess = z.object({ point: gridPoint, drop });
+/** How a guess came about: pruned without training any weight, or multiplexed and trained for a small share of the usual time. */
+const GUESSED_BY = ['no training', 'short run'] as const;
+
+/** What a point loses by cheap evidence, on the rows that choose. */
+const guess = z.object({ point: gridPoint, drop, by: z.enum(GUESSED_BY).default('no training') });
 
 /** What is thought of a candidate that was not trained. */
 const prediction = z.object({

@@ -169,7 +169,57 @@ it('guesses before it trains, from the sparsities alone, and keeps what it was t
     },
   });
   expect(asked).toEqual([[0.6, 0.8, 0.9]]);
-  expect(guesses).toEqual(await instruments.guess([0.6, 0.8, 0.9]));
+  const untrained = guesses.filter(({ by }) => by === 'no training');
+  expect(untrained).toEqual(await instruments.guess([0.6, 0.8, 0.9]));
+});
+
+describe('short runs', () => {
+  const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 2 };
+
+  it('come once, before the training of each multiplexed model, and count as guesses and as time', async () => {
+    for (const workers of [1, 2]) {
+      const { instruments, shortly, trained } = pretend(drawSurface(2), question);
+      const trainedAt = new Map<string, number>();
+      const { guesses } = await explore(
+        { ...question, workers },
+        {
+          ...instruments,
+          tryShortly(point) {
+            trainedAt.set(nameOf(point), trained.length);
+            return instruments.tryShortly(point);
+          },
+        },
+      );
+      const starts = trained.filter((name) => /^n[248]-s0$/.test(name));
+      expect(starts.length).toBeGreaterThan(0);
+      for (const name of starts) expect(trainedAt.get(name)).toBeLessThanOrEqual(trained.indexOf(name));
+      expect(new Set(shortly).size).toBe(shortly.length);
+      const told = guesses.filter(({ by }) => by === 'short run').map(({ point }) => nameOf(point));
+      expect(told.toSorted()).toEqual(shortly.toSorted());
+      expect(instruments.secondsSpent()).toBe(SECONDS_PER_TRIAL * (trained.length + shortly.length / 8));
+    }
+  });
+
+  it('are not made where every point is trained anyway', async () => {
+    const all = { ...question, isExhaustive: true };
+    const { instruments, shortly } = pretend(drawSurface(2), all);
+    await explore(all, instruments);
+    expect(shortly).toEqual([]);
+  });
+
+  it('save trainings where many inputs cannot be told apart', async () => {
+    let [without, along] = [0, 0];
+    for (let seed = 0; seed < 8; seed++) {
+      const { shortLoss = 1, ...surface } = { ...drawSurface(seed), tooMany: 4 };
+      for (const tried of [false, true]) {
+        const { instruments, trained } = pretend({ ...surface, ...(tried && { shortLoss }) }, question);
+        await explore(question, instruments);
+        if (tried) along += trained.length;
+        else without += trained.length;
+      }
+    }
+    expect(along).toBeLessThan(0.9 * without);
+  }, 60_000);
 });
 
 describe('a budget of time', () => {

@@ -9,7 +9,7 @@ import { meanOf } from './accuracy-model.ts';
 import { nextPoints } from './acquisition.ts';
 import type { Candidate, Decision, Exploration, GridPoint, Guess, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
-import { DENSE, isSamePoint, latticeAround } from './lattice.ts';
+import { DENSE, isSamePoint, latticeAround, nameOf } from './lattice.ts';
 import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
 import { purchases } from './purchases.ts';
 import { correctionFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
@@ -37,6 +37,8 @@ export interface Instruments {
   readonly rows: number;
   /** What one input per pass loses at those sparsities where no weight is trained; nothing of a sparsity that cannot be had so. */
   readonly guess: (sparsities: readonly number[]) => Promise<readonly Guess[]>;
+  /** What an unpruned model of several inputs loses after a small share of its training; nothing where that is not known. */
+  readonly tryShortly: (point: GridPoint) => Promise<Guess | undefined>;
   /** A point; pruned on from the one of as many instances that is given, where one is. */
   readonly train: (point: GridPoint, from?: Trial) => Promise<Trial>;
   /** A trial at every precision, in the order of the question's, fp32 first. */
@@ -106,16 +108,29 @@ async function trainAll(
   return candidates;
 }
 
-/** Trains until there is nothing left to gain, or no time. */
+/** The multiplexed models among what is next; of these a short run tells something. */
+function triableOf(decisions: readonly Decision[]): GridPoint[] {
+  return decisions.map(({ point }) => point).filter(({ instances, sparsity }) => instances > 1 && sparsity === 0);
+}
+
+/** Trains until there is nothing left to gain, or no time. Before a multiplexed model is trained it is tried shortly, and what is next is asked again. */
 async function search(start: Knowledge, question: Question, instruments: Instruments): Promise<Searched> {
   const decisions: Decision[] = [];
   const next = question.isExhaustive ? nextOfAll : nextPoints;
+  const tried = new Set<string>();
   let knowledge = start;
   for (;;) {
     const chosen = next(knowledge, question.workers);
     if (chosen.length === 0) break;
     const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
     if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
+    const untried = triableOf(chosen).filter((point) => !tried.has(nameOf(point)));
+    if (!question.isExhaustive && untried.length > 0) {
+      for (const point of untried) tried.add(nameOf(point));
+      const found = await Promise.all(untried.map(instruments.tryShortly));
+      knowledge = { ...knowledge, guesses: [...knowledge.guesses, ...found.filter((guess) => guess !== undefined)] };
+      continue;
+    }
     for (const decision of chosen) instruments.onDecision?.(decision, decisions.length);
     decisions.push(...chosen);
     const { candidates } = knowledge;
@@ -156,7 +171,7 @@ export async function explore(question: Question, instruments: Instruments): Pro
   return {
     ...{ maxDrop, confidence, dense, trials, stop },
     decisions: [...decisions],
-    guesses: [...guesses],
+    guesses: [...knowledge.guesses],
     predicted: outlookOf(known, forecast),
     frontier: frontierOf([dense, ...trials]),
     ...choose<Measured>(trials, dense, maxDrop),

@@ -1,6 +1,7 @@
 /**
- * First guesses, before anything is trained: what pruning without training (Kwon et al. 2022) loses at a point takes minutes to find out, and
- * training loses no more than that. How much less is not known: it is taken as uniform, from nothing to all of it.
+ * Guesses from cheap evidence, before a point is trained: what the dense model loses pruned without training (Kwon et al. 2022), and what a
+ * multiplexed one loses after a short run. More training loses no more than that. How much less is not known: it is taken as uniform, from
+ * nothing to all of it.
  */
 import type { Observation } from './accuracy-model.ts';
 import type { Guess } from './exploration.ts';

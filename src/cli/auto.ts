@@ -5,7 +5,7 @@ import { PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
 import { refuseOverwriting } from '../train/index.ts';
-import { assessTrial, finalFigures, guessDrops } from './candidates.ts';
+import { assessTrial, finalFigures, guessDrops, tryShortly } from './candidates.ts';
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
@@ -65,6 +65,10 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
     guess(sparsities) {
       progress.title('pruned without training, for a first guess');
       return guessDrops(sparsities, confidence, laboratory);
+    },
+    tryShortly(point) {
+      progress.title(`a short run of ${nameOf(point)}`);
+      return tryShortly(point, confidence, laboratory);
     },
     train: (point, from) => trainTrial(point, from, laboratory),
     assess(trial) {

@@ -4,6 +4,7 @@ import {
   DENSE,
   dropInterval,
   type FinalFigures,
+  type GridPoint,
   type Guess,
   isSamePoint,
   NO_DROP,
@@ -36,10 +37,10 @@ import {
   scoreRows,
   trainingFreeDefaults,
 } from '../train/index.ts';
-import { fingerprintAt, type Laboratory } from './trials.ts';
+import { fingerprintAt, type Laboratory, type Route, trainShortly } from './trials.ts';
 
 /** What is measured of a trial. */
-export type Exported = Pick<Candidate, 'folder' | 'point' | 'precision' | 'from'>;
+export type Exported = Pick<Candidate, 'folder' | 'precision'> & Route;
 
 /** A trial's model with its ONNX file, or the bytes of its export, at a precision. */
 export async function storedAt(
@@ -135,7 +136,15 @@ export async function guessDrops(
   return result.map((scores, at) => ({
     point: { instances: 1, sparsity: sparsities[at] as number },
     drop: pairedDrop(before, scoresAt(scores, rows.choosing), confidence),
+    by: 'no training',
   }));
+}
+
+/** What a multiplexed model loses after a small share of its training, by the rows that choose. */
+export async function tryShortly(point: GridPoint, confidence: number, laboratory: Laboratory): Promise<Guess> {
+  const trial = await trainShortly(point, laboratory);
+  const { before, after } = await besideDense({ ...trial, precision: 'fp32' }, laboratory.rows.choosing, laboratory);
+  return { point, drop: pairedDrop(before, after, confidence), by: 'short run' };
 }
 
 /** The chosen model on the rows that had no part in choosing it; nothing where there are none. */

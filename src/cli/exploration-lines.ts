@@ -62,9 +62,17 @@ function errorLines({ errors }: Found): string {
   );
 }
 
-function guessLine({ guesses }: Found): string {
-  const told = guesses.map(({ point, drop }) => `${drop.points.toFixed(2)} at sparsity ${point.sparsity}`);
-  return told.length === 0 ? '' : `guessed     points lost where no weight is trained: ${told.join(', ')}\n`;
+function guessLines({ guesses }: Found): string {
+  const untrained = guesses
+    .filter(({ by }) => by === 'no training')
+    .map(({ point, drop }) => `${drop.points.toFixed(2)} at sparsity ${point.sparsity}`);
+  const short = guesses
+    .filter(({ by }) => by === 'short run')
+    .map(({ point, drop }) => `${drop.points.toFixed(2)} at N = ${point.instances}`);
+  return (
+    (untrained.length === 0 ? '' : `guessed     points lost where no weight is trained: ${untrained.join(', ')}\n`) +
+    (short.length === 0 ? '' : `tried       points lost in short runs: ${short.join(', ')}\n`)
+  );
 }
 
 export function explorationLines(found: Found): string {
@@ -74,6 +82,6 @@ export function explorationLines(found: Found): string {
   return (
     `${modelTable(found)}\n${purchaseTable(budgets)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${guessLine(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
+    `${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
   );
 }

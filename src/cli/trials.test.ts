@@ -9,6 +9,7 @@ import { pruningPath } from '../model/index.ts';
 import { inProcessQueue, type TrialOrder } from '../queue/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { type CompressRecipe, compressDefaults, openData } from '../train/index.ts';
+import { tryShortly } from './candidates.ts';
 import { fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
 let folder: string;
@@ -123,3 +124,17 @@ it('go where their start tells them from others, and say what they started from'
   expect(await trainTrial(harder, first, again.laboratory)).toEqual(warm);
   expect(again.ordered.map(({ name }) => name)).toEqual(['n1-s0.5']);
 }, 180_000);
+
+it('try a multiplexed model shortly in a folder of its own, once', async () => {
+  const point: GridPoint = { instances: 2, sparsity: 0 };
+  const { laboratory, ordered } = await opened();
+  const guess = await tryShortly(point, 0.9, laboratory);
+  expect(guess).toMatchObject({ point, by: 'short run', drop: { points: expect.any(Number) } });
+  expect(ordered).toMatchObject([
+    { name: 'n2-s0-short', output: at('run', 'n2-s0-short'), recipe: { epochs: { multiplex: 0.125 } } },
+  ]);
+  expect(await tryShortly(point, 0.9, (await opened()).laboratory)).toEqual(guess);
+  await trainTrial(point, undefined, laboratory);
+  expect(ordered.at(-1)).toMatchObject({ output: at('run', 'n2-s0'), recipe: { epochs: { multiplex: 1 } } });
+  expect(ordered.length).toBe(2);
+}, 60_000);

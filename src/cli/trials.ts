@@ -104,7 +104,13 @@ export function denseTrial({ model, denseParameters }: Laboratory): Trial {
 }
 
 /** A point, and the trial whose pruning it goes on from. */
-type Route = Pick<Trial, 'point' | 'from'>;
+export interface Route extends Pick<Trial, 'point' | 'from'> {
+  /** Of the epochs of learning to take several inputs; all, if left out. */
+  readonly share?: number;
+}
+
+/** Of these epochs a short run takes so much: an eighth of the training it may save. */
+const SHORT_RUN = 0.125;
 
 /**
  * Of the epochs of pruning, where it goes on: about half of the way is done. Between any two levels ZipLM trains equally long, as
@@ -114,14 +120,15 @@ const WARM_SHARE = 0.5;
 
 /** What a point's model follows from. */
 function identityAt(
-  { point, from }: Route,
+  { point, from, share = 1 }: Route,
   { settings, options, data, teacher, config }: Laboratory,
 ): CompressionIdentity {
   const asked = recipeAt(settings, point);
   const maxTokens = Math.min(asked.maxTokens, longestRow(studentConfig(config, asked)));
+  const multiplex = share * asked.epochs.multiplex;
   const prune = from === undefined ? asked.epochs.prune : WARM_SHARE * asked.epochs.prune;
   return {
-    recipe: { ...asked, maxTokens, epochs: { ...asked.epochs, prune } },
+    recipe: { ...asked, maxTokens, epochs: { ...asked.epochs, multiplex, prune } },
     ...{ seed: options.seed, data, teacher },
     ...(from && { from: from.fingerprint }),
   };
@@ -132,9 +139,14 @@ export function fingerprintAt(route: Route, laboratory: Laboratory): string {
   return fingerprintOf(identityAt(route, laboratory)).slice(0, 12);
 }
 
+function routeName({ point, share }: Route): string {
+  return share === undefined ? nameOf(point) : `${nameOf(point)}-short`;
+}
+
 /** One for each start: which one a search comes by depends on its question, and on how many workers there are. */
-function folderOf({ point, from }: Route, { folder }: Laboratory): string {
-  return join(folder, from === undefined ? nameOf(point) : `${nameOf(point)}-from-${from.fingerprint.slice(0, 8)}`);
+function folderOf(route: Route, { folder }: Laboratory): string {
+  const start = route.from === undefined ? '' : `-from-${route.from.fingerprint.slice(0, 8)}`;
+  return join(folder, `${routeName(route)}${start}`);
 }
 
 /** Whether its model is there, and where it was pruned, what others go on from. */
@@ -159,7 +171,7 @@ async function compressTo(route: Route, laboratory: Laboratory): Promise<void> {
   const multiplexed: Route = { point: startOf(point) };
   const isThere = point.sparsity > 0 && point.instances > 1 && (await isDone(multiplexed, laboratory));
   await queue.train({
-    ...{ name: nameOf(point), model, seed: options.seed, source: options.source },
+    ...{ name: routeName(route), model, seed: options.seed, source: options.source },
     recipe: identityAt(route, laboratory).recipe,
     output: folderOf(route, laboratory),
     ...(isThere && { multiplexed: folderOf(multiplexed, laboratory) }),
@@ -169,8 +181,16 @@ async function compressTo(route: Route, laboratory: Laboratory): Promise<void> {
 
 /** Trains a point, unless its folder has the finished model of the same start, recipe, seed, data and teacher. */
 export async function trainTrial(point: GridPoint, from: Trial | undefined, laboratory: Laboratory): Promise<Trial> {
-  const route: Route = { point, ...(from && { from: await startFrom(from) }) };
-  const name = nameOf(point);
+  return trainBy({ point, ...(from && { from: await startFrom(from) }) }, laboratory);
+}
+
+/** A multiplexed model, unpruned, after a small share of its training. */
+export function trainShortly(point: GridPoint, laboratory: Laboratory): Promise<Trial & Route> {
+  return trainBy({ point, share: SHORT_RUN }, laboratory);
+}
+
+async function trainBy(route: Route, laboratory: Laboratory): Promise<Trial & Route> {
+  const name = routeName(route);
   const folder = folderOf(route, laboratory);
   const note = `${name}-trained-${fingerprintAt(route, laboratory)}`;
   const { seconds } = await laboratory.notes.kept('train', note, () => compressTo(route, laboratory));

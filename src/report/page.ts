@@ -33,12 +33,20 @@ ${hasFigure ? responsiveFigure(draw, PREDICTION_SIZE, caption) : ''}
 ${left}`;
 }
 
-/** What was found out before any training. */
-function firstGuesses({ guesses }: AutoRecord['exploration']): Markup | string {
-  if (guesses.length === 0) return '';
-  const each = guesses.map(({ point, drop }) => `${percent(point.sparsity, 0)} pruned: ${points(drop.points)}`);
-  return html`<p>Points that the dense model loses pruned without training, which is about the most that training loses: ${each.join('; ')}.</p>
+/** What was found out before the training that it is about. */
+function firstGuesses({ guesses }: AutoRecord['exploration']): Markup {
+  const untrained = guesses
+    .filter(({ by }) => by === 'no training')
+    .map(({ point, drop }) => `${percent(point.sparsity, 0)} pruned: ${points(drop.points)}`);
+  const short = guesses
+    .filter(({ by }) => by === 'short run')
+    .map(({ point, drop }) => `N = ${point.instances}: ${points(drop.points)}`);
+  const paragraph = (told: string, each: readonly string[]): Markup | string =>
+    each.length === 0
+      ? ''
+      : html`<p>${told}: ${each.join('; ')}.</p>
 `;
+  return html`${paragraph('Points that the dense model loses pruned without training, which is about the most that training loses', untrained)}${paragraph('Points that models of several inputs lost in short runs, before they were trained in full', short)}`;
 }
 
 function search(record: AutoRecord): Markup {
