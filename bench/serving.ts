@@ -63,6 +63,8 @@ const texts = inputs.map(({ text }) => text);
 const line = (what: string, said: string): void => console.log(`${what.padEnd(12)} ${said}`);
 const milliseconds = (value: number): string => `${value.toFixed(1)} ms`;
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
+/** How late the generator was, which no latency includes. */
+const lateness = ({ late }: LoadReport): string => `requests left late by ${milliseconds(late.p99)} (p99)`;
 const accepted = ({ statuses }: LoadReport): number => statuses[200] ?? 0;
 /** Texts. */
 const perSecond = (report: LoadReport): number => (perRequest * accepted(report)) / report.seconds;
@@ -121,7 +123,7 @@ async function measureLatency(server: ServerUnderTest, capacity: number): Promis
   const claim = `limit ${milliseconds(limitMs)} = ${MAX_WAIT_MS} ms + 3 passes of ${milliseconds(forwardMs)}`;
   line(
     'half load',
-    `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}; ${claim}; ${(rows / passes).toFixed(1)} texts per pass ${troubles(report)}`,
+    `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}; ${claim}; ${(rows / passes).toFixed(1)} texts per pass; ${lateness(report)} ${troubles(report)}`,
   );
 }
 
@@ -131,7 +133,7 @@ async function measureOverload(server: ServerUnderTest, capacity: number): Promi
   const { rejected, accepted: taken } = report;
   line(
     '4x load',
-    `${goodput}; 429 p50 ${milliseconds(rejected.p50)}, p99 ${milliseconds(rejected.p99)}; accepted p99 ${milliseconds(taken.p99)}; ${troubles(report)}`,
+    `${goodput}; 429 p50 ${milliseconds(rejected.p50)}, p99 ${milliseconds(rejected.p99)}; accepted p99 ${milliseconds(taken.p99)}; ${lateness(report)}; ${troubles(report)}`,
   );
 }
 
