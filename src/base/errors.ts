@@ -79,6 +79,14 @@ export class BackendError extends PrumuxError {
 /** More was asked than the server accepts now. */
 export class OverloadError extends PrumuxError {
   readonly code = 'OVERLOAD';
+
+  /** Without a stack trace: it says nothing about a defect, and under load it costs more than all else of a refusal. */
+  constructor(where: string, facts: ErrorFacts) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(where, facts);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** For states that no input can reach: a failure here is a defect of this project. */

@@ -40,6 +40,20 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     await engine.close();
   });
 
+  it('takes a next pass for a worker that is busy, which it then has', async () => {
+    const engine = await open({ kind, workers: 1 });
+    const state = () => ({ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven });
+    expect(state()).toEqual({ isFree: true, hasRoom: true, given: 0 });
+    const first = engine.run({ level: 0, texts: TEXTS });
+    expect(state()).toEqual({ isFree: false, hasRoom: true, given: 0 });
+    const next = engine.run({ level: 0, texts: TEXTS.slice(1) });
+    expect(state()).toEqual({ isFree: false, hasRoom: false, given: 1 });
+    expect((await first).logits).toEqual((await reference.run(TEXTS)).logits);
+    expect((await next).logits).toEqual((await reference.run(TEXTS.slice(1))).logits);
+    expect(state()).toEqual({ isFree: true, hasRoom: true, given: 0 });
+    await engine.close();
+  });
+
   it('runs what a lost worker had once more, and replaces it', async () => {
     const lost = vi.fn();
     const engine = await open({ kind, onWorkerLost: lost });

@@ -75,6 +75,16 @@ export class Engine {
     return this.ready.some(({ link }) => link.load === 0);
   }
 
+  /** Whether a worker would wait for the next pass when it has answered. */
+  get hasRoomForNext(): boolean {
+    return this.ready.some(({ link }) => link.load < 2);
+  }
+
+  /** Passes that workers have been given and not begun. */
+  get passesGiven(): number {
+    return this.ready.reduce((sum, { link }) => sum + Math.max(0, link.load - 1), 0);
+  }
+
   get readyWorkers(): number {
     return this.ready.length;
   }

@@ -230,8 +230,11 @@ describe('time', () => {
     const queue = queueOf();
     offerEach(queue, rows(SLOTS - 1));
     expect(queue.take(0)).toBeUndefined();
+    expect(queue.isFull).toBe(false);
     queue.offer([row()]);
+    expect(queue.isFull).toBe(true);
     expect(queue.take(0)?.rows.length).toBe(SLOTS);
+    expect(queue.isFull).toBe(false);
   });
 
   it('is up for a lone row when it has waited, and no sooner', () => {

@@ -78,6 +78,12 @@ export class RequestQueue<Row extends QueueRow> {
     return this.rows;
   }
 
+  /** Whether rows wait that fill a pass. */
+  get isFull(): boolean {
+    for (const lane of this.lanes.values()) if (this.fillsPass(lane)) return true;
+    return false;
+  }
+
   /** When the oldest row arrived; undefined where none waits. */
   get oldestMs(): number | undefined {
     return this.reduceHeads((oldest, { arrivedMs }) => Math.min(oldest ?? arrivedMs, arrivedMs));
@@ -177,9 +183,12 @@ export class RequestQueue<Row extends QueueRow> {
   }
 
   private mayLeave(lane: Lane<Row>, nowMs: number): boolean {
-    if (nowMs - headOf(lane).arrivedMs >= this.options.maxWaitMs) return true;
-    const { groups, instances } = this.options.shapeOf(lane.lastLevel);
-    return lane.rows.length >= groups * instances;
+    return nowMs - headOf(lane).arrivedMs >= this.options.maxWaitMs || this.fillsPass(lane);
+  }
+
+  private fillsPass({ lastLevel, rows }: Lane<Row>): boolean {
+    const { groups, instances } = this.options.shapeOf(lastLevel);
+    return rows.length >= groups * instances;
   }
 
   /** Up to `most` rows of a lane, the tenants of the lane in turn. */

@@ -9,6 +9,7 @@ import { TENANT_HEADER } from './access.ts';
 import { type ApiOptions, apiContext, FILL_HEADER, guardAnswers, LEVEL_HEADER, MIN_ACCURACY_HEADER } from './api.ts';
 import { openInferenceHealth, openInferenceRoutes } from './open-inference-routes.ts';
 import { infoRoute, operationRoutes } from './operation-routes.ts';
+import { Pace } from './pace.ts';
 import { predictRoute } from './predict-route.ts';
 import { REFUSALS, type RefusalName, refusalOf } from './refusal.ts';
 import type { ErrorBody } from './schemas.ts';
@@ -96,6 +97,7 @@ let requests = 0;
 
 function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
   const { log, hasTextsInLog } = options;
+  const refusals = new Pace();
   app.addHook('onSend', (request, reply, _, done) => {
     reply.header('x-request-id', request.id);
     if (service.isDraining) reply.header('connection', 'close');
@@ -113,8 +115,11 @@ function answerErrors(app: FastifyInstance, service: Service, options: ServerOpt
     const { id, tenant } = request;
     if (kind === 'internal') log.error({ id, err: error }, 'a request failed');
     if (kind === 'failed') log.warn({ id, reason: messageOf(error) }, 'a pass failed');
-    if (kind === 'overloaded') reply.header('retry-after', retryAfter(service.expectedWaitMs(tenant)));
-    send(reply, kind, kind === 'internal' ? 'internal error' : messageOf(error));
+    if (kind !== 'overloaded') return send(reply, kind, kind === 'internal' ? 'internal error' : messageOf(error));
+    refusals.add(() => {
+      reply.header('retry-after', retryAfter(service.expectedWaitMs(tenant)));
+      send(reply, kind, messageOf(error));
+    });
   });
 }
 

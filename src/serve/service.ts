@@ -119,7 +119,7 @@ export class Service {
   /** How long a row of this tenant would wait that came now, in milliseconds. */
   expectedWaitMs(tenant: string): number {
     const passMs = this.times[this.level]?.meanMs ?? 0;
-    const ahead = this.queue.passesAhead(tenant) + (this.engine.isFree ? 0 : 1);
+    const ahead = this.queue.passesAhead(tenant) + this.engine.passesGiven + (this.engine.isFree ? 0 : 1);
     return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
   }
 
@@ -209,14 +209,23 @@ export class Service {
     this.fail(question, new Refusal('cancelled', 'client', { expected: 'to wait', got: 'its end' }));
   }
 
-  /** Passes leave for as long as workers are free; then the one timer there is waits for the oldest row. */
+  /**
+   * Whether a pass may leave: to a worker that is free, or a full one to a busy worker, which then goes on with it at once. This thread may be busy
+   * with requests when an answer comes, and the worker would wait for it.
+   */
+  private get mayLeave(): boolean {
+    if (this.queue.depth === 0) return false;
+    return this.engine.isFree || (this.engine.hasRoomForNext && this.queue.isFull);
+  }
+
+  /** Passes leave for as long as workers take them; then the one timer there is waits for the oldest row. */
   private pump(): void {
-    while (this.engine.isFree && this.queue.depth > 0) {
+    while (this.mayLeave) {
       const nowMs = performance.now();
       this.level = this.decideLevel(nowMs);
       const batch = this.queue.take(nowMs);
       if (batch === undefined) break;
-      void this.run(batch, nowMs);
+      void this.run(batch);
     }
     this.wakeWhenDue();
   }
@@ -250,13 +259,13 @@ export class Service {
     };
   }
 
-  private async run(batch: Batch<Row>, startMs: number): Promise<void> {
+  private async run(batch: Batch<Row>): Promise<void> {
     const { engine } = this;
     const level = this.modelFor(batch);
     this.passes.set(engine, (this.passes.get(engine) ?? 0) + 1);
     try {
       const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
-      this.recordPass(batch, level, answers, startMs);
+      this.recordPass(batch, level, answers);
       const pass: RanPass = { level: level === this.options.alone ? 'alone' : level, rows: batch.rows.length, answers };
       const unsure = this.unsureOf(pass);
       for (const [at, row] of batch.rows.entries()) if (!unsure.includes(at)) this.answer(row, at, pass);
@@ -279,8 +288,9 @@ export class Service {
     return Math.min(lastLevel, this.level);
   }
 
-  private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs }: EngineAnswers, startMs: number): void {
-    this.times[level]?.ran(performance.now() - startMs, slots);
+  private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs }: EngineAnswers): void {
+    this.times[level]?.ran(computeMs, slots);
+    const startMs = performance.now() - computeMs;
     const waitsMs = rows.map(({ arrivedMs }) => startMs - arrivedMs);
     this.metrics.ran({ level, rows: rows.length, slots, computeMs, waitsMs });
   }
