@@ -51,8 +51,8 @@ if (model === undefined || !existsSync(model)) {
 }
 const perRequest = Number(values['texts-per-request']);
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
-/** Several texts per request: all that clients ask about at once must have room, or most of them would be refused. */
-const room = perRequest > 1 ? ['--queue', String(2 * clients * perRequest)] : [];
+/** For the closed load: all that clients ask about at once has room and time, as they would ask again at once if they were refused. */
+const ROOM = ['--queue', String(2 * clients * perRequest), '--max-queue-wait', '60000'];
 const MAX_WAIT_MS = Number(values['max-wait']);
 const WARM_UP_SECONDS = 5;
 const common = { seed, warmUpSeconds: WARM_UP_SECONDS, ...(perRequest > 1 && { textsPerRequest: perRequest }) };
@@ -188,8 +188,11 @@ const parts = values.parts.split(',');
 const isWanted = (...names: string[]): boolean => names.some((name) => parts.includes(name));
 
 if (isWanted('throughput', 'latency', 'overload', 'soak')) {
-  const server = await ServerUnderTest.prumux(models, ['--max-wait', String(MAX_WAIT_MS), ...room]);
-  const capacity = await servedRate(server, 'served');
+  const flags = ['--max-wait', String(MAX_WAIT_MS)];
+  const roomy = await ServerUnderTest.prumux(models, [...flags, ...ROOM]);
+  const capacity = await servedRate(roomy, 'served');
+  await roomy.end();
+  const server = await ServerUnderTest.prumux(models, flags);
   if (isWanted('latency')) await measureLatency(server, capacity);
   if (isWanted('overload')) await measureOverload(server, capacity);
   if (isWanted('soak')) await soak(server, capacity);

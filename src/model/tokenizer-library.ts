@@ -6,25 +6,24 @@ import * as library from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { CheckpointError, messageOf } from '../base/index.ts';
 
-/** The stages of a tokenizer; tokens are still strings. */
+/** The stages of a tokenizer. */
 export interface TokenizerStages {
   readonly vocabularySize: number;
   /** Whether the text on one side of a blank never changes the tokens of the other, as in every BERT tokenizer. */
   readonly isCutAtBlanks: boolean;
   readonly isLowerCase: boolean;
-  idOf(token: string): number | undefined;
-  /** Normalised, split at blanks and punctuation, and cut into word pieces; no special tokens added. */
-  split(text: string): string[];
+  /** Throws a CheckpointError for a token that the vocabulary does not have. */
+  specialId(token: string): number;
+  /** Ids of a text that is normalised, split at blanks and punctuation, and cut into word pieces; no special tokens added. */
+  split(text: string): number[];
   /** Normalised and split into words only. */
   splitWords(text: string): string[];
-  withSpecialTokens(first: readonly string[], second: readonly string[] | null): TypedTokens;
+  /** What stands around one text, or around and between two. */
+  readonly frames: { readonly one: readonly Frame[]; readonly two: readonly Frame[] };
 }
 
-/** Tokens with the segment that each belongs to. */
-export interface TypedTokens {
-  readonly tokens: readonly string[];
-  readonly types: readonly number[];
-}
+/** A special token; or a whole text, the first or the second. Each has its segment. */
+export type Frame = { readonly type: number } & ({ readonly id: number } | { readonly text: 0 | 1 });
 
 interface LibraryTokenizer {
   readonly model: { readonly vocab: readonly string[] } | null;
@@ -74,20 +73,38 @@ export function tokenizerStages(json: object, config: object, where: string): To
       got: `no ${missing.join()}`,
     });
   }
+  const specialId = (token: string): number => {
+    const id = tokenizer.token_to_id(token);
+    if (id !== undefined) return id;
+    throw new CheckpointError(where, { expected: `the special token ${token} in the vocabulary`, got: 'none' });
+  };
+  const unknownId = specialId('[UNK]');
   const isCutAtBlanks = bertStages.safeParse(json).success;
-  const split = (text: string): string[] => tokenizer.tokenize(text);
+  const split = (text: string): number[] =>
+    tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId);
   return {
     vocabularySize: model.vocab.length,
     isCutAtBlanks,
     isLowerCase: lowerCaseStages.safeParse(json).success,
-    idOf: (token) => tokenizer.token_to_id(token),
+    specialId,
     split: isCutAtBlanks ? splitByWords(split) : split,
     splitWords: (text) => preTokenizer.pre_tokenize(normalizer === null ? text : normalizer.normalize(text)),
-    withSpecialTokens(first, second) {
-      const { tokens, token_type_ids: types } = postProcessor.post_process(first, second, true);
-      return { tokens, types: types ?? tokens.map(() => 0) };
-    },
+    frames: { one: framesOf(postProcessor, false, specialId), two: framesOf(postProcessor, true, specialId) },
   };
+}
+
+/** No token of a text has a NUL in it. */
+const TEXTS = ['\0first', '\0second'] as const;
+
+/** Special tokens do not depend on the texts, so those around two marks are those around any. */
+function framesOf(postProcessor: PostProcessor, isPair: boolean, idOf: (token: string) => number): Frame[] {
+  const [first, second] = TEXTS;
+  const { tokens, token_type_ids: types } = postProcessor.post_process([first], isPair ? [second] : null, true);
+  return tokens.map((token, at): Frame => {
+    const type = types?.[at] ?? 0;
+    if (token === first) return { text: 0, type };
+    return token === second ? { text: 1, type } : { id: idOf(token), type };
+  });
 }
 
 /** Words that are remembered, and how long they may be: a text of any language has few that are new, and what is no word is not kept. */
@@ -98,21 +115,21 @@ const LONGEST_WORD = 64;
  * Splits blank by blank and remembers what comes of a word: the library takes some 75 microseconds for a text of 20 tokens, more than a pruned model does. What
  * is remembered is forgotten as a whole when it is too much, as the words that matter are back at once.
  */
-function splitByWords(split: (text: string) => string[]): (text: string) => string[] {
-  const known = new Map<string, readonly string[]>();
-  const tokensOf = (word: string): readonly string[] => {
+function splitByWords(split: (text: string) => number[]): (text: string) => number[] {
+  const known = new Map<string, readonly number[]>();
+  const idsOf = (word: string): readonly number[] => {
     const found = known.get(word);
     if (found !== undefined) return found;
-    const tokens = split(word);
-    if (word.length > LONGEST_WORD) return tokens;
+    const ids = split(word);
+    if (word.length > LONGEST_WORD) return ids;
     if (known.size >= MOST_WORDS) known.clear();
-    known.set(word, tokens);
-    return tokens;
+    known.set(word, ids);
+    return ids;
   };
   return (text) => {
-    const tokens: string[] = [];
-    for (const word of text.split(' ')) if (word !== '') for (const token of tokensOf(word)) tokens.push(token);
-    return tokens;
+    const all: number[] = [];
+    for (const word of text.split(' ')) if (word !== '') for (const id of idsOf(word)) all.push(id);
+    return all;
   };
 }
 

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, ConfigError } from '../base/index.ts';
 import { readJsonObject } from './json-file.ts';
-import { type TokenizerStages, tokenizerStages } from './tokenizer-library.ts';
+import { type Frame, type TokenizerStages, tokenizerStages } from './tokenizer-library.ts';
 import { wordPieceTokenizer } from './vocabulary.ts';
 
 /** One text, or one pair of texts, as token ids with the special tokens, and the segment of each token. */
@@ -75,37 +75,38 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 /** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */
 export function tokenizerOf(json: object, config: object = {}, where = 'tokenizer.json'): Tokenizer {
   const stages = tokenizerStages(json, config, where);
-  const specialId = (token: string): number => {
-    const id = stages.idOf(token);
-    if (id !== undefined) return id;
-    throw new CheckpointError(where, { expected: `the special token ${token} in the vocabulary`, got: 'none' });
-  };
-  const unknownId = specialId('[UNK]');
-  const idsOf = (tokens: readonly string[]): number[] => tokens.map((token) => stages.idOf(token) ?? unknownId);
+  const { vocabularySize, isLowerCase, frames, specialId } = stages;
   return {
-    vocabularySize: stages.vocabularySize,
+    ...{ vocabularySize, isLowerCase, json },
     padId: specialId('[PAD]'),
-    unknownId,
+    unknownId: specialId('[UNK]'),
     maskId: specialId('[MASK]'),
-    isLowerCase: stages.isLowerCase,
-    json,
     encode(text, pair, maxTokens) {
-      const { tokens, types } = stages.withSpecialTokens(...splitWithin(stages, text, pair, maxTokens));
-      return { ids: idsOf(tokens), types };
+      const texts = splitWithin(stages, text, pair, maxTokens);
+      return framed(texts, texts.length === 1 ? frames.one : frames.two);
     },
     encodeWords(words, maxTokens) {
       const { pieces, starts } = piecesWithin(stages, words, maxTokens);
-      const { tokens, types } = stages.withSpecialTokens(pieces, null);
-      return { ids: idsOf(tokens), types, starts };
+      return { ...framed([pieces], frames.one), starts };
     },
   };
 }
 
-type TokenPair = readonly [first: string[], second: string[] | null];
+/** Texts with the special tokens around them. */
+function framed(texts: readonly (readonly number[])[], frames: readonly Frame[]): Encoding {
+  const [ids, types]: [number[], number[]] = [[], []];
+  for (const frame of frames) {
+    for (const id of 'id' in frame ? [frame.id] : (texts[frame.text] ?? [])) {
+      ids.push(id);
+      types.push(frame.type);
+    }
+  }
+  return { ids, types };
+}
 
 /** How many pieces there is room for beside the special tokens. */
-function roomFor(stages: TokenizerStages, second: [] | null, maxTokens: number): number {
-  const added = stages.withSpecialTokens([], second).tokens.length;
+function roomFor(frames: readonly Frame[], maxTokens: number): number {
+  const added = frames.filter((frame) => 'id' in frame).length;
   if (maxTokens >= added) return maxTokens - added;
   const expected = `at least ${added}, the number of special tokens`;
   throw new ConfigError('maxTokens', { expected, got: String(maxTokens) });
@@ -116,25 +117,31 @@ function piecesWithin(
   stages: TokenizerStages,
   words: readonly string[],
   maxTokens = Infinity,
-): { readonly pieces: readonly string[]; readonly starts: readonly number[] } {
-  const room = roomFor(stages, null, maxTokens);
-  const before = stages.withSpecialTokens(['[UNK]'], null).tokens.indexOf('[UNK]');
-  const pieces: string[] = [];
+): { readonly pieces: readonly number[]; readonly starts: readonly number[] } {
+  const frames = stages.frames.one;
+  const room = roomFor(frames, maxTokens);
+  const before = frames.findIndex((frame) => 'text' in frame);
+  const pieces: number[] = [];
   const starts: number[] = [];
   for (const word of words) {
     if (pieces.length >= room) break;
     starts.push(before + pieces.length);
     const ofWord = splitStart(stages, word, maxTokens);
-    pieces.push(...(ofWord.length > 0 ? ofWord : ['[UNK]']));
+    pieces.push(...(ofWord.length > 0 ? ofWord : [stages.specialId('[UNK]')]));
   }
   return { pieces: pieces.slice(0, room), starts };
 }
 
 /** The tokens of a text or a pair, cut so that with the special tokens there are at most `maxTokens`. */
-function splitWithin(stages: TokenizerStages, text: string, pair: string | undefined, maxTokens = Infinity): TokenPair {
-  const room = roomFor(stages, pair === undefined ? null : [], maxTokens);
+function splitWithin(
+  stages: TokenizerStages,
+  text: string,
+  pair: string | undefined,
+  maxTokens = Infinity,
+): readonly number[][] {
+  const room = roomFor(pair === undefined ? stages.frames.one : stages.frames.two, maxTokens);
   const first = splitStart(stages, text, maxTokens);
-  if (pair === undefined) return [first.slice(0, room), null];
+  if (pair === undefined) return [first.slice(0, room)];
   const second = splitStart(stages, pair, maxTokens);
   const [keptFirst, keptSecond] = longestFirst(first.length, second.length, room);
   return [first.slice(0, keptFirst), second.slice(0, keptSecond)];
@@ -147,10 +154,10 @@ const CHARACTERS_PER_TOKEN = 16;
  * The first `most` tokens of a text. A megabyte of text is not split to its end (10 s for one of long words) where 128 tokens
  * are wanted.
  */
-function splitStart(stages: TokenizerStages, text: string, most: number): string[] {
+function splitStart(stages: TokenizerStages, text: string, most: number): number[] {
   const step = CHARACTERS_PER_TOKEN * most;
   if (!stages.isCutAtBlanks || text.length <= step) return stages.split(text).slice(0, most);
-  const tokens: string[] = [];
+  const tokens: number[] = [];
   for (let start = 0; start < text.length && tokens.length < most; ) {
     const blank = text.indexOf(' ', start + step);
     const end = blank === -1 ? text.length : blank;
@@ -187,9 +194,15 @@ export function padBatch(encodings: readonly Encoding[], padId: number, padTo?: 
   const types = new BigInt64Array(rows * tokens);
   for (const [row, encoding] of encodings.entries()) {
     const start = row * tokens;
-    ids.set(encoding.ids.map(BigInt), start);
-    types.set(encoding.types.map(BigInt), start);
+    setLow(ids, encoding.ids, start);
+    setLow(types, encoding.types, start);
     mask.fill(1n, start, start + encoding.ids.length);
   }
   return { rows, tokens, ids, mask, types };
+}
+
+/** Writes integers below 2³¹ as the low words of 64 bits (every machine that the runtime is for is little-endian), without a BigInt of each. */
+function setLow(into: BigInt64Array, values: readonly number[], start: number): void {
+  const words = new Int32Array(into.buffer);
+  for (const [at, value] of values.entries()) words[2 * (start + at)] = value;
 }
