@@ -202,6 +202,15 @@ describe('guesses of what training will lose', () => {
 });
 
 describe('the comparison of models', () => {
+  it('guesses no point that it leaves out', () => {
+    const observed = observe(lattice.points.slice(1, 7), ({ sparsity }) => 3 * sparsity);
+    const guesses = observed.map(({ point, drop }) => ({
+      ...{ point, by: 'short run' as const },
+      drop: { points: drop, standardError: 0.01, upper: drop },
+    }));
+    expect(compareModels(observed, lattice, guesses)).toEqual(compareModels(observed, lattice));
+  });
+
   it('tells the errors of both from four observations on, and uses the one that errs less', () => {
     const dropAt = ({ instances, sparsity }: GridPoint): number => Math.log2(instances) + sparsity;
     const points = lattice.points.slice(1);

@@ -20,6 +20,7 @@ export interface Estimate {
 
 export interface AccuracyModel {
   readonly name: string;
+  readonly takesGuesses: boolean;
   /**
    * Estimates at the lattice's points, in their order. The dense model loses nothing; the observations are of others. A model that knows how
    * sure an observation is takes guesses, too.

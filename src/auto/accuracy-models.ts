@@ -3,7 +3,7 @@ import { type AccuracyModel, leftOutErrors, meanOf, type Observation } from './a
 import { bilinear } from './bilinear.ts';
 import type { AccuracyError, Guess } from './exploration.ts';
 import { gaussianProcess } from './gaussian-process.ts';
-import type { Lattice } from './lattice.ts';
+import { isSamePoint, type Lattice } from './lattice.ts';
 
 /** The first is used until errors tell. */
 const MODELS: readonly AccuracyModel[] = [gaussianProcess, bilinear];
@@ -24,9 +24,11 @@ export function compareModels(
 ): Comparison {
   const [first] = MODELS as [AccuracyModel];
   if (observed.length < ENOUGH) return { used: first, errors: [] };
+  // A point that is left out is not guessed either.
+  const others = guesses.filter(({ point }) => !observed.some((one) => isSamePoint(one.point, point)));
   const compared = MODELS.map((model) => {
-    const meansFrom = (others: readonly Observation[]): number[] =>
-      model.estimate(others, lattice, guesses).map(({ mean }) => mean);
+    const meansFrom = (known: readonly Observation[]): number[] =>
+      model.estimate(known, lattice, others).map(({ mean }) => mean);
     return { model, leaveOneOut: meanOf(leftOutErrors(meansFrom, observed, lattice)) };
   });
   const { model: used } = compared.reduce((best, one) => (one.leaveOneOut < best.leaveOneOut ? one : best));

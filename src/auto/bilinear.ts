@@ -88,6 +88,7 @@ function squaredError(observed: readonly Observation[], lattice: Lattice): numbe
 
 export const bilinear: AccuracyModel = {
   name: 'bilinear',
+  takesGuesses: false,
   estimate(observed, lattice): Estimate[] {
     const surface = bilinearSurface(observed, lattice);
     const variance = squaredError(observed, lattice);

@@ -208,14 +208,15 @@ describe('short runs', () => {
   });
 
   it('save trainings where many inputs cannot be told apart', async () => {
-    let [without, along] = [0, 0];
+    let [without, along] = [0, 0]; // seconds
     for (let seed = 0; seed < 8; seed++) {
       const { shortLoss = 1, ...surface } = { ...drawSurface(seed), tooMany: 4 };
       for (const tried of [false, true]) {
         const { instruments, trained } = pretend({ ...surface, ...(tried && { shortLoss }) }, question);
         await explore(question, instruments);
-        if (tried) along += trained.length;
-        else without += trained.length;
+        if (tried) along += instruments.secondsSpent();
+        else without += instruments.secondsSpent();
+        expect(instruments.secondsSpent()).toBeGreaterThanOrEqual(SECONDS_PER_TRIAL * trained.length);
       }
     }
     expect(along).toBeLessThan(0.9 * without);

@@ -10,7 +10,7 @@ import { nextPoints } from './acquisition.ts';
 import type { Candidate, Decision, Exploration, GridPoint, Guess, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
 import { DENSE, isSamePoint, latticeAround, nameOf } from './lattice.ts';
-import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf } from './outlook.ts';
+import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf, takesGuesses } from './outlook.ts';
 import { purchases } from './purchases.ts';
 import { correctionFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
 
@@ -108,9 +108,11 @@ async function trainAll(
   return candidates;
 }
 
-/** The multiplexed models among what is next; of these a short run tells something. */
-function triableOf(decisions: readonly Decision[]): GridPoint[] {
-  return decisions.map(({ point }) => point).filter(({ instances, sparsity }) => instances > 1 && sparsity === 0);
+/** Whether a short run may tell something of a point: only the start of several inputs is tried. */
+const isTriable = ({ instances, sparsity }: GridPoint): boolean => instances > 1 && sparsity === 0;
+
+async function tryAll(points: readonly GridPoint[], { tryShortly }: Instruments): Promise<Guess[]> {
+  return (await Promise.all(points.map(tryShortly))).filter((guess) => guess !== undefined);
 }
 
 /** Trains until there is nothing left to gain, or no time. Before a multiplexed model is trained it is tried shortly, and what is next is asked again. */
@@ -124,17 +126,20 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     if (chosen.length === 0) break;
     const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
     if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
-    const untried = triableOf(chosen).filter((point) => !tried.has(nameOf(point)));
-    if (!question.isExhaustive && untried.length > 0) {
-      for (const point of untried) tried.add(nameOf(point));
-      const found = await Promise.all(untried.map(instruments.tryShortly));
-      knowledge = { ...knowledge, guesses: [...knowledge.guesses, ...found.filter((guess) => guess !== undefined)] };
-      continue;
-    }
-    for (const decision of chosen) instruments.onDecision?.(decision, decisions.length);
-    decisions.push(...chosen);
-    const { candidates } = knowledge;
-    knowledge = { ...knowledge, candidates: [...candidates, ...(await trainAll(chosen, candidates, instruments))] };
+    const isTrying = !question.isExhaustive && takesGuesses(knowledge);
+    const untried = chosen.filter(({ point }) => isTrying && isTriable(point) && !tried.has(nameOf(point)));
+    const now = chosen.filter((decision) => !untried.includes(decision));
+    for (const decision of now) instruments.onDecision?.(decision, decisions.push(decision) - 1);
+    for (const { point } of untried) tried.add(nameOf(point));
+    const { candidates, guesses } = knowledge;
+    const [found, trained] = await Promise.all([
+      tryAll(
+        untried.map(({ point }) => point),
+        instruments,
+      ),
+      trainAll(now, candidates, instruments),
+    ]);
+    knowledge = { ...knowledge, candidates: [...candidates, ...trained], guesses: [...guesses, ...found] };
   }
   const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));
   return { knowledge, decisions, stop: isAll ? 'all trained' : 'nothing to gain' };

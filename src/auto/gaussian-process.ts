@@ -117,6 +117,7 @@ const LEAST_VARIANCE = 0.01;
 
 export const gaussianProcess: AccuracyModel = {
   name: 'gaussian process',
+  takesGuesses: true,
   estimate(observed, { points, sparsities }, guesses = []): Estimate[] {
     const evidence = withGuesses(observed, guesses);
     const posteriors = SETTINGS.map((setting) => posterior(evidence, points, setting));

@@ -19,7 +19,7 @@ export interface Knowledge {
   readonly ratios: ReadonlyMap<string, number>;
   /** What was assessed; the dense model is among it, also as int8. */
   readonly candidates: readonly Candidate[];
-  /** What was found out without training. */
+  /** What cheap evidence says of points that were not trained. */
   readonly guesses: readonly Guess[];
 }
 
@@ -89,6 +89,11 @@ export interface Forecast {
 }
 
 type Evidence = Pick<Knowledge, 'candidates' | 'lattice' | 'guesses'>;
+
+/** Whether a guess would change what is thought. */
+export function takesGuesses({ candidates, lattice, guesses }: Evidence): boolean {
+  return compareModels(observationsOf(candidates), lattice, guesses).used.takesGuesses;
+}
 
 export function forecastFrom({ candidates, lattice, guesses }: Evidence): Forecast {
   const observed = observationsOf(candidates);

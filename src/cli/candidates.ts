@@ -141,8 +141,13 @@ export async function guessDrops(
 }
 
 /** What a multiplexed model loses after a small share of its training, by the rows that choose. */
-export async function tryShortly(point: GridPoint, confidence: number, laboratory: Laboratory): Promise<Guess> {
+export async function tryShortly(
+  point: GridPoint,
+  confidence: number,
+  laboratory: Laboratory,
+): Promise<Guess | undefined> {
   const trial = await trainShortly(point, laboratory);
+  if (trial === undefined) return undefined;
   const { before, after } = await besideDense({ ...trial, precision: 'fp32' }, laboratory.rows.choosing, laboratory);
   return { point, drop: pairedDrop(before, after, confidence), by: 'short run' };
 }

@@ -103,9 +103,9 @@ export function denseTrial({ model, denseParameters }: Laboratory): Trial {
   return { name: 'dense', folder: model, point: DENSE, parameters: denseParameters, sparsity: 0, seconds: 0 };
 }
 
-/** A point, and the trial whose pruning it goes on from. */
+/** A point, the trial whose pruning it goes on from, and how long it is trained. */
 export interface Route extends Pick<Trial, 'point' | 'from'> {
-  /** Of the epochs of learning to take several inputs; all, if left out. */
+  /** Of the epochs of learning to take several inputs, where it is less than all. */
   readonly share?: number;
 }
 
@@ -184,9 +184,11 @@ export async function trainTrial(point: GridPoint, from: Trial | undefined, labo
   return trainBy({ point, ...(from && { from: await startFrom(from) }) }, laboratory);
 }
 
-/** A multiplexed model, unpruned, after a small share of its training. */
-export function trainShortly(point: GridPoint, laboratory: Laboratory): Promise<Trial & Route> {
-  return trainBy({ point, share: SHORT_RUN }, laboratory);
+/** A multiplexed model, unpruned, after a small share of its training; nothing where all of it was done and no short run before. */
+export async function trainShortly(point: GridPoint, laboratory: Laboratory): Promise<(Trial & Route) | undefined> {
+  const route = { point, share: SHORT_RUN };
+  const isSpared = (await isDone({ point }, laboratory)) && !(await isDone(route, laboratory));
+  return isSpared ? undefined : trainBy(route, laboratory);
 }
 
 async function trainBy(route: Route, laboratory: Laboratory): Promise<Trial & Route> {

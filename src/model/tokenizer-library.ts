@@ -19,7 +19,7 @@ export interface TokenizerStages {
   /** Normalised and split into words only. */
   splitWords(text: string): string[];
   /** What stands around one text, or around and between two. */
-  readonly frames: { readonly one: readonly Frame[]; readonly two: readonly Frame[] };
+  framesOf(isPair: boolean): readonly Frame[];
 }
 
 /** A special token; or a whole text, the first or the second. Each has its segment. */
@@ -79,6 +79,7 @@ export function tokenizerStages(json: object, config: object, where: string): To
     throw new CheckpointError(where, { expected: `the special token ${token} in the vocabulary`, got: 'none' });
   };
   const unknownId = specialId('[UNK]');
+  const frames: Frame[][] = [];
   const isCutAtBlanks = bertStages.safeParse(json).success;
   const split = (text: string): number[] =>
     tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId);
@@ -89,7 +90,11 @@ export function tokenizerStages(json: object, config: object, where: string): To
     specialId,
     split: isCutAtBlanks ? splitByWords(split) : split,
     splitWords: (text) => preTokenizer.pre_tokenize(normalizer === null ? text : normalizer.normalize(text)),
-    frames: { one: framesOf(postProcessor, false, specialId), two: framesOf(postProcessor, true, specialId) },
+    framesOf(isPair) {
+      const at = isPair ? 1 : 0;
+      frames[at] ??= framesOf(postProcessor, isPair, specialId);
+      return frames[at];
+    },
   };
 }
 
@@ -123,7 +128,8 @@ function splitByWords(split: (text: string) => number[]): (text: string) => numb
     const ids = split(word);
     if (word.length > LONGEST_WORD) return ids;
     if (known.size >= MOST_WORDS) known.clear();
-    known.set(word, ids);
+    // A copy: a part of a text keeps all of the text in memory.
+    known.set(` ${word}`.slice(1), ids);
     return ids;
   };
   return (text) => {

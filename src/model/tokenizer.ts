@@ -75,7 +75,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 /** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */
 export function tokenizerOf(json: object, config: object = {}, where = 'tokenizer.json'): Tokenizer {
   const stages = tokenizerStages(json, config, where);
-  const { vocabularySize, isLowerCase, frames, specialId } = stages;
+  const { vocabularySize, isLowerCase, specialId } = stages;
   return {
     ...{ vocabularySize, isLowerCase, json },
     padId: specialId('[PAD]'),
@@ -83,11 +83,11 @@ export function tokenizerOf(json: object, config: object = {}, where = 'tokenize
     maskId: specialId('[MASK]'),
     encode(text, pair, maxTokens) {
       const texts = splitWithin(stages, text, pair, maxTokens);
-      return framed(texts, texts.length === 1 ? frames.one : frames.two);
+      return framed(texts, stages.framesOf(texts.length > 1));
     },
     encodeWords(words, maxTokens) {
       const { pieces, starts } = piecesWithin(stages, words, maxTokens);
-      return { ...framed([pieces], frames.one), starts };
+      return { ...framed([pieces], stages.framesOf(false)), starts };
     },
   };
 }
@@ -118,7 +118,7 @@ function piecesWithin(
   words: readonly string[],
   maxTokens = Infinity,
 ): { readonly pieces: readonly number[]; readonly starts: readonly number[] } {
-  const frames = stages.frames.one;
+  const frames = stages.framesOf(false);
   const room = roomFor(frames, maxTokens);
   const before = frames.findIndex((frame) => 'text' in frame);
   const pieces: number[] = [];
@@ -139,7 +139,7 @@ function splitWithin(
   pair: string | undefined,
   maxTokens = Infinity,
 ): readonly number[][] {
-  const room = roomFor(pair === undefined ? stages.frames.one : stages.frames.two, maxTokens);
+  const room = roomFor(stages.framesOf(pair !== undefined), maxTokens);
   const first = splitStart(stages, text, maxTokens);
   if (pair === undefined) return [first.slice(0, room)];
   const second = splitStart(stages, pair, maxTokens);

@@ -46,7 +46,7 @@ function firstGuesses({ guesses }: AutoRecord['exploration']): Markup {
       ? ''
       : html`<p>${told}: ${each.join('; ')}.</p>
 `;
-  return html`${paragraph('Points that the dense model loses pruned without training, which is about the most that training loses', untrained)}${paragraph('Points that models of several inputs lost in short runs, before they were trained in full', short)}`;
+  return html`${paragraph('Points that the dense model loses pruned without training, which is about the most that training loses', untrained)}${paragraph('Points that models of several inputs lost in short runs, by which it was decided whether to train them in full', short)}`;
 }
 
 function search(record: AutoRecord): Markup {

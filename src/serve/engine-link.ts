@@ -8,7 +8,15 @@ export const WORKER_KINDS = ['thread', 'process'] as const;
 export type WorkerKind = (typeof WORKER_KINDS)[number];
 
 /** The worker ended, or was ended, before it replied. */
-export class WorkerLost extends BackendError {}
+export class WorkerLost extends BackendError {
+  /** Whether it was at work on what was asked of it; else that waited behind something else. */
+  readonly wasBegun: boolean;
+
+  constructor(expected: string, got: string, wasBegun: boolean) {
+    super('engine', { expected, got });
+    this.wasBegun = wasBegun;
+  }
+}
 
 const ENTRY = new URL('./engine-worker.ts', import.meta.url);
 
@@ -18,6 +26,8 @@ const LONGEST_PASS_MS = 60_000;
 interface Waiting {
   /** What was to happen, as errors say it. */
   readonly expected: string;
+  /** How long the worker may be at it. */
+  readonly limitMs: number | undefined;
   resolve(reply: WorkerReply): void;
   reject(error: BackendError): void;
 }
@@ -57,7 +67,9 @@ const START = {
 
 export class WorkerLink {
   private readonly host: Host;
+  /** In the order in which the worker takes them: it is at work on the first. */
   private readonly waiting = new Map<number, Waiting>();
+  private watchdog: NodeJS.Timeout | undefined;
   private requests = 0;
   private end: string | undefined;
 
@@ -66,7 +78,10 @@ export class WorkerLink {
     const ended = (why: string): void => {
       if (this.end !== undefined) return;
       this.end = why;
-      for (const { expected, reject } of this.waiting.values()) reject(lost(expected, why));
+      clearTimeout(this.watchdog);
+      for (const [at, { expected, reject }] of [...this.waiting.values()].entries()) {
+        reject(new WorkerLost(expected, why, at === 0));
+      }
       this.waiting.clear();
       onEnd(why);
     };
@@ -87,13 +102,8 @@ export class WorkerLink {
   }
 
   async run(pass: PassRequest): Promise<PassAnswers> {
-    const watchdog = setTimeout(() => this.kill(), LONGEST_PASS_MS).unref();
-    try {
-      const { answers } = await this.request('the model to run', { pass });
-      return answers ?? { tooLong: [], slots: 0, tokens: 0, computeMs: 0 };
-    } finally {
-      clearTimeout(watchdog);
-    }
+    const { answers } = await this.request('the model to run', { pass }, LONGEST_PASS_MS);
+    return answers ?? { tooLong: [], slots: 0, tokens: 0, computeMs: 0 };
   }
 
   /** At once, whatever is under way. */
@@ -101,23 +111,30 @@ export class WorkerLink {
     this.host.kill();
   }
 
-  private request(expected: string, what: Omit<WorkerRequest, 'id'>): Promise<WorkerReply> {
-    if (this.end !== undefined) return Promise.reject(lost(expected, this.end));
+  private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs?: number): Promise<WorkerReply> {
+    if (this.end !== undefined) return Promise.reject(new WorkerLost(expected, this.end, false));
     const id = this.requests++;
-    const reply = new Promise<WorkerReply>((resolve, reject) => this.waiting.set(id, { expected, resolve, reject }));
+    const reply = new Promise<WorkerReply>((resolve, reject) =>
+      this.waiting.set(id, { expected, limitMs, resolve, reject }),
+    );
     this.host.send({ ...what, id });
+    if (this.waiting.size === 1) this.watchFirst();
     return reply;
+  }
+
+  /** The time of what waits behind something else begins when that is done. */
+  private watchFirst(): void {
+    clearTimeout(this.watchdog);
+    const [first] = this.waiting.values();
+    if (first?.limitMs !== undefined) this.watchdog = setTimeout(() => this.kill(), first.limitMs).unref();
   }
 
   private receive({ id, failure, ...reply }: WorkerReply): void {
     const waiting = this.waiting.get(id);
     this.waiting.delete(id);
+    this.watchFirst();
     if (waiting === undefined) return;
     if (failure === undefined) waiting.resolve({ id, ...reply });
     else waiting.reject(new BackendError('engine', { expected: waiting.expected, got: failure }));
   }
-}
-
-function lost(expected: string, why: string): WorkerLost {
-  return new WorkerLost('engine', { expected, got: why });
 }

@@ -88,6 +88,23 @@ it('fails a pass whose second worker is lost, too', async () => {
   await engine.close();
 });
 
+it('fails no pass that only waited behind the one that workers were lost over', async () => {
+  const lost = vi.fn();
+  const engine = await open({ workers: 1, onWorkerLost: lost });
+  const outcome = expect(
+    engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) }),
+  ).rejects.toThrow('the end of its thread');
+  const behind = engine.run({ level: 0, texts: TEXTS });
+  engine.killWorker(0);
+  await vi.waitFor(() => expect(lost).toHaveBeenCalledTimes(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 50_000, interval: 1 });
+  engine.killWorker(0);
+  await outcome;
+  expect((await behind).logits).toEqual((await reference.run(TEXTS)).logits);
+  expect(lost).toHaveBeenCalledTimes(2);
+  await engine.close();
+});
+
 it('has every level open, and says what is in it', async () => {
   const engine = await open({ folders: [at('dense'), at('pruned')], workers: 1 });
   expect(engine.levels.map(({ description: { name, labels, instances } }) => ({ name, labels, instances }))).toEqual([

@@ -75,7 +75,7 @@ export class Engine {
     return this.ready.some(({ link }) => link.load === 0);
   }
 
-  /** Whether a worker would wait for the next pass when it has answered. */
+  /** Whether a worker would wait for its next pass when it has answered. */
   get hasRoomForNext(): boolean {
     return this.ready.some(({ link }) => link.load < 2);
   }
@@ -99,13 +99,15 @@ export class Engine {
     this.ready[at]?.link.kill();
   }
 
-  /** Runs a pass on the worker that has least to do; once more where that worker is lost. */
+  /** Runs a pass on the worker that has least to do; once more where that worker is lost, and again where it was lost over another pass. */
   async run(pass: PassRequest): Promise<EngineAnswers> {
-    try {
-      return await this.runOnce(pass);
-    } catch (error) {
-      if (!(error instanceof WorkerLost)) throw error;
-      return await this.runOnce(pass);
+    for (let wasBegun = false; ; ) {
+      try {
+        return await this.runOnce(pass);
+      } catch (error) {
+        if (!(error instanceof WorkerLost) || this.isClosed || (wasBegun && error.wasBegun)) throw error;
+        wasBegun ||= error.wasBegun;
+      }
     }
   }
 

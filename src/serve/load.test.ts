@@ -4,33 +4,51 @@ import type { OpenedLevel } from './engine-protocol.ts';
 import { PassTimes } from './load.ts';
 
 const opened = { passMs: 10 } as OpenedLevel;
+const SLOTS = 64;
+const timesAfter = (...passes: readonly (readonly [passMs: number, slots: number])[]): PassTimes => {
+  const times = new PassTimes(opened, SLOTS);
+  for (const [passMs, slots] of passes) times.ran(passMs, slots);
+  return times;
+};
+const alternating = (first: readonly [number, number], second: readonly [number, number], seconds: number) =>
+  Array.from({ length: Math.ceil((2000 * seconds) / (first[0] + second[0])) }, (_, at) => (at % 2 ? first : second));
 
-it('are the guess, until passes ran; then the guess counts no more', () => {
-  const times = new PassTimes(opened, 4);
+it('are the guess, until passes ran; it counts as one of them', () => {
+  const times = timesAfter();
   expect(times.meanMs).toBe(10);
-  expect(times.ratePerSecond(2)).toBe((2 * 1000) / (10 / 4));
-  times.ran(40, 4);
-  expect(times.meanMs).toBe(40);
-  times.ran(20, 4);
-  expect(times.meanMs).toBe(30);
-  expect(times.ratePerSecond(1)).toBe(1000 / (30 / 4));
+  expect(times.ratePerSecond(2)).toBe((2 * 1000) / (10 / SLOTS));
+  const kept = Math.exp(-0.04);
+  expect(timesAfter([40, SLOTS]).meanMs).toBeCloseTo((kept * 10 + 40) / (kept + 1), 10);
+  expect(timesAfter([40, SLOTS]).ratePerSecond(1)).toBeCloseTo((1000 * SLOTS * (kept + 1)) / (kept * 10 + 40), 8);
 });
 
-it('forget by the time that passes took, whether they are many or few', () => {
+it('are means of passes, not of the time in them: a level of short and long ones is not thought to be slow', () => {
+  const times = timesAfter(...alternating([1, SLOTS], [8, SLOTS], 10));
+  expect(times.meanMs).toBeCloseTo(4.5, 1);
+  expect(times.ratePerSecond(1) / (1000 / (4.5 / SLOTS))).toBeCloseTo(1, 1);
+});
+
+it('of a full queue are those of full passes, soon after passes were nearly empty', () => {
+  const idle = Array.from({ length: 2000 }, () => [2, 1] as const);
+  expect(timesAfter(...idle).meanMs).toBeCloseTo(2, 1);
+  const busy = Array.from({ length: 4 }, () => [350, SLOTS] as const);
+  expect(timesAfter(...idle, ...busy).meanMs).toBeGreaterThan(350 / 2);
+  expect(timesAfter(...idle, ...busy, ...busy).meanMs).toBeGreaterThan(0.8 * 350);
+});
+
+it('forget within a second of passes, whether they are many or few', () => {
   for (const passMs of [1, 100]) {
-    const times = new PassTimes(opened, 4);
-    for (let pass = 0; pass < 1000; pass++) times.ran(passMs, 4);
-    // After one second of passes that take twice as long a mean that forgets within a second has gone 1 - 1/e of the way.
-    for (let spent = 0; spent < 1000; spent += 2 * passMs) times.ran(2 * passMs, 4);
-    expect(times.meanMs / passMs).toBeGreaterThan(1.6);
-    expect(times.meanMs / passMs).toBeLessThan(1.7);
+    const before = Array.from({ length: 1000 }, () => [passMs, SLOTS] as const);
+    const after = Array.from({ length: Math.round(500 / passMs) }, () => [2 * passMs, SLOTS] as const);
+    // After one second of passes that take twice as long, 1 - 1/e of what is remembered is of those, by time; fewer by number.
+    const ratio = timesAfter(...before, ...after).meanMs / passMs;
+    expect(ratio).toBeGreaterThan(1.4);
+    expect(ratio).toBeLessThan(1.7);
   }
 });
 
-it('of slots are told by passes that are half full', () => {
-  const times = new PassTimes(opened, 4);
-  times.ran(8, 1);
-  expect(times.ratePerSecond(1)).toBe(1000 / (10 / 4));
-  times.ran(8, 2);
-  expect(times.ratePerSecond(1)).toBe(1000 / (8 / 2));
+it('of slots are told by passes that are half full; a pass without rows tells nothing', () => {
+  expect(timesAfter([8, SLOTS / 4]).ratePerSecond(1)).toBe(1000 / (10 / SLOTS));
+  expect(timesAfter([8, SLOTS / 2]).ratePerSecond(1)).toBeLessThan(1000 / (10 / SLOTS));
+  expect(timesAfter([0.1, 0]).meanMs).toBe(10);
 });

@@ -4,7 +4,7 @@ import type { OpenedLevel } from './engine-protocol.ts';
 /** The state of the server when a pass is about to leave. */
 export interface Observation {
   readonly nowMs: number;
-  /** Rows that wait, and how long the first of them has. */
+  /** Rows that wait, those of passes that were given to a worker and not begun included; and how long the first of the others has. */
   readonly waiting: number;
   readonly oldestWaitMs: number;
   /** Rows per second, over the last second or so. */
@@ -38,19 +38,26 @@ export class ArrivalRate {
   }
 }
 
-/** A mean that forgets: the first values count alike, and the guess that came before them not at all. */
+/** Milliseconds by weight, of late: both sums are forgotten by the time that passes took, so a long pass counts as often as a short one. */
 class RecentMean {
-  value: number;
-  private count = 0;
+  private weighted: number;
+  private weights: number;
 
-  constructor(guess: number) {
-    this.value = guess;
+  /** The guess counts as one value. */
+  constructor(guess: number, weight: number) {
+    this.weighted = guess * weight;
+    this.weights = weight;
   }
 
-  /** `share` is what the value weighs at least. */
-  add(value: number, share: number): void {
-    this.count++;
-    this.value += Math.min(1, Math.max(share, 1 / this.count)) * (value - this.value);
+  get value(): number {
+    return this.weighted / this.weights;
+  }
+
+  add(value: number, weight: number, passMs: number): void {
+    if (weight === 0) return;
+    const kept = Math.exp(-passMs / MEMORY_MS);
+    this.weighted = kept * this.weighted + weight * value;
+    this.weights = kept * this.weights + weight;
   }
 }
 
@@ -63,19 +70,19 @@ export class PassTimes {
   private readonly passMs: RecentMean;
   private readonly slotMs: RecentMean;
 
-  /** Until passes ran, they are thought to be as long as the worker's own. */
+  /** Until passes ran, all are thought to take what a worker's last full pass of a short text took when it opened. */
   constructor({ passMs }: OpenedLevel, slots: number) {
     this.slots = slots;
-    this.passMs = new RecentMean(passMs);
-    this.slotMs = new RecentMean(passMs / slots);
+    this.passMs = new RecentMean(passMs, slots);
+    this.slotMs = new RecentMean(passMs / slots, slots);
   }
 
   ran(passMs: number, slots: number): void {
-    const share = passMs / MEMORY_MS;
-    this.passMs.add(passMs, share);
-    if (slots >= TELLING_SHARE * this.slots) this.slotMs.add(passMs / slots, share);
+    this.passMs.add(passMs, slots, passMs);
+    if (slots >= TELLING_SHARE * this.slots) this.slotMs.add(passMs / slots, slots, passMs);
   }
 
+  /** Of the pass that a slot is in: full ones count for more, as those are what a queue is made of. */
   get meanMs(): number {
     return this.passMs.value;
   }

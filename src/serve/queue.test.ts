@@ -230,11 +230,18 @@ describe('time', () => {
     const queue = queueOf();
     offerEach(queue, rows(SLOTS - 1));
     expect(queue.take(0)).toBeUndefined();
-    expect(queue.isFull).toBe(false);
     queue.offer([row()]);
-    expect(queue.isFull).toBe(true);
     expect(queue.take(0)?.rows.length).toBe(SLOTS);
-    expect(queue.isFull).toBe(false);
+  });
+
+  it('is waited for where only full batches may leave, also by those behind a batch that is not full and must leave first', () => {
+    const queue = queueOf();
+    queue.offer([row({ lengthClass: 64, arrivedMs: 0 })]);
+    offerEach(queue, rows(SLOTS, { lengthClass: 8, arrivedMs: 1 }));
+    expect(queue.takeFull(MAX_WAIT_MS)).toBeUndefined();
+    expect(queue.take(MAX_WAIT_MS)?.rows.map(({ lengthClass }) => lengthClass)).toEqual([64]);
+    expect(queue.takeFull(MAX_WAIT_MS)?.rows.length).toBe(SLOTS);
+    expect(queue.takeFull(MAX_WAIT_MS)).toBeUndefined();
   });
 
   it('is up for a lone row when it has waited, and no sooner', () => {

@@ -78,12 +78,6 @@ export class RequestQueue<Row extends QueueRow> {
     return this.rows;
   }
 
-  /** Whether rows wait that fill a pass. */
-  get isFull(): boolean {
-    for (const lane of this.lanes.values()) if (this.fillsPass(lane)) return true;
-    return false;
-  }
-
   /** When the oldest row arrived; undefined where none waits. */
   get oldestMs(): number | undefined {
     return this.reduceHeads((oldest, { arrivedMs }) => Math.min(oldest ?? arrivedMs, arrivedMs));
@@ -124,7 +118,16 @@ export class RequestQueue<Row extends QueueRow> {
   /** The batch that should run now, if any: of a lane that is full, or whose oldest row has waited long enough; tenants take turns. */
   take(nowMs: number): Batch<Row> | undefined {
     const lane = this.nextLane(nowMs);
-    if (lane === undefined) return undefined;
+    return lane && this.batchOf(lane);
+  }
+
+  /** The same, but only where it fills its pass: what does not may still gain from waiting until it must leave. */
+  takeFull(nowMs: number): Batch<Row> | undefined {
+    const lane = this.nextLane(nowMs);
+    return lane && this.fillsPass(lane) ? this.batchOf(lane) : undefined;
+  }
+
+  private batchOf(lane: Lane<Row>): Batch<Row> {
     const { lastLevel } = lane;
     const { instances, groups } = this.options.shapeOf(lastLevel);
     const rows = this.draw(lane, instances * groups);

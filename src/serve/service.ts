@@ -210,20 +210,14 @@ export class Service {
   }
 
   /**
-   * Whether a pass may leave: to a worker that is free, or a full one to a busy worker, which then goes on with it at once. This thread may be busy
-   * with requests when an answer comes, and the worker would wait for it.
+   * Passes leave for as long as workers take them; then the one timer there is waits for the oldest row. If a full pass is next, a busy worker gets it
+   * too, and goes on with it at once: this thread may be busy with requests when an answer comes, and the worker would wait for it.
    */
-  private get mayLeave(): boolean {
-    if (this.queue.depth === 0) return false;
-    return this.engine.isFree || (this.engine.hasRoomForNext && this.queue.isFull);
-  }
-
-  /** Passes leave for as long as workers take them; then the one timer there is waits for the oldest row. */
   private pump(): void {
-    while (this.mayLeave) {
+    while (this.queue.depth > 0 && this.engine.hasRoomForNext) {
       const nowMs = performance.now();
       this.level = this.decideLevel(nowMs);
-      const batch = this.queue.take(nowMs);
+      const batch = this.engine.isFree ? this.queue.take(nowMs) : this.queue.takeFull(nowMs);
       if (batch === undefined) break;
       void this.run(batch);
     }
@@ -252,7 +246,7 @@ export class Service {
     const workers = this.engine.readyWorkers;
     return {
       nowMs,
-      waiting: this.queue.depth,
+      waiting: this.queue.depth + this.engine.passesGiven * this.options.rows,
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
