@@ -21,8 +21,6 @@ export interface Surface {
   readonly untrainedLoss?: number;
   /** How many times as much is lost after a short run; no run is tried shortly if left out. */
   readonly shortLoss?: number;
-  /** From so many instances on hardly anything is learned. */
-  readonly tooMany?: number;
   readonly seed: number;
 }
 
@@ -50,15 +48,13 @@ export function drawSurface(seed: number): Surface {
   };
 }
 
-/** What is lost where multiplexing fails, in points; nothing loses more than a coin. */
-const FAILED = 20;
+/** Nothing loses more points than a coin. */
 const COIN = 40;
 
 export function trueDrop({ instances, sparsity }: GridPoint, precision: Precision, surface: Surface): number {
   const [u, v] = [Math.log2(instances), (-Math.log2(1 - sparsity)) ** surface.power];
-  const { perDoubling, perHalving, together, int8, tooMany = Number.POSITIVE_INFINITY } = surface;
-  const failed = instances >= tooMany ? FAILED : 0;
-  return failed + perDoubling * u + perHalving * v + together * u * v + (precision === 'int8' ? int8 : 0);
+  const { perDoubling, perHalving, together, int8 } = surface;
+  return perDoubling * u + perHalving * v + together * u * v + (precision === 'int8' ? int8 : 0);
 }
 
 export function trueRatio({ instances, sparsity }: GridPoint, precision: Precision, { speed }: Surface): number {
@@ -84,7 +80,8 @@ function assessed(trial: Trial, precision: Precision, surface: Surface): Candida
 }
 
 const SECONDS = 100;
-const SHORT_SECONDS = 12.5;
+/** An eighth of the epochs, and what every trial begins with. */
+export const SHORT_SECONDS = 20;
 
 /** A laboratory, and the names of the points that it trained and of those that it tried shortly, in their order. */
 export function pretend(surface: Surface, { precisions }: Pick<Question, 'precisions'>) {
@@ -129,6 +126,6 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
 
 export const QUESTION: Question = {
   grid: gridOf([1, 2, 4], [0, 0.5]),
-  ...{ precisions: ['fp32'], maxDrop: 2, confidence: 0.9, isExhaustive: false },
+  ...{ precisions: ['fp32'], maxDrop: 2, confidence: 0.9, isExhaustive: false, hasShortRuns: false },
   ...{ budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
 };

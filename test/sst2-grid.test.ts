@@ -16,7 +16,7 @@ const INSTANCES = [1, 2, 4, 8];
 const GRID = gridOf(INSTANCES, COMPARED_SPARSITIES);
 const QUESTION: Question = {
   ...{ grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 2, confidence: 0.9 },
-  ...{ isExhaustive: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+  ...{ isExhaustive: false, hasShortRuns: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
 };
 
 it.each([0.5, 1, 2, 3, 4, 5])('finds 95 per cent of the best that is surely within %s points', async (maxDrop) => {
@@ -25,11 +25,16 @@ it.each([0.5, 1, 2, 3, 4, 5])('finds 95 per cent of the best that is surely with
   expect(trained).toBeLessThan(1);
 });
 
-it('trains at most a third of the grid for two points, and for more', async () => {
-  for (const maxDrop of [2, 3, 4, 5]) {
-    expect((await replay({ ...QUESTION, maxDrop }, known, ROWS)).trained).toBeLessThanOrEqual(1 / 3);
-  }
-});
+it.each([false, true])(
+  'trains at most a third of the grid for two points, and for more; short runs: %s',
+  async (hasShortRuns) => {
+    for (const maxDrop of [2, 3, 4, 5]) {
+      const { share, trained } = await replay({ ...QUESTION, maxDrop, hasShortRuns }, known, ROWS);
+      expect(share).toBeGreaterThanOrEqual(0.95);
+      expect(trained).toBeLessThanOrEqual(1 / 3);
+    }
+  },
+);
 
 it('predicts drops of points left out to 0.7 points, and throughputs of shapes to 8 per cent (median)', async () => {
   const whole = gridOf(INSTANCES, [...COMPARED_SPARSITIES, 0.95]);

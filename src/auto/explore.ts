@@ -24,6 +24,8 @@ export interface Question {
   readonly confidence: number;
   /** Whether every point is trained, whatever it promises. */
   readonly isExhaustive: boolean;
+  /** Whether a multiplexed model is tried in a short run before all of its training. */
+  readonly hasShortRuns: boolean;
   /** After which no training begins. */
   readonly budgetSeconds: number;
   /** How many points may be trained at once. */
@@ -115,7 +117,7 @@ async function tryAll(points: readonly GridPoint[], { tryShortly }: Instruments)
   return (await Promise.all(points.map(tryShortly))).filter((guess) => guess !== undefined);
 }
 
-/** Trains until there is nothing left to gain, or no time. Before a multiplexed model is trained it is tried shortly, and what is next is asked again. */
+/** Trains until there is nothing left to gain, or no time. What a short run was made of is trained when it is next again. */
 async function search(start: Knowledge, question: Question, instruments: Instruments): Promise<Searched> {
   const decisions: Decision[] = [];
   const next = question.isExhaustive ? nextOfAll : nextPoints;
@@ -126,10 +128,11 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     if (chosen.length === 0) break;
     const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
     if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
-    const isTrying = !question.isExhaustive && takesGuesses(knowledge);
+    const isTrying = question.hasShortRuns && !question.isExhaustive && takesGuesses(knowledge);
     const untried = chosen.filter(({ point }) => isTrying && isTriable(point) && !tried.has(nameOf(point)));
     const now = chosen.filter((decision) => !untried.includes(decision));
-    for (const decision of now) instruments.onDecision?.(decision, decisions.push(decision) - 1);
+    for (const decision of now) instruments.onDecision?.(decision, decisions.length);
+    decisions.push(...now);
     for (const { point } of untried) tried.add(nameOf(point));
     const { candidates, guesses } = knowledge;
     const [found, trained] = await Promise.all([

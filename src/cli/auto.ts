@@ -35,6 +35,11 @@ const options = {
   precisions: option('numbers to try: fp32, or fp32,int8', choices(PRECISIONS, 'P,P'), PRECISIONS),
   budget: optional('time after which no training begins, as 2h or 90m [none]', parsed('TIME', parseDuration)),
   exhaustive: option('train every point of the grid, whatever it promises', toggle, false),
+  shortRuns: option(
+    'train unpruned models of several inputs for an eighth of their epochs first, to tell whether all are worth it',
+    toggle,
+    false,
+  ),
   ...QUEUE,
   ...COMPRESSION,
 };
@@ -45,7 +50,7 @@ function questionOf(values: Values<typeof options>, workers: number): Question {
     grid: gridOf(values.instances, values.sparsities),
     precisions: PRECISIONS.filter((precision) => precision === 'fp32' || values.precisions.includes(precision)),
     ...{ maxDrop, confidence, budgetSeconds: budget },
-    ...{ isExhaustive: values.exhaustive, workers },
+    ...{ isExhaustive: values.exhaustive, hasShortRuns: values.shortRuns, workers },
   };
 }
 
