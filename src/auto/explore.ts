@@ -113,11 +113,12 @@ async function trainAll(
 /** Whether a short run may tell something of a point: only the start of several inputs is tried. */
 const isTriable = ({ instances, sparsity }: GridPoint): boolean => instances > 1 && sparsity === 0;
 
-async function tryAll(points: readonly GridPoint[], { tryShortly }: Instruments): Promise<Guess[]> {
-  return (await Promise.all(points.map(tryShortly))).filter((guess) => guess !== undefined);
+async function tryAll(decisions: readonly Decision[], { tryShortly }: Instruments): Promise<Guess[]> {
+  const guesses = await Promise.all(decisions.map(({ point }) => tryShortly(point)));
+  return guesses.filter((guess) => guess !== undefined);
 }
 
-/** Trains until there is nothing left to gain, or no time. What a short run was made of is trained when it is next again. */
+/** Trains until there is nothing left to gain, or no time. What was tried in a short run is trained if it is next again. */
 async function search(start: Knowledge, question: Question, instruments: Instruments): Promise<Searched> {
   const decisions: Decision[] = [];
   const next = question.isExhaustive ? nextOfAll : nextPoints;
@@ -136,10 +137,7 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     for (const { point } of untried) tried.add(nameOf(point));
     const { candidates, guesses } = knowledge;
     const [found, trained] = await Promise.all([
-      tryAll(
-        untried.map(({ point }) => point),
-        instruments,
-      ),
+      tryAll(untried, instruments),
       trainAll(now, candidates, instruments),
     ]);
     knowledge = { ...knowledge, candidates: [...candidates, ...trained], guesses: [...guesses, ...found] };
