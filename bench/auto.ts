@@ -58,14 +58,8 @@ function questionAt(maxDrop: number, { dense, trials, confidence }: Exploration)
   return {
     grid: gridOf(unique(models.map(({ point }) => point.instances)), unique(models.map(({ point }) => point.sparsity))),
     precisions: unique(models.map(({ precision }) => precision)),
-    ...{
-      maxDrop,
-      confidence,
-      isExhaustive: false,
-      hasShortRuns: false,
-      budgetSeconds: Number.POSITIVE_INFINITY,
-      workers: 1,
-    },
+    ...{ maxDrop, confidence, isExhaustive: false, hasShortRuns: false },
+    ...{ budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
   };
 }
 

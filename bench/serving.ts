@@ -192,11 +192,13 @@ if (isWanted('throughput', 'latency', 'overload', 'soak')) {
   const roomy = await ServerUnderTest.prumux(models, [...flags, ...ROOM]);
   const capacity = await servedRate(roomy, 'served');
   await roomy.end();
-  const server = await ServerUnderTest.prumux(models, flags);
-  if (isWanted('latency')) await measureLatency(server, capacity);
-  if (isWanted('overload')) await measureOverload(server, capacity);
-  if (isWanted('soak')) await soak(server, capacity);
-  await server.end();
+  if (isWanted('latency', 'overload', 'soak')) {
+    const server = await ServerUnderTest.prumux(models, flags);
+    if (isWanted('latency')) await measureLatency(server, capacity);
+    if (isWanted('overload')) await measureOverload(server, capacity);
+    if (isWanted('soak')) await soak(server, capacity);
+    await server.end();
+  }
   if (isWanted('throughput')) {
     const rate = await inProcessRate(model);
     line('in process', `${rate.toFixed(0)} texts/s; served ${share(capacity, rate)} of it`);

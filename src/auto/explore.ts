@@ -136,10 +136,7 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     decisions.push(...now);
     for (const { point } of untried) tried.add(nameOf(point));
     const { candidates, guesses } = knowledge;
-    const [found, trained] = await Promise.all([
-      tryAll(untried, instruments),
-      trainAll(now, candidates, instruments),
-    ]);
+    const [found, trained] = await Promise.all([tryAll(untried, instruments), trainAll(now, candidates, instruments)]);
     knowledge = { ...knowledge, candidates: [...candidates, ...trained], guesses: [...guesses, ...found] };
   }
   const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));

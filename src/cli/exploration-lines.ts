@@ -1,5 +1,5 @@
 /** What `auto` found, in words. */
-import type { Exploration, FinalFigures, Measured, Purchase } from '../auto/index.ts';
+import type { Exploration, FinalFigures, GridPoint, Guess, Measured, Purchase } from '../auto/index.ts';
 import { percent, table } from './result-lines.ts';
 
 interface Found extends Omit<Exploration, 'trials'> {
@@ -63,15 +63,18 @@ function errorLines({ errors }: Found): string {
 }
 
 function guessLines({ guesses }: Found): string {
-  const untrained = guesses
-    .filter(({ by }) => by === 'no training')
-    .map(({ point, drop }) => `${drop.points.toFixed(2)} at sparsity ${point.sparsity}`);
-  const short = guesses
-    .filter(({ by }) => by === 'short run')
-    .map(({ point, drop }) => `${drop.points.toFixed(2)} at N = ${point.instances}`);
+  const line = (name: string, wanted: Guess['by'], placeOf: (point: GridPoint) => string): string => {
+    const told = guesses
+      .filter(({ by }) => by === wanted)
+      .map(({ point, drop }) => `${drop.points.toFixed(2)} at ${placeOf(point)}`);
+    return told.length === 0 ? '' : `${name}: ${told.join(', ')}\n`;
+  };
   return (
-    (untrained.length === 0 ? '' : `guessed     points lost where no weight is trained: ${untrained.join(', ')}\n`) +
-    (short.length === 0 ? '' : `tried       points lost in short runs: ${short.join(', ')}\n`)
+    line(
+      'guessed     points lost where no weight is trained',
+      'no training',
+      ({ sparsity }) => `sparsity ${sparsity}`,
+    ) + line('tried       points lost in short runs', 'short run', ({ instances }) => `N = ${instances}`)
   );
 }
 

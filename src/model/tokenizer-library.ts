@@ -12,6 +12,7 @@ export interface TokenizerStages {
   /** Whether the text on one side of a blank never changes the tokens of the other, as in every BERT tokenizer. */
   readonly isCutAtBlanks: boolean;
   readonly isLowerCase: boolean;
+  readonly unknownId: number;
   /** Throws a CheckpointError for a token that the vocabulary does not have. */
   specialId(token: string): number;
   /** Ids of a text that is normalised, split at blanks and punctuation, and cut into word pieces; no special tokens added. */
@@ -87,7 +88,7 @@ export function tokenizerStages(json: object, config: object, where: string): To
     vocabularySize: model.vocab.length,
     isCutAtBlanks,
     isLowerCase: lowerCaseStages.safeParse(json).success,
-    specialId,
+    ...{ unknownId, specialId },
     split: isCutAtBlanks ? splitByWords(split) : split,
     splitWords: (text) => preTokenizer.pre_tokenize(normalizer === null ? text : normalizer.normalize(text)),
     framesOf(isPair) {

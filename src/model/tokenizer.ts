@@ -75,11 +75,10 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 /** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */
 export function tokenizerOf(json: object, config: object = {}, where = 'tokenizer.json'): Tokenizer {
   const stages = tokenizerStages(json, config, where);
-  const { vocabularySize, isLowerCase, specialId } = stages;
+  const { vocabularySize, isLowerCase, unknownId, specialId } = stages;
   return {
-    ...{ vocabularySize, isLowerCase, json },
+    ...{ vocabularySize, isLowerCase, unknownId, json },
     padId: specialId('[PAD]'),
-    unknownId: specialId('[UNK]'),
     maskId: specialId('[MASK]'),
     encode(text, pair, maxTokens) {
       const texts = splitWithin(stages, text, pair, maxTokens);
@@ -127,7 +126,7 @@ function piecesWithin(
     if (pieces.length >= room) break;
     starts.push(before + pieces.length);
     const ofWord = splitStart(stages, word, maxTokens);
-    pieces.push(...(ofWord.length > 0 ? ofWord : [stages.specialId('[UNK]')]));
+    pieces.push(...(ofWord.length > 0 ? ofWord : [stages.unknownId]));
   }
   return { pieces: pieces.slice(0, room), starts };
 }

@@ -1,5 +1,5 @@
 /** The page of an `auto` run: one file without outside parts, readable offline, on a phone, and in the dark. */
-import type { AutoRecord } from '../auto/index.ts';
+import type { AutoRecord, GridPoint, Guess } from '../auto/index.ts';
 import { FRONTIER_SIZE, frontierFigure } from './frontier-figure.ts';
 import { html, type Markup, trusted } from './markup.ts';
 import { modelCards } from './model-cards.ts';
@@ -35,18 +35,19 @@ ${left}`;
 
 /** What was found out before the training that it is about. */
 function firstGuesses({ guesses }: AutoRecord['exploration']): Markup {
-  const untrained = guesses
-    .filter(({ by }) => by === 'no training')
-    .map(({ point, drop }) => `${percent(point.sparsity, 0)} pruned: ${points(drop.points)}`);
-  const short = guesses
-    .filter(({ by }) => by === 'short run')
-    .map(({ point, drop }) => `N = ${point.instances}: ${points(drop.points)}`);
-  const paragraph = (told: string, each: readonly string[]): Markup | string =>
-    each.length === 0
-      ? ''
-      : html`<p>${told}: ${each.join('; ')}.</p>
+  const paragraph = (told: string, wanted: Guess['by'], placeOf: (point: GridPoint) => string): Markup | string => {
+    const each = guesses
+      .filter(({ by }) => by === wanted)
+      .map(({ point, drop }) => `${placeOf(point)}: ${points(drop.points)}`);
+    if (each.length === 0) return '';
+    return html`<p>${told}: ${each.join('; ')}.</p>
 `;
-  return html`${paragraph('Points that the dense model loses pruned without training, which is about the most that training loses', untrained)}${paragraph('Points that models of several inputs lost in short runs, by which it was decided whether to train them in full', short)}`;
+  };
+  const untrained =
+    'Points that the dense model loses pruned without training, which is about the most that training loses';
+  const short =
+    'Points that models of several inputs lost in short runs, by which it was decided whether to train them in full';
+  return html`${paragraph(untrained, 'no training', ({ sparsity }) => `${percent(sparsity, 0)} pruned`)}${paragraph(short, 'short run', ({ instances }) => `N = ${instances}`)}`;
 }
 
 function search(record: AutoRecord): Markup {
