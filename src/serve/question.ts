@@ -54,12 +54,14 @@ export class OpenQuestion {
   constructor(number: number, texts: number) {
     this.number = number;
     this.missing = texts;
-    const settlers: { resolve?: (answer: Answer) => void; reject?: (error: unknown) => void } = {};
-    this.answer = new Promise((resolve, reject) => Object.assign(settlers, { resolve, reject }));
+    let [resolve, reject]: [(answer: Answer) => void, (error: unknown) => void] = [() => undefined, () => undefined];
+    this.answer = new Promise((...settlers) => {
+      [resolve, reject] = settlers;
+    });
     // Whoever asked may be gone.
     this.answer.catch(() => undefined);
-    this.done = (answer) => settlers.resolve?.(answer);
-    this.fail = (error) => settlers.reject?.(error);
+    this.done = resolve;
+    this.fail = reject;
   }
 
   /** Takes the answer to one of its texts; whether it was the last one. */

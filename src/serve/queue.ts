@@ -199,12 +199,7 @@ export class RequestQueue<Row extends QueueRow> {
     const isFair = lane.rows.length <= most || this.tenants.active === 1 || this.options.isolation !== 'none';
     const drawn = isFair ? lane.rows.slice(0, most) : this.inTurn(lane.rows, most);
     for (const { tenant } of drawn) this.tenants.charge(tenant, 1);
-    const chosen = new Set(drawn);
-    this.removed(
-      lane,
-      drawn,
-      lane.rows.filter((row) => !chosen.has(row)),
-    );
+    this.removed(lane, drawn, isFair ? lane.rows.slice(most) : without(lane.rows, drawn));
     return drawn;
   }
 
@@ -264,6 +259,11 @@ const laneKey = (party: string, lengthClass: number, lastLevel: number): string 
 
 /** A lane without rows is gone at once. */
 const headOf = <Row>({ rows }: Lane<Row>): Row => rows[0] as Row;
+
+function without<Row>(rows: readonly Row[], gone: readonly Row[]): Row[] {
+  const all = new Set(gone);
+  return rows.filter((row) => !all.has(row));
+}
 
 function charactersOf(rows: readonly QueueRow[]): number {
   return rows.reduce((sum, { characters }) => sum + characters, 0);

@@ -140,7 +140,14 @@ export class Service {
     const arrivedMs = performance.now();
     this.queue.offer(
       texts.map((asked, place) => ({
-        ...{ question, place, asked, minAccuracy, tenant, lastLevel, request: question.number, arrivedMs },
+        question,
+        place,
+        asked,
+        minAccuracy,
+        tenant,
+        lastLevel,
+        request: question.number,
+        arrivedMs,
         lengthClass: this.lengthClassOf(asked),
         characters: asked.text.length + (asked.pair?.length ?? 0),
       })),
@@ -238,8 +245,8 @@ export class Service {
   }
 
   private decideLevel(nowMs: number): number {
-    const level = this.options.levelFor(this.observe(nowMs));
-    return Math.max(0, Math.min(level, this.levels.length - 1));
+    const last = this.levels.length - 1;
+    return last < 1 ? 0 : Math.max(0, Math.min(this.options.levelFor(this.observe(nowMs)), last));
   }
 
   private observe(nowMs: number): Observation {
