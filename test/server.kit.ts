@@ -26,13 +26,13 @@ const DRAIN_MS = 10_000;
 export async function startTestServer(levels: readonly string[], options: TestOptions = {}): Promise<ServerKit> {
   const logged: string[] = [];
   const log = pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void logged.push(line) });
-  const { alone, placement = cpu(1), workers = 1, kind = 'thread', ...rest } = options;
+  const { alone, placement = cpu(1), workers = 1, kind = 'thread', rows = 16, ...rest } = options;
   const server = await startServer({
     levels,
     alone,
-    engine: { placement, workers, kind },
+    engine: { placement, workers, kind, rows },
     service: {
-      ...{ isolation: 'none', maxWaitMs: 5, capacity: 1000, maxQueueMs: 60_000, rows: 16, levelFor: () => 0 },
+      ...{ isolation: 'none', maxWaitMs: 5, capacity: 1000, maxQueueMs: 60_000, levelFor: () => 0 },
       ...rest,
     },
     server: {

@@ -27,7 +27,7 @@ const OPTIONS = {
     number({ least: 0 }, 'MS'),
     5,
   ),
-  rows: option('texts of a full pass, about: as many groups', whole(), 64),
+  rows: optional('texts of a full pass, about [64, or as many as a model takes 10 ms for]', whole()),
   targetLatency: option(
     'of several models, each is used while texts wait no longer than this, in milliseconds',
     number({ above: 0 }, 'MS'),
@@ -98,12 +98,12 @@ async function runOptions(
     ...{ levels, host, port },
     ...(alone !== undefined && { alone: await resolveModel(alone) }),
     engine: {
-      ...{ placement, maxTokens, workers: workers ?? streams ?? placement.threads },
+      ...{ placement, maxTokens, rows, workers: workers ?? streams ?? placement.threads },
       kind: workers === undefined ? 'thread' : 'process',
     },
     service: {
       isolation: values.isolation ?? (apiKeys.length > 1 ? 'tenant' : 'none'),
-      ...{ rows, maxWaitMs: maxWait, capacity: queue, maxQueueMs: maxQueueWait },
+      ...{ maxWaitMs: maxWait, capacity: queue, maxQueueMs: maxQueueWait },
       ...levelPolicy(values),
     },
     server: {

@@ -8,8 +8,8 @@ export interface OpenRequest {
   readonly placement: Placement;
   /** Longest row, in tokens; otherwise what each model was trained on. */
   readonly maxTokens: number | undefined;
-  /** Rows of a full pass, to warm up with. */
-  readonly rows: number;
+  /** Rows of a full pass; otherwise as many as are worth a pass of the model. */
+  readonly rows: number | undefined;
 }
 
 export interface PassRequest {
@@ -26,7 +26,8 @@ export interface WorkerRequest {
 /** A model that is open and warm. */
 export interface OpenedLevel {
   readonly description: ModelDescription;
-  /** How long a full pass of a short text takes. */
+  /** Rows of a full pass, about; and how long one of short texts takes. */
+  readonly rows: number;
   readonly passMs: number;
 }
 

@@ -20,18 +20,26 @@ function yieldToServer(): void {
 
 /** Runs that the runtime needs before it is as fast as it gets. */
 const WARM_UPS = 2;
+/** A full pass, where nobody says how many rows it has: a pass costs a millisecond or two by itself, which of this long is little. */
+const WORTHWHILE_MS = 10;
+const LEAST_ROWS = 64;
+const MOST_ROWS = 512;
 const WARM_UP_TEXT: AskedText = { text: 'the quick brown fox jumps over the lazy dog', isCut: true };
 
 async function open({ folders, placement, maxTokens, rows }: OpenRequest): Promise<readonly OpenedLevel[]> {
   yieldToServer();
   levels = await Promise.all(folders.map((folder) => openServedModel(folder, placement, maxTokens)));
   const opened: OpenedLevel[] = [];
-  for (const { description, run } of levels) {
+  for (const model of levels) opened.push(await warmedUp(model, rows));
+  return opened;
+}
+
+async function warmedUp({ description, run }: ServedModel, wanted: number | undefined): Promise<OpenedLevel> {
+  for (let rows = wanted ?? LEAST_ROWS; ; rows *= 2) {
     let passMs = 0;
     for (let time = 0; time < WARM_UPS; time++) passMs = (await run(new Array(rows).fill(WARM_UP_TEXT))).computeMs;
-    opened.push({ description, passMs });
+    if (wanted !== undefined || rows >= MOST_ROWS || passMs >= WORTHWHILE_MS) return { description, rows, passMs };
   }
-  return opened;
 }
 
 async function replyTo({ id, open: wanted, pass }: WorkerRequest): Promise<WorkerReply> {

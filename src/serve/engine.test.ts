@@ -40,6 +40,15 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     await engine.close();
   });
 
+  it('makes a full pass as large as is asked for, or as is worth one', async () => {
+    const engines = await Promise.all([open({ kind }), open({ kind, rows: undefined })]);
+    const [asked, own] = engines.map(({ levels: [level] }) => level);
+    expect(asked?.rows).toBe(8);
+    expect(own?.rows).toBeOneOf([64, 128, 256, 512]);
+    expect(own?.rows === 512 || Number(own?.passMs) >= 10).toBe(true);
+    await Promise.all(engines.map((engine) => engine.close()));
+  });
+
   it('takes a next pass for a worker that is busy, which it then has', async () => {
     const engine = await open({ kind, workers: 1 });
     const state = () => ({ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven });

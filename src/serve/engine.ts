@@ -18,8 +18,8 @@ export interface EngineOptions {
   readonly kind: WorkerKind;
   /** Longest row, in tokens; otherwise what each model was trained on. */
   readonly maxTokens?: number | undefined;
-  /** Rows of a full pass. */
-  readonly rows: number;
+  /** Rows of a full pass; otherwise as many as are worth a pass of each model. */
+  readonly rows?: number | undefined;
   /** Told why a worker ended that should not have, and why one did not start. */
   onWorkerLost?(why: string): void;
 }

@@ -3,10 +3,10 @@ import { expect, it } from 'vitest';
 import type { OpenedLevel } from './engine-protocol.ts';
 import { PassTimes } from './load.ts';
 
-const opened = { passMs: 10 } as OpenedLevel;
 const SLOTS = 64;
+const opened = { rows: SLOTS, passMs: 10 } as OpenedLevel;
 const timesAfter = (...passes: readonly (readonly [passMs: number, slots: number])[]): PassTimes => {
-  const times = new PassTimes(opened, SLOTS);
+  const times = new PassTimes(opened);
   for (const [passMs, slots] of passes) times.ran(passMs, slots);
   return times;
 };

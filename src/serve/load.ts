@@ -71,10 +71,10 @@ export class PassTimes {
   private readonly slotMs: RecentMean;
 
   /** Until passes ran, all are thought to take what a worker's last full pass of a short text took when it opened. */
-  constructor({ passMs }: OpenedLevel, slots: number) {
-    this.slots = slots;
-    this.passMs = new RecentMean(passMs, slots);
-    this.slotMs = new RecentMean(passMs / slots, slots);
+  constructor({ rows, passMs }: OpenedLevel) {
+    this.slots = rows;
+    this.passMs = new RecentMean(passMs, rows);
+    this.slotMs = new RecentMean(passMs / rows, rows);
   }
 
   ran(passMs: number, slots: number): void {

@@ -30,6 +30,7 @@ export const infoRoute: Api = (app, context) => {
 function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
   const { labels, options, levels } = service;
   const longest = levels[0]?.description.maxTokens ?? 0;
+  const fullPass = Math.max(...levels.map(({ rows }) => rows));
   return {
     model_id: name,
     model_sha: null,
@@ -42,8 +43,8 @@ function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
     },
     max_concurrent_requests: options.capacity,
     max_input_length: longest,
-    max_batch_tokens: options.rows * longest,
-    max_batch_requests: options.rows,
+    max_batch_tokens: fullPass * longest,
+    max_batch_requests: fullPass,
     max_client_batch_size: maxTexts,
     auto_truncate: isCut,
     tokenization_workers: service.readyWorkers,

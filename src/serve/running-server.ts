@@ -9,7 +9,7 @@ import { buildServer, type ServerOptions } from './server.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 export interface RunOptions {
-  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost' | 'rows'>;
+  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost'>;
   /** Model folders by level, the most accurate first. */
   readonly levels: readonly string[];
   /** A model of one text per pass, for texts that would go through alone. */
@@ -39,7 +39,6 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
     openChecked({
       ...options.engine,
       folders: alone === undefined ? levels : [...levels, alone],
-      rows: options.service.rows,
       onWorkerLost(why) {
         log.error({ why }, 'a worker was lost; another one starts');
         service?.metrics.workerLost();

@@ -23,8 +23,6 @@ export interface ServiceOptions {
   readonly capacity: number;
   /** A row that would wait longer is not taken in. */
   readonly maxQueueMs: number;
-  /** Rows of a full pass, about. */
-  readonly rows: number;
   /** Which of the engine's models answers texts that would go through alone; it is no level. */
   readonly alone?: number;
   readonly levelFor: LevelFor;
@@ -202,12 +200,13 @@ export class Service {
 
   /** B groups of N, about as many rows as asked for, at the level that such rows would run at. */
   private shapeOf(lastLevel: number): PassShape {
-    const instances = this.engine.levels[Math.min(lastLevel, this.level)]?.description.instances ?? 1;
-    return { instances, groups: Math.max(1, Math.round(this.options.rows / instances)) };
+    const { description, rows } = this.engine.levels[Math.min(lastLevel, this.level)] as OpenedLevel;
+    const { instances } = description;
+    return { instances, groups: Math.max(1, Math.round(rows / instances)) };
   }
 
   private measure(): void {
-    this.times = this.engine.levels.map((level) => new PassTimes(level, this.options.rows));
+    this.times = this.engine.levels.map((level) => new PassTimes(level));
   }
 
   private cancel(question: OpenQuestion): void {
@@ -253,7 +252,7 @@ export class Service {
     const workers = this.engine.readyWorkers;
     return {
       nowMs,
-      waiting: this.queue.depth + this.engine.passesGiven * this.options.rows,
+      waiting: this.queue.depth + this.engine.passesGiven * (this.engine.levels[this.level]?.rows ?? 0),
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
