@@ -44,8 +44,8 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     const engines = await Promise.all([open({ kind }), open({ kind, rows: undefined })]);
     const [asked, own] = engines.map(({ levels: [level] }) => level);
     expect(asked?.rows).toBe(8);
-    expect(own?.rows).toBeOneOf([64, 128, 256, 512]);
-    expect(own?.rows === 512 || Number(own?.passMs) >= 10).toBe(true);
+    expect(own?.rows).toBeOneOf([64, 128, 256]);
+    expect(own?.rows === 256 || Number(own?.passMs) >= 20).toBe(true);
     await Promise.all(engines.map((engine) => engine.close()));
   });
 

@@ -93,7 +93,8 @@ export class RequestQueue<Row extends QueueRow> {
   offer(rows: readonly Row[]): void {
     const [first] = rows;
     assert(first !== undefined, 'a request of at least one row');
-    this.requireRoom(rows, first.tenant);
+    this.requireRoom(first.tenant, rows.length);
+    this.requireMemory(rows);
     for (const row of rows) this.laneFor(row).rows.push(row);
     this.tenants.arrived(first.tenant, rows.length);
     this.count(rows, 1);
@@ -148,16 +149,19 @@ export class RequestQueue<Row extends QueueRow> {
     return Math.min(all, passes(own, Math.min(own, this.lanes.size)) * this.tenants.active);
   }
 
-  private requireRoom(rows: readonly Row[], tenant: string): void {
-    const { capacity, maxCharacters } = this.options;
+  /** Throws an OverloadError where so many more rows of a tenant would be too many. It can be asked before there are any. */
+  requireRoom(tenant: string, rows: number): void {
+    const own = this.tenants.waiting(tenant) + rows;
+    const room = this.options.capacity - this.rows;
+    if (rows <= room && own <= SHARE_OF_ROOM * room) return;
+    throw new OverloadError('queue', { expected: `room for ${rows} rows`, got: `${this.rows} that wait` });
+  }
+
+  private requireMemory(rows: readonly Row[]): void {
+    const { maxCharacters } = this.options;
     const characters = this.characters + charactersOf(rows);
-    if (characters > maxCharacters) {
-      throw new OverloadError('queue', { expected: `at most ${maxCharacters} characters`, got: String(characters) });
-    }
-    const own = this.tenants.waiting(tenant) + rows.length;
-    const room = capacity - this.rows;
-    if (rows.length <= room && own <= SHARE_OF_ROOM * room) return;
-    throw new OverloadError('queue', { expected: `room for ${rows.length} rows`, got: `${this.rows} that wait` });
+    if (characters <= maxCharacters) return;
+    throw new OverloadError('queue', { expected: `at most ${maxCharacters} characters`, got: String(characters) });
   }
 
   private laneFor(row: Row): Lane<Row> {

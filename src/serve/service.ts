@@ -121,8 +121,9 @@ export class Service {
     return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
   }
 
-  /** Throws an OverloadError where a row would wait too long. Costs next to nothing, so that it can be asked before a request is read. */
-  requireRoom(tenant: string): void {
+  /** Throws an OverloadError where rows have no room or would wait too long. Costs next to nothing, so that it can be asked before a request is read. */
+  requireRoom(tenant: string, rows = 1): void {
+    this.queue.requireRoom(tenant, rows);
     const waitMs = this.expectedWaitMs(tenant);
     const { maxQueueMs } = this.options;
     if (waitMs <= maxQueueMs) return;
@@ -133,7 +134,7 @@ export class Service {
   ask({ texts, tenant, minAccuracy = 0 }: Question): Asked {
     if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
     const lastLevel = lastLevelWith(minAccuracy, this.levels);
-    this.requireRoom(tenant);
+    this.requireRoom(tenant, texts.length);
     const question = new OpenQuestion(this.questions++, texts.length);
     const arrivedMs = performance.now();
     this.queue.offer(
