@@ -13,6 +13,7 @@ import { addShare, batchFeeds, logitsOfRow, type Predictor } from './predictor.t
 export interface FilledRun {
   /** Which row stands in each slot: [B·N] */
   readonly slots: readonly number[];
+  /** Of the longest row: the runtime takes any length, and a bucket's would be a tenth more to compute. */
   readonly tokens: number;
 }
 
@@ -25,13 +26,14 @@ export function filledRuns(
   { instances, maxTokens }: { readonly instances: number; readonly maxTokens: number },
 ): FilledRun[] {
   const runs: { slots: number[]; tokens: number }[] = [];
-  for (const { examples, tokens } of planBatches([...lengths.keys()], lengths, { rows: instances, maxTokens })) {
+  for (const { examples } of planBatches([...lengths.keys()], lengths, { rows: instances, maxTokens })) {
+    const tokens = Math.min(maxTokens, Math.max(...examples.map((row) => lengths[row] as number)));
     const shorter = runs.at(-1);
     const padding = shorter === undefined ? 0 : (tokens - shorter.tokens) * (shorter.slots.length / instances);
     if (shorter === undefined || padding > RUN_POSITIONS) runs.push({ slots: [...examples], tokens });
     else {
       shorter.slots.push(...examples);
-      shorter.tokens = tokens;
+      shorter.tokens = Math.max(shorter.tokens, tokens);
     }
   }
   return runs;
