@@ -71,7 +71,8 @@ export async function openServedModel(
   maxTokens: number | undefined,
 ): Promise<ServedModel> {
   const stored = await readTextClassifier(model, maxTokens);
-  const session = await openSession(stored.onnx, placement);
+  // A pattern would be kept for every shape that a pass ever had, which are thousands; it saves no time.
+  const session = await openSession(stored.onnx, placement, { enableMemPattern: false });
   const predictor = predictorOf(session, stored.config);
   const description = { name: basename(resolve(model)), ...(await describe(stored)) };
   return {
