@@ -45,7 +45,7 @@ const OPTIONS = {
   ),
   maxTexts: option('most texts of one request', whole(), 64),
   maxBytes: option('most bytes of one request', whole(), 2_000_000),
-  queue: option('most texts that wait; of one tenant four fifths', whole(), 4096),
+  queue: option('most texts that wait; of one tenant four fifths', whole(), 16384),
   maxQueueWait: option(
     'requests that would wait longer are refused with 429, in milliseconds',
     number({ above: 0 }, 'MS'),
