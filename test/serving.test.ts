@@ -12,6 +12,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cpu } from '../src/runtime/index.ts';
 import { Engine } from '../src/serve/engine.ts';
+import type { Asked } from '../src/serve/question.ts';
 import { openServedModel, type ServedModel } from '../src/serve/served-model.ts';
 import { compactMux } from './compact-mux.kit.ts';
 import { randomModel, writeModel } from './model-folder.kit.ts';
@@ -284,6 +285,32 @@ describe('overload', () => {
       expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
       expect(body).toMatchObject({ error_type: 'Overloaded' });
     }
+  });
+});
+
+describe('a full queue', () => {
+  it('refuses a request before its body is read', async () => {
+    const answer = Engine.prototype.run;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      await held;
+      return answer.call(this, pass);
+    });
+    const server = await start('dense', { capacity: 5 });
+    const texts = [{ text: 'a film', isCut: true }];
+    const asked: Asked[] = [];
+    expect(() => {
+      for (;;) asked.push(server.service.ask({ texts, tenant: '' }));
+    }).toThrow('room for 1 rows');
+    const headers = { 'content-type': 'application/json' };
+    const post = () => server.app.inject({ method: 'POST', url: '/predict', payload: 'no JSON', headers });
+    expect((await post()).statusCode).toBe(429);
+    release();
+    await Promise.all(asked.map((each) => each.answer));
+    expect((await post()).statusCode).toBe(400);
   });
 });
 
