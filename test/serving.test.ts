@@ -265,9 +265,15 @@ describe('isolation', () => {
 describe('overload', () => {
   it('answers what is taken in, and refuses the rest at once, with a time to come back', async () => {
     const answer = Engine.prototype.run;
+    let running = 0;
+    vi.spyOn(Engine.prototype, 'isFree', 'get').mockImplementation(() => running < 1);
+    vi.spyOn(Engine.prototype, 'hasRoomForNext', 'get').mockImplementation(() => running < 2);
     vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      running++;
       await sleep(100);
-      return { ...(await answer.call(this, pass)), computeMs: 100 };
+      const answers = await answer.call(this, pass);
+      running--;
+      return { ...answers, computeMs: 100 };
     });
     const server = await start('dense', { rows: 4, capacity: 40, maxQueueMs: 300 });
     // Passes are known to be slow, as of full ones a moving average is kept.
