@@ -199,7 +199,7 @@ export class Service {
     return Math.min(2 ** Math.ceil(Math.log2(tokens)), longest);
   }
 
-  /** B groups of N, about as many rows as asked for, at the level that such rows would run at. */
+  /** B groups of N, about as many rows as a full pass has, at the level that such rows would run at. */
   private shapeOf(lastLevel: number): PassShape {
     const { description, rows } = this.engine.levels[Math.min(lastLevel, this.level)] as OpenedLevel;
     const { instances } = description;
