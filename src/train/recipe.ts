@@ -21,9 +21,11 @@ export interface TrainRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
+  /** Weight of giving the same answer whatever is dropped; above 0 a batch goes through twice. */
+  readonly consistency: number;
 }
 
-const sharedDefaults: Omit<TrainRecipe, 'task'> = {
+const sharedDefaults: Omit<TrainRecipe, 'task' | 'consistency'> = {
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
@@ -35,10 +37,10 @@ const sharedDefaults: Omit<TrainRecipe, 'task'> = {
   dropout: 0.1,
 };
 
-export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
+export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence', consistency: 0 };
 
 /** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
-export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
+export interface PretrainRecipe extends Omit<TrainRecipe, 'task' | 'consistency'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
   /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
@@ -257,7 +259,13 @@ function checkName(name: string, known: readonly string[], where: string): void 
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkTrainRecipe(recipe: TrainRecipe): void {
-  check(recipe, TRAIN);
+  const { consistency, dropout } = recipe;
+  check(recipe, { ...TRAIN, consistency: from0 });
+  if (consistency === 0 || dropout > 0) return;
+  throw new ConfigError('consistency', {
+    expected: '0 without dropout, where both passes give the same answer',
+    got: String(consistency),
+  });
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
