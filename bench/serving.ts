@@ -2,11 +2,13 @@
  * Serving, each part against its claim (issue 6): served throughput at 256 keep-alive clients of single texts beside what the model does in process
  * (claim: 90 %); latency at half that load, open loop (p99 at most max-wait and three forward passes); four times as much as can be (goodput stays, 429
  * within 50 ms); hours of four fifths of it (errors, memory); faults. And a classifier in transformers.js behind fastify, fp32 and q8, under the same clients.
+ * All but the soak and the faults are measured in turns, several rounds of them, and medians over rounds of their shares count: the speed of a machine
+ * that is shared changes within minutes.
  *
  *   npm run build
  *   npx tsx bench/serving.ts MODEL… --texts FILE [--parts throughput,latency,overload,soak,faults] [--seconds 20] [--soak-seconds 600]
- *                            [--baseline DENSE] [--clients 256] [--texts-per-request 1] [--max-wait 5]
- *                            [--seed 1]
+ *                            [--rounds 3] [--baseline DENSE] [--clients 256] [--texts-per-request 1]
+ *                            [--max-wait 5] [--seed 1]
  *
  * The load generator is a process of its own on the same machine: its processor time is reported, as it is taken from the server.
  */
@@ -14,6 +16,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { median } from '../src/base/index.ts';
 import {
   answerTexts,
   closing,
@@ -37,6 +40,7 @@ const { values, positionals: models } = parseArgs({
     parts: { type: 'string', default: 'throughput,latency,overload' },
     seconds: { type: 'string', default: '20' },
     'soak-seconds': { type: 'string', default: '600' },
+    rounds: { type: 'string', default: '3' },
     clients: { type: 'string', default: '256' },
     'texts-per-request': { type: 'string', default: '1' },
     'max-wait': { type: 'string', default: '5' },
@@ -51,6 +55,7 @@ if (model === undefined || !existsSync(model)) {
 }
 const perRequest = Number(values['texts-per-request']);
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
+const rounds = Number(values.rounds);
 /** For the closed load: all that clients ask about at once has room and time, as they would ask again at once if they were refused. */
 const ROOM = ['--queue', String(2 * clients * perRequest), '--max-queue-wait', '60000'];
 const MAX_WAIT_MS = Number(values['max-wait']);
@@ -62,7 +67,17 @@ const inputs: readonly TextInput[] = (await openTexts(values.texts)).map(({ text
 const texts = inputs.map(({ text }) => text);
 const line = (what: string, said: string): void => console.log(`${what.padEnd(12)} ${said}`);
 const milliseconds = (value: number): string => `${value.toFixed(1)} ms`;
-const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
+const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
+const times = (value: number): string => `${value.toFixed(1)}x`;
+const whole = (value: number): string => value.toFixed(0);
+
+/** What the claims are about, by name: a value a round. */
+const figures = new Map<string, { readonly said: (value: number) => string; readonly values: number[] }>();
+function note(name: string, value: number, said: (value: number) => string): string {
+  if (!figures.has(name)) figures.set(name, { said, values: [] });
+  figures.get(name)?.values.push(value);
+  return said(value);
+}
 /** How late the generator was, which no latency includes. */
 const lateness = ({ late }: LoadReport): string => `requests left late by ${milliseconds(late.p99)} (p99)`;
 const accepted = ({ statuses }: LoadReport): number => statuses[200] ?? 0;
@@ -120,20 +135,23 @@ async function measureLatency(server: ServerUnderTest, capacity: number): Promis
   const rows = metricIn(after, 'prumux_rows_total') - metricIn(before, 'prumux_rows_total');
   const passes = metricIn(after, 'prumux_passes_total') - metricIn(before, 'prumux_passes_total');
   const { p50, p99 } = report.accepted;
-  const claim = `limit ${milliseconds(limitMs)} = ${MAX_WAIT_MS} ms + 3 passes of ${milliseconds(forwardMs)}`;
+  const claim = `${note('half load: p99 to its limit', p99 / limitMs, times)} the limit, ${MAX_WAIT_MS} ms + 3 passes of ${milliseconds(forwardMs)}`;
   line(
     'half load',
-    `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}; ${claim}; ${(rows / passes).toFixed(1)} texts per pass; ${lateness(report)} ${troubles(report)}`,
+    `p50 ${milliseconds(p50)}, p99 ${note('half load: p99', p99, milliseconds)}: ${claim}; ${(rows / passes).toFixed(1)} texts per pass; ${lateness(report)} ${troubles(report)}`,
   );
 }
 
 async function measureOverload(server: ServerUnderTest, capacity: number): Promise<void> {
   const report = await generateLoad(open(server, 4 * capacity));
-  const goodput = `goodput ${perSecond(report).toFixed(0)} texts/s, ${share(perSecond(report), capacity)} of capacity`;
+  const rate = perSecond(report);
+  const goodput = `goodput ${rate.toFixed(0)} texts/s, ${note('4x load: goodput of capacity', rate / capacity, percent)} of capacity`;
   const { rejected, accepted: taken } = report;
+  const refusal = note('4x load: 429 p99', rejected.p99, milliseconds);
+  const answer = note('4x load: accepted p99', taken.p99, milliseconds);
   line(
     '4x load',
-    `${goodput}; 429 p50 ${milliseconds(rejected.p50)}, p99 ${milliseconds(rejected.p99)}; accepted p99 ${milliseconds(taken.p99)}; ${lateness(report)}; ${troubles(report)}`,
+    `${goodput}; 429 p50 ${milliseconds(rejected.p50)}, p99 ${refusal}; accepted p99 ${answer}; ${lateness(report)}; ${troubles(report)}`,
   );
 }
 
@@ -169,19 +187,45 @@ async function expectedScores(folder: string): Promise<Load['expected']> {
   });
 }
 
-async function measureBaselines(dense: string): Promise<void> {
+/** The servers of one benchmark: those of the model, with room for all that its clients ask at once and as they come, and the baselines by name. */
+interface Contest {
+  readonly roomy: ServerUnderTest;
+  readonly server: ServerUnderTest;
+  readonly baselines: ReadonlyMap<string, ServerUnderTest>;
+}
+
+async function openBaselines(dense: string): Promise<Contest['baselines']> {
+  const opened = new Map<string, ServerUnderTest>();
   for (const [dtype, file] of [
     ['fp32', 'model.onnx'],
     ['q8', 'model_quantized.onnx'],
   ] as const) {
-    if (!existsSync(join(dense, 'onnx', file))) {
-      line(dtype, `skipped: no onnx/${file} in ${dense}`);
-      continue;
-    }
-    const server = await ServerUnderTest.baseline(dense, dtype);
-    await servedRate(server, `js ${dtype}`);
-    await server.end();
+    if (existsSync(join(dense, 'onnx', file))) opened.set(`js ${dtype}`, await ServerUnderTest.baseline(dense, dtype));
+    else line(dtype, `skipped: no onnx/${file} in ${dense}`);
   }
+  return opened;
+}
+
+/** Everything once, one after the other. */
+async function measureRound({ roomy, server, baselines }: Contest, folder: string): Promise<void> {
+  const capacity = await servedRate(roomy, 'served');
+  note('served, texts/s', capacity, whole);
+  if (isWanted('throughput')) {
+    const rate = await inProcessRate(folder);
+    line(
+      'in process',
+      `${rate.toFixed(0)} texts/s; served ${note('served of in process', capacity / rate, percent)} of it`,
+    );
+  }
+  if (isWanted('latency')) await measureLatency(server, capacity);
+  if (isWanted('overload')) await measureOverload(server, capacity);
+  for (const [name, baseline] of baselines)
+    note(`served to ${name}`, capacity / (await servedRate(baseline, name)), times);
+}
+
+function sayMedians(): void {
+  for (const [name, { said, values: each }] of figures)
+    line('median', `${name}: ${said(median(each))} of ${each.map(said).join(', ')}`);
 }
 
 const parts = values.parts.split(',');
@@ -189,22 +233,16 @@ const isWanted = (...names: string[]): boolean => names.some((name) => parts.inc
 
 if (isWanted('throughput', 'latency', 'overload', 'soak')) {
   const flags = ['--max-wait', String(MAX_WAIT_MS)];
-  const roomy = await ServerUnderTest.prumux(models, [...flags, ...ROOM]);
-  const capacity = await servedRate(roomy, 'served');
-  await roomy.end();
-  if (isWanted('latency', 'overload', 'soak')) {
-    const server = await ServerUnderTest.prumux(models, flags);
-    if (isWanted('latency')) await measureLatency(server, capacity);
-    if (isWanted('overload')) await measureOverload(server, capacity);
-    if (isWanted('soak')) await soak(server, capacity);
-    await server.end();
-  }
-  if (isWanted('throughput')) {
-    const rate = await inProcessRate(model);
-    line('in process', `${rate.toFixed(0)} texts/s; served ${share(capacity, rate)} of it`);
-  }
+  const contest: Contest = {
+    roomy: await ServerUnderTest.prumux(models, [...flags, ...ROOM]),
+    server: await ServerUnderTest.prumux(models, flags),
+    baselines: values.baseline === undefined ? new Map() : await openBaselines(values.baseline),
+  };
+  for (let round = 0; round < rounds; round++) await measureRound(contest, model);
+  sayMedians();
+  if (isWanted('soak')) await soak(contest.server, median(figures.get('served, texts/s')?.values ?? []));
+  for (const server of [contest.roomy, contest.server, ...contest.baselines.values()]) await server.end();
 }
-if (values.baseline !== undefined) await measureBaselines(values.baseline);
 if (isWanted('faults')) {
   const expected = await expectedScores(model);
   const isClean = await measureFaults([model], { texts, seed, ...(expected && { expected }) });
