@@ -8,7 +8,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { CORPORA, type CorpusName, denseRun, ENCODER, studentRun } from '../recipes/multiplexing.ts';
+import { CORPORA, type CorpusName, denseRun, ENCODER, REVIEWS, studentRun } from '../recipes/multiplexing.ts';
 import { type NamedRun, words } from '../recipes/named-run.ts';
 import { accuracyByInstances } from '../src/report/index.ts';
 import { type Result, resultOf } from './named-run-result.ts';
@@ -53,6 +53,7 @@ function* runs(): Generator<NamedRun> {
   }
   const scratch = denseRun('sst2', 'scratch');
   yield* [scratch, measurement('sst2', scratch, [])];
+  yield* REVIEWS;
   for (const [variant, options] of STRATEGIES) {
     const model = studentRun('sst2', 10, variant, [...options, '--multiplex-epochs', '3']);
     yield* [model, measurement('sst2', model, [])];
