@@ -132,11 +132,6 @@ export const TRAINING = {
   rows: option('rows per batch', whole(), trainDefaults.rows),
   vocabularySize: option('size of the vocabulary that is learned for a preset', whole(6), trainDefaults.vocabularySize),
   ...optimisation(trainDefaults),
-  consistency: option(
-    'weight of giving the same answer whatever is dropped (R-Drop); above 0 a step costs twice as much',
-    weight,
-    trainDefaults.consistency,
-  ),
 };
 
 /** What a compression is told, to whatever point. */

@@ -40,7 +40,6 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     warmup,
     weightDecay,
     dropout,
-    consistency,
   } = values;
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
@@ -48,7 +47,7 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     encoder,
     ...(tokenizer !== undefined && { tokenizer }),
     learningRate: learningRate ?? usual,
-    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout, consistency },
+    ...{ epochs, rows, vocabularySize, maxTokens, warmup, weightDecay, dropout },
   };
 }
 

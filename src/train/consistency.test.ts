@@ -4,18 +4,18 @@ import { describe, expect, it } from 'vitest';
 import { difference, evaluate, finiteDifferences, type ValuesByName, valuesOf } from '../../test/reference.kit.ts';
 import { loudParameters, TINY_CLIP_NORM, tinyConfig, tinyGroups, tinySet } from '../../test/tiny-bert.kit.ts';
 import { float32, int64, type ParameterTree, random, type Tensor } from '../base/index.ts';
-import { attach, crossEntropy, gradients, input, type Node, type SiteHandler, weightedMean } from '../graph/index.ts';
+import { gradients, input, type SiteHandler } from '../graph/index.ts';
 import { batchFeeds, regroup } from '../infer/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs } from '../model/index.ts';
-import { classifier, modelShapes } from '../mux/index.ts';
+import { classifier } from '../mux/index.ts';
 import { gateNoise, initialLogAlpha, initialMultipliers, initialProjection, weightBudget } from '../prune/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { drawRegrouping, regroupingFeeds, symmetricDivergence } from './consistency.ts';
-import { Dropout, dropoutPool } from './dropout.ts';
+import { Dropout } from './dropout.ts';
 import { trainingFeeds } from './encoded-set.ts';
 import { type BatchNodes, fit, type Phase, type StepReport } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
-import { distilObjective, labelObjective, pruneObjective, UNPRUNED } from './objectives.ts';
+import { distilObjective, pruneObjective, UNPRUNED } from './objectives.ts';
 import { type CompressRecipe, compressDefaults } from './recipe.ts';
 import { type Objective, startState, type TrainState } from './step.ts';
 
@@ -209,48 +209,6 @@ it('reports the divergence of the logits in both groupings, brought back to the 
     feedsOf(identity, order),
   );
   expect(consistency).toBeCloseTo(plainDivergence(first, back, plan.weights), 10);
-});
-
-describe('the objective of fine-tuning one input per pass', () => {
-  const W = 1.5;
-  const alone = parametersFrom(parameterInputs(modelShapes(tinyConfig)));
-  const given: ValuesByName = {
-    ...feedsOf(identity, order),
-    ...Object.fromEntries(Array.from(loudParameters(tinyConfig, 4), ([name, x]) => [name, valuesOf(x)])),
-  };
-
-  const both = new Dropout();
-  const objective = labelObjective(tinyConfig, W)(batch, alone, both.handler);
-  const offsets = Object.values(both.offsets(1, 1)).map(valuesOf);
-  const pool = { 'dropout.pool': valuesOf(dropoutPool(0.3, 1, both.poolSize)) };
-  const feedOffsets = (values: typeof offsets): ValuesByName =>
-    Object.fromEntries(values.map((value, at) => [`dropout.offset.${at}`, value]));
-
-  /** One of the two passes, by itself: [R, C], and its loss. */
-  function passAlone(half: typeof offsets): { readonly logits: readonly number[][]; readonly loss: number } {
-    const [logits] = attach([classifier(batch.inputs, tinyConfig, alone)], [new Dropout().handler]) as [Node];
-    const loss = weightedMean(crossEntropy(logits, batch.labels), batch.weights);
-    const values = evaluate([logits, loss], { ...given, ...pool, ...feedOffsets(half) });
-    return { logits: byRow(values[0]?.data ?? []), loss: values[1]?.data[0] ?? Number.NaN };
-  }
-
-  it('is the mean of two passes that drop other values, and how far their answers are apart', () => {
-    const values = valuesIn(objective, { ...given, ...pool, ...feedOffsets(offsets) });
-    const half = offsets.length / 2;
-    const [one, other] = [passAlone(offsets.slice(0, half)), passAlone(offsets.slice(half))];
-    const apart = plainDivergence(one.logits, other.logits, plan.weights);
-    expect(apart).toBeGreaterThan(1e-3);
-    expect(values.consistency).toBeCloseTo(apart, 10);
-    expect(values.loss).toBeCloseTo((one.loss + other.loss) / 2 + W * apart, 10);
-  });
-
-  it('goes through once at weight 0', () => {
-    const [none, once] = [new Dropout(), new Dropout()];
-    const { metrics } = labelObjective(tinyConfig, 0)(batch, alone, none.handler);
-    labelObjective(tinyConfig)(batch, alone, once.handler);
-    expect(metrics).not.toHaveProperty('consistency');
-    expect(none.offsets(1, 1)).toEqual(once.offsets(1, 1));
-  });
 });
 
 describe('training', () => {

@@ -1,8 +1,7 @@
 /**
- * Consistency: the rows of a batch go through a second time in other company, and how far each row's two answers are apart is a loss. Rows that
- * go through one by one have no company, and differ as in the paper in what is dropped.
+ * Consistency: the rows of a batch go through a second time in other company, and how far each row's two answers are apart is a loss.
  * Paper: R-Drop: Regularized Dropout for Neural Networks (Liang et al. 2021), section 2 - https://arxiv.org/abs/2106.14448
- * Departs from the paper: where rows share a pass, the two differ in neighbours and slots, too, and not in dropout alone.
+ * Departs from the paper: the two passes differ in neighbours and slots, too, and not in dropout alone.
  */
 import { int64, type Random, type Tensor } from '../base/index.ts';
 import {

@@ -56,31 +56,11 @@ function labelLoss(logits: Node, { labels, weights }: BatchNodes): Node {
   return weightedMean(crossEntropy(logits, labels), weights);
 }
 
-/** What a pass made of a batch, and its loss. */
-interface Answered {
-  readonly logits: Node;
-  readonly loss: Node;
-}
-
-/** The mean of two passes' losses plus a weight times how far their answers to the same rows are apart. */
-function agreeing(one: Answered, other: Answered, rowWeights: Node, weight: number): Objective {
-  const consistency = symmetricDivergence(one.logits, other.logits, rowWeights);
-  const mean = mul(add(one.loss, other.loss), 0.5);
-  return { loss: add(mean, mul(consistency, weight)), metrics: { consistency } };
-}
-
-/** Fine-tuning of a classifier. Where consistency counts, the batch goes through a second time with other values dropped (R-Drop, section 2). */
-export function labelObjective(config: ModelConfig, consistency = 0): Objectives {
+/** Plain fine-tuning of a classifier. */
+export function labelObjective(config: ModelConfig): Objectives {
   return (batch, p, dropout) => {
-    const answered = (): Answered => {
-      const [logits] = attach([classifier(batch.inputs, config, p)], [dropout]) as [Node];
-      return { logits, loss: labelLoss(logits, batch) };
-    };
-    const one = answered();
-    const metrics = { accuracy: accuracyOf(one.logits, batch) };
-    if (consistency === 0) return { loss: one.loss, metrics };
-    const both = agreeing(one, answered(), batch.weights, consistency);
-    return { loss: both.loss, metrics: { ...metrics, ...both.metrics } };
+    const [logits] = attach([classifier(batch.inputs, config, p)], [dropout]) as [Node];
+    return { loss: labelLoss(logits, batch), metrics: { accuracy: accuracyOf(logits, batch) } };
   };
 }
 
@@ -111,9 +91,9 @@ function answerObjective(logits: Node, batch: BatchNodes, pass: Pass, { config, 
   if (weights.consistency === 0) return { loss, metrics };
   const again = regroupedBatch(batch);
   const logitsAgain = pass(again.inputs);
-  const second = { logits: logitsAgain, loss: answerLoss(logitsAgain, again, config, weights) };
-  const both = agreeing({ logits: regrouped(logits), loss }, second, again.weights, weights.consistency);
-  return { loss: both.loss, metrics: { ...metrics, ...both.metrics } };
+  const mean = mul(add(loss, answerLoss(logitsAgain, again, config, weights)), 0.5);
+  const consistency = symmetricDivergence(regrouped(logits), logitsAgain, again.weights);
+  return { loss: add(mean, mul(consistency, weights.consistency)), metrics: { ...metrics, consistency } };
 }
 
 /** Learning from labels and from the teacher's logits; where retrieval counts, also to tell the batch's tokens apart. */

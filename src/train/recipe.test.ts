@@ -23,8 +23,6 @@ describe('recipes', () => {
     ['rows', { rows: 2.5 }],
     ['maxTokens', { maxTokens: 2 }],
     ['learningRate', { learningRate: Number.NaN }],
-    ['consistency', { consistency: -1 }],
-    ['consistency', { consistency: 1, dropout: 0 }],
   ])('of training are refused for %s', (field, change) => {
     const refused = () => checkTrainRecipe({ ...trainDefaults, ...change });
     expect(refused).toThrow(ConfigError);

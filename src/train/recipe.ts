@@ -21,11 +21,9 @@ export interface TrainRecipe {
   readonly warmup: number;
   readonly weightDecay: number;
   readonly dropout: number;
-  /** Weight of giving the same answer whatever is dropped; above 0 a batch goes through twice. */
-  readonly consistency: number;
 }
 
-const sharedDefaults: Omit<TrainRecipe, 'task' | 'consistency'> = {
+const sharedDefaults: Omit<TrainRecipe, 'task'> = {
   encoder: 'mini',
   vocabularySize: 8000,
   epochs: 3,
@@ -37,10 +35,10 @@ const sharedDefaults: Omit<TrainRecipe, 'task' | 'consistency'> = {
   dropout: 0.1,
 };
 
-export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence', consistency: 0 };
+export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
 
 /** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
-export interface PretrainRecipe extends Omit<TrainRecipe, 'task' | 'consistency'> {
+export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
   /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
@@ -259,13 +257,7 @@ function checkName(name: string, known: readonly string[], where: string): void 
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkTrainRecipe(recipe: TrainRecipe): void {
-  const { consistency, dropout } = recipe;
-  check(recipe, { ...TRAIN, consistency: from0 });
-  if (consistency === 0 || dropout > 0) return;
-  throw new ConfigError('consistency', {
-    expected: '0 without dropout, where both passes give the same answer',
-    got: String(consistency),
-  });
+  check(recipe, TRAIN);
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */

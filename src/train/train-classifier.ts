@@ -47,7 +47,7 @@ function textsOf(set: LabelledSet): readonly string[] {
 }
 
 function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Phase {
-  const { warmup, dropout, learningRate, weightDecay, consistency } = recipe;
+  const { warmup, dropout, learningRate, weightDecay } = recipe;
   return {
     name: 'fine-tune',
     batches: labelledBatches(set, recipe),
@@ -56,7 +56,7 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Pha
     parameterGroups: weightGroups(learningRate, weightDecay),
     clipNorm: CLIP_NORM,
     frozen: new Map(),
-    objective: labelObjective(config, consistency),
+    objective: labelObjective(config),
   };
 }
 
