@@ -60,7 +60,8 @@ const rounds = Number(values.rounds);
 const ROOM = ['--queue', String(2 * clients * perRequest), '--max-queue-wait', '60000'];
 const MAX_WAIT_MS = Number(values['max-wait']);
 const WARM_UP_SECONDS = 5;
-const common = { seed, warmUpSeconds: WARM_UP_SECONDS, ...(perRequest > 1 && { textsPerRequest: perRequest }) };
+const common = { seed, warmUpSeconds: WARM_UP_SECONDS };
+const batchOf = (count: number) => (count > 1 ? { textsPerRequest: count } : {});
 const SOAK_SHARE = 0.8;
 
 const inputs: readonly TextInput[] = (await openTexts(values.texts)).map(({ text }) => ({ text }));
@@ -81,15 +82,18 @@ function note(name: string, value: number, said: (value: number) => string): str
 /** How late the generator was, which no latency includes. */
 const lateness = ({ late }: LoadReport): string => `requests left late by ${milliseconds(late.p99)} (p99)`;
 const accepted = ({ statuses }: LoadReport): number => statuses[200] ?? 0;
-/** Texts. */
-const perSecond = (report: LoadReport): number => (perRequest * accepted(report)) / report.seconds;
+const textsPerSecond = (report: LoadReport, each = perRequest): number => (each * accepted(report)) / report.seconds;
 
-const closed = (server: ServerUnderTest, count: number, duration: number): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { clients: count }, ...common },
-});
 /** `rate` is of texts. */
 const open = (server: ServerUnderTest, rate: number, duration = seconds): Load => ({
-  ...{ url: server.url, texts, seconds: duration, arrivals: { perSecond: rate / perRequest }, ...common },
+  ...{
+    url: server.url,
+    texts,
+    seconds: duration,
+    arrivals: { perSecond: rate / perRequest },
+    ...batchOf(perRequest),
+    ...common,
+  },
 });
 
 function troubles({ statuses, lost, refused }: LoadReport): string {
@@ -110,20 +114,23 @@ async function inProcessRate(folder: string): Promise<number> {
   return result?.examplesPerSecond ?? 0;
 }
 
-/** Served texts per second, and who had the processor meanwhile. */
-async function servedRate(server: ServerUnderTest, name: string): Promise<number> {
-  const load = await startLoad(closed(server, clients, seconds));
+/** Served texts per second, so many a request, and who had the processor meanwhile. */
+async function servedRate(server: ServerUnderTest, name: string, each = perRequest): Promise<number> {
+  const load = await startLoad({
+    ...{ url: server.url, texts, seconds, arrivals: { clients }, ...batchOf(each), ...common },
+  });
   await sleep(1000 * WARM_UP_SECONDS);
   const before = server.cpuSeconds;
   const report = await load.report;
   const serverCores = (server.cpuSeconds - before) / report.seconds;
   const cores = `cores: server ${serverCores.toFixed(2)}, clients ${(report.cpuSeconds / report.seconds).toFixed(2)}`;
   const { p50, p99 } = report.accepted;
+  const rate = textsPerSecond(report, each);
   line(
     name,
-    `${perSecond(report).toFixed(0)} texts/s, p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}; ${cores} ${troubles(report)}`,
+    `${rate.toFixed(0)} texts/s, p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}; ${cores} ${troubles(report)}`,
   );
-  return perSecond(report);
+  return rate;
 }
 
 async function measureLatency(server: ServerUnderTest, capacity: number): Promise<void> {
@@ -144,7 +151,7 @@ async function measureLatency(server: ServerUnderTest, capacity: number): Promis
 
 async function measureOverload(server: ServerUnderTest, capacity: number): Promise<void> {
   const report = await generateLoad(open(server, 4 * capacity));
-  const rate = perSecond(report);
+  const rate = textsPerSecond(report);
   const goodput = `goodput ${rate.toFixed(0)} texts/s, ${note('4x load: goodput of capacity', rate / capacity, percent)} of capacity`;
   const { rejected, accepted: taken } = report;
   const refusal = note('4x load: 429 p99', rejected.p99, milliseconds);
@@ -187,7 +194,7 @@ async function expectedScores(folder: string): Promise<Load['expected']> {
   });
 }
 
-/** The servers of one benchmark: those of the model, with room for all that its clients ask at once and as they come, and the baselines by name. */
+/** The servers of one benchmark: those of the model, with room for all that its clients ask at once and as they come, and the baselines by name, which take a text a request. */
 interface Contest {
   readonly roomy: ServerUnderTest;
   readonly server: ServerUnderTest;
@@ -220,7 +227,7 @@ async function measureRound({ roomy, server, baselines }: Contest, folder: strin
   if (isWanted('latency')) await measureLatency(server, capacity);
   if (isWanted('overload')) await measureOverload(server, capacity);
   for (const [name, baseline] of baselines)
-    note(`served to ${name}`, capacity / (await servedRate(baseline, name)), times);
+    note(`served to ${name}`, capacity / (await servedRate(baseline, name, 1)), times);
 }
 
 function sayMedians(): void {

@@ -2,6 +2,7 @@
  * The server under real sockets, load and abuse. Texts are numbered words, so that every answer can be held against the answer that the model,
  * opened in this thread, has for just that text.
  */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -307,6 +308,47 @@ describe('a full queue', () => {
     expect((await post()).statusCode).toBe(429);
     await Promise.all(asked.map((each) => each.answer));
     expect((await post()).statusCode).toBe(400);
+  });
+});
+
+/** Connects so many times at once to the port in its arguments, when it is told to; says how long each connection took, in milliseconds. */
+const CONNECTING = `
+  const { connect } = require('node:net');
+  const [port, count] = process.argv.slice(1).map(Number);
+  process.once('message', async () => {
+    const began = performance.now();
+    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1'));
+    const times = await Promise.all(sockets.map((socket) => new Promise((done) => {
+      socket.once('connect', () => done(performance.now() - began));
+      socket.once('error', () => done(Infinity));
+    })));
+    process.send(times, () => process.exit());
+  });
+  process.send('ready');
+`;
+
+/** The system's limit of connections that wait to be taken by a program. */
+async function mostWaitingConnections(): Promise<number> {
+  return Number(await readFile('/proc/sys/net/core/somaxconn', 'utf8').catch(() => '0'));
+}
+
+describe('many clients at once', () => {
+  const CLIENTS = 1000;
+  it('are connected while the server is busy, and not when they try again', async ({ skip }) => {
+    const most = await mostWaitingConnections();
+    if (most < CLIENTS) skip(`the system lets ${most} connections wait`);
+    const child = spawn(process.execPath, ['-e', CONNECTING, new URL(shared.url).port, String(CLIENTS)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    await once(child, 'message');
+    const report = once(child, 'message');
+    child.send('go');
+    await sleep(0);
+    for (const end = performance.now() + 700; performance.now() < end; ); // takes no connection meanwhile
+    const [times] = (await report) as [number[]];
+    // TCP tries again after a second.
+    expect(times.filter((milliseconds) => milliseconds >= 1000)).toEqual([]);
+    expectAnswer(await ask(shared, TEXTS[4] ?? ''), 4);
   });
 });
 

@@ -80,9 +80,15 @@ async function openChecked(options: EngineOptions): Promise<Engine> {
   });
 }
 
+/**
+ * Connections that the kernel keeps until this process takes them, where its own limit (net.core.somaxconn) is not lower. One beyond is not refused
+ * but left without an answer: its client tries again after one, three and seven seconds, and waits so long for an answer or a 429.
+ */
+const BACKLOG = 8192;
+
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
   try {
-    await app.listen({ host, port });
+    await app.listen({ host, port, backlog: BACKLOG });
   } catch (cause) {
     throw new ConfigError(`${host}:${port}`, {
       expected: 'a free address of this machine',
