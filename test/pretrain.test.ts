@@ -20,6 +20,11 @@ function rowOf({ tokenizer, parameters }: ModelFiles, word: string): number[] {
   return [...data.subarray(id * D, (id + 1) * D)];
 }
 
+function cosine(a: readonly number[], b: readonly number[]): number {
+  const product = a.reduce((sum, value, at) => sum + value * (b[at] as number), 0);
+  return product / Math.hypot(...a) / Math.hypot(...b);
+}
+
 /** Sentences in which the colour decides the noun and the noun the verb, so that neighbours tell a masked word. */
 function sentences(count: number): string {
   const draws = random(1, 'pretrain');
@@ -66,6 +71,54 @@ it('learns what neighbours tell: the loss falls far below that of word frequenci
   expect(record.data.map(({ name }: { name: string }) => name)).toEqual(['text.txt', 'more.txt']);
   expect(record.curves.mlm[0].values.loss).toBeGreaterThan(2 * record.curves.mlm.at(-1).values.loss);
   expect(existsSync(`${at('encoder')}.run`)).toBe(false);
+}, 60_000);
+
+it('words begin as what counts of their neighbours say, and stay so where no step is taken', async () => {
+  const argv = [
+    'pretrain',
+    '--text',
+    at('text.txt'),
+    '--preset',
+    'tiny',
+    '--vocabulary-size',
+    '100',
+    '--max-tokens',
+    '24',
+  ];
+  for (const start of ['counts', 'random']) {
+    const run = await program([
+      ...argv,
+      '--word-vectors',
+      start,
+      '--steps',
+      start === 'counts' ? '0' : '1',
+      '-o',
+      at(start),
+    ]);
+    expect({ code: run.code, err: run.err }).toEqual({ code: 0, err: '' });
+  }
+  const counted = await readModelFolder(at('counts'));
+  const drawn = await readModelFolder(at('random'));
+  // Both adverbs are found after any verb; a colour has a noun of its own. Sixteen words fill few of the dimensions, the largest first.
+  const leading = (model: ModelFiles, word: string): number[] => rowOf(model, word).slice(0, 8);
+  expect(cosine(leading(counted, 'slowly'), leading(counted, 'quickly'))).toBeGreaterThan(0.9);
+  expect(cosine(leading(counted, 'slowly'), leading(counted, 'whale'))).toBeLessThan(0.5);
+  expect(Math.abs(cosine(leading(drawn, 'slowly'), leading(drawn, 'quickly')))).toBeLessThan(0.5);
+  expect(await readFile(join(at('counts'), 'README.md'), 'utf8')).toContain('| Word vectors | begun from counts');
+  const settled = await program([
+    'pretrain',
+    '--text',
+    at('text.txt'),
+    '--encoder',
+    at('counts'),
+    '--word-vectors',
+    'counts',
+    '-o',
+    at('never'),
+  ]);
+  expect(settled).toMatchObject({ code: 2, err: expect.stringContaining('--word-vectors: expected nothing') });
+  const idle = await program([...argv, '--word-vectors', 'random', '--steps', '0', '-o', at('never')]);
+  expect(idle).toMatchObject({ code: 1, err: expect.stringContaining('steps: expected') });
 }, 60_000);
 
 it('multiplexed: primed, it tells the tokens of each slot far better than word frequencies do', async () => {

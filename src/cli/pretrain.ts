@@ -10,6 +10,7 @@ import {
   pretrainDefaults,
   pretrainLearningRate,
   RETRIEVAL_WEIGHT,
+  WORD_VECTORS,
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
@@ -49,6 +50,10 @@ const options = {
     number({ above: 0, below: 1 }, 'SHARE'),
     pretrainDefaults.maskedShare,
   ),
+  wordVectors: optional(
+    `what the words of a preset begin as: vectors from counts of their neighbours in the text, or random ones [${pretrainDefaults.wordVectors}]`,
+    choice(WORD_VECTORS),
+  ),
   ...optimisation(pretrainDefaults),
 };
 
@@ -72,13 +77,17 @@ function usualRate(encoder: string, instances: number): number {
   return instances > 1 && !isPreset(encoder) ? MULTIPLEXED_PRETRAIN_RATE : pretrainLearningRate(encoder);
 }
 
+/** Throws a UsageError for what an encoder brings along. */
+function refuseWithEncoder({ preset, tokenizer, wordVectors }: Values<typeof options>): void {
+  for (const [flag, got] of Object.entries({ preset, tokenizer, 'word-vectors': wordVectors })) {
+    if (got !== undefined) throw new UsageError(`--${flag}`, { expected: 'nothing, as --encoder has its own', got });
+  }
+}
+
 function recipeOf(values: Values<typeof options>): PretrainRecipe {
   const { preset, tokenizer, steps, vocabularySize, epochs, rows, maxTokens, maskedShare } = values;
-  const { warmup, weightDecay, dropout } = values;
-  if (values.encoder !== undefined && (preset !== undefined || tokenizer !== undefined)) {
-    const flag = preset === undefined ? '--tokenizer' : '--preset';
-    throw new UsageError(flag, { expected: 'nothing, as --encoder has its own', got: preset ?? String(tokenizer) });
-  }
+  const { warmup, weightDecay, dropout, wordVectors = pretrainDefaults.wordVectors } = values;
+  if (values.encoder !== undefined) refuseWithEncoder(values);
   const encoder = values.encoder ?? preset ?? pretrainDefaults.encoder;
   const multiplexed = multiplexedOf(values);
   return {
@@ -87,7 +96,7 @@ function recipeOf(values: Values<typeof options>): PretrainRecipe {
     ...(steps !== undefined && { steps }),
     ...(multiplexed && { multiplexed }),
     learningRate: values.learningRate ?? usualRate(encoder, values.instances),
-    ...{ vocabularySize, epochs, rows, maxTokens, maskedShare, warmup, weightDecay, dropout },
+    ...{ vocabularySize, epochs, rows, maxTokens, maskedShare, wordVectors, warmup, weightDecay, dropout },
   };
 }
 

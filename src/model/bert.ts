@@ -28,7 +28,7 @@ import {
   sub,
   transpose,
 } from '../graph/index.ts';
-import type { ParameterShapes } from './checkpoint.ts';
+import { type ParameterShapes, WORD_TABLE } from './checkpoint.ts';
 import type { EncoderConfig, LayerShape } from './config.ts';
 
 /** The nodes that stand for a model's parameters, by name. */
@@ -107,7 +107,7 @@ function addOuter(x: Node, u: Node, v: Node): Node {
  */
 export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
   const { R, T } = dims(types, 'R T');
-  let x = gather(p('bert.embeddings.word_embeddings.weight'), ids);
+  let x = gather(p(WORD_TABLE), ids);
   for (let segment = 1; segment < config.typeVocabularySize; segment++) {
     const chosen = cast(equal(types, constant(int64([segment], []))), 'float32');
     const difference = sub(segmentOf(segment, config, p), segmentOf(0, config, p));

@@ -33,11 +33,14 @@ function layerNorm(name: string, D: number): NamedShape[] {
   ];
 }
 
+/** [V, D] */
+export const WORD_TABLE = 'bert.embeddings.word_embeddings.weight';
+
 /** Every parameter of the encoder, without the pooler. */
 export function parameterShapes(config: EncoderConfig): ParameterShapes {
   const D = config.hiddenSize;
   const embeddings: NamedShape[] = [
-    ['bert.embeddings.word_embeddings.weight', [config.vocabularySize, D]],
+    [WORD_TABLE, [config.vocabularySize, D]],
     ['bert.embeddings.position_embeddings.weight', [config.maxPositions, D]],
     ['bert.embeddings.token_type_embeddings.weight', [config.typeVocabularySize, D]],
     ...layerNorm('bert.embeddings.LayerNorm', D),

@@ -4,10 +4,9 @@
  */
 import { add, dims, gather, gelu, layerNorm, linear, matmul, type Node, product, reshape } from '../graph/index.ts';
 import type { Parameters } from './bert.ts';
-import type { ParameterShapes } from './checkpoint.ts';
+import { type ParameterShapes, WORD_TABLE } from './checkpoint.ts';
 import type { EncoderConfig, ModelConfig } from './config.ts';
 
-const WORDS = 'bert.embeddings.word_embeddings.weight';
 const HEAD = 'cls.predictions';
 /** [V] */
 export const WORD_HEAD_BIAS = `${HEAD}.bias`;
@@ -40,7 +39,7 @@ export interface WordDecoder {
 }
 
 export function wordDecoder(p: Parameters): WordDecoder {
-  return { words: p(WORDS), bias: p(WORD_HEAD_BIAS) };
+  return { words: p(WORD_TABLE), bias: p(WORD_HEAD_BIAS) };
 }
 
 /** Features to logits: [M, D] -> [M, U] */

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { ConfigError, type FloatTensor, float32, sizeOf } from '../base/index.ts';
+import { WORD_TABLE } from './checkpoint.ts';
 import type { ModelFiles } from './folder.ts';
 import { WORD_HEAD_BIAS } from './masked-language.ts';
 import { tokenizerOf } from './tokenizer.ts';
@@ -108,7 +109,7 @@ function withTokens(json: WordPieceJson, kept: readonly number[]): object {
 }
 
 /** Parameters with a row for every word. */
-const WORD_TABLES = new Set(['bert.embeddings.word_embeddings.weight', WORD_HEAD_BIAS]);
+const WORD_TABLES = new Set([WORD_TABLE, WORD_HEAD_BIAS]);
 
 /** Those rows of a table: [V, ...] -> [kept, ...] */
 function rowsOf({ shape, data }: FloatTensor, kept: readonly number[]): FloatTensor {

@@ -1,10 +1,11 @@
 /**
- * `pretrain`: an encoder learns from plain text by masked-language modelling, from scratch or from a checkpoint. One that takes several texts
+ * `pretrain`: an encoder learns from plain text by masked-language modelling, from a checkpoint or from scratch, where its words begin with vectors from
+ * counts. One that takes several texts
  * at once is primed first: it learns to tell the tokens of its instances apart (DataMUX, Murahari et al. 2022; MUX-PLM, Murahari et al. 2023,
  * stages 1 and 2).
  */
-import { countParameters, type ParameterTree, VERSION } from '../base/index.ts';
-import { checkDestination, type ModelConfig, writeModelFolder } from '../model/index.ts';
+import { countParameters, type ParameterTree, parameterOf, VERSION } from '../base/index.ts';
+import { checkDestination, type ModelConfig, type Tokenizer, WORD_TABLE, writeModelFolder } from '../model/index.ts';
 import { checkMux, initialModel, instancesOf, longestRow } from '../mux/index.ts';
 import type { CurvePoint } from './checkpoint.ts';
 import { fingerprintOf, machineOf, modelFingerprint, type TrainedModel } from './deliver.ts';
@@ -13,9 +14,9 @@ import { startEncoder } from './encoder-start.ts';
 import type { Phase, StepReport } from './fit.ts';
 import { divide } from './frozen.ts';
 import { evaluateLanguage, type LanguageEvaluation } from './language-evaluation.ts';
-import { type Masking, maskingOf } from './masking.ts';
+import { type Masking, maskingOf, specialIdsOf } from './masking.ts';
 import { type PretrainLosses, pretrainObjective } from './pretrain-objective.ts';
-import { checkPretrainRecipe, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
+import { checkPretrainRecipe, countsWords, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
 import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import { heldOutBatches, maskedBatches, plainBatches } from './text-batches.ts';
@@ -23,6 +24,7 @@ import { sampleTexts, TextCorpus, TextRows } from './text-corpus.ts';
 import { identityOf, openTextFile, type TextIdentity } from './text-file.ts';
 import { CLIP_NORM, runFolderOf, weightGroups } from './train-classifier.ts';
 import { languageModelShapes } from './word-prediction.ts';
+import { countedWordTable } from './word-vectors.ts';
 
 export interface PretrainOptions extends Omit<Run, 'folder'> {
   /** Plain text files. */
@@ -42,13 +44,16 @@ export interface Pretrained extends LanguageEvaluation {
   readonly tokensPerSecond: number | null;
 }
 
-/** A vocabulary is learned from so many bytes. */
+/** A vocabulary is learned from so many bytes; neighbours of words are counted in so many. */
 const VOCABULARY_BYTES = 16e6;
+const COUNTED_BYTES = 64e6;
 
 /** The start of a run, and the text in its terms. */
 interface Start {
   readonly recipe: PretrainRecipe;
   readonly model: TrainedModel;
+  readonly corpus: TextCorpus;
+  /** The rows of the corpus. */
   readonly text: TextRows;
   readonly masking: Masking;
   readonly data: readonly TextIdentity[];
@@ -64,13 +69,36 @@ async function prepare(recipe: PretrainRecipe, { text, seed }: PretrainOptions):
   checkMux(bare);
   const maxTokens = Math.min(recipe.maxTokens, longestRow(bare));
   const config: ModelConfig = { ...bare, maxTokens };
+  const corpus = new TextCorpus(files, maxTokens);
   return {
     recipe: { ...recipe, maxTokens },
     model: { config, tokenizer, parameters: initialModel(config, seed, parameters, languageModelShapes(config)) },
-    text: new TextRows(new TextCorpus(files, maxTokens), tokenizer, maxTokens),
+    corpus,
+    text: new TextRows(corpus, tokenizer, maxTokens),
     masking: maskingOf(tokenizer),
     data: files.map(identityOf),
   };
+}
+
+/** Of texts the token ids, without those that every row has. */
+function* wordsOf(texts: Iterable<string>, tokenizer: Tokenizer): Generator<number[]> {
+  const special = specialIdsOf(tokenizer);
+  for (const text of texts) yield tokenizer.encode(text).ids.filter((id) => !special.has(id));
+}
+
+/** The parameters that phases start from: a fresh encoder's words get their vectors here, as a phase that an earlier run may have finished. */
+async function initialWeights({ recipe, model, corpus }: Start, run: Run): Promise<ParameterTree> {
+  const { parameters, tokenizer } = model;
+  if (!countsWords(recipe)) return parameters;
+  const { folder, seed, placement } = run;
+  const known = await folder.finished('words');
+  if (known !== undefined) return new Map([...parameters, ...known.parameters]);
+  await folder.prepare();
+  const rows = wordsOf(sampleTexts(corpus, COUNTED_BYTES), tokenizer);
+  const table = await countedWordTable(parameterOf(parameters, WORD_TABLE), rows, { seed, placement });
+  const counted = new Map([[WORD_TABLE, table]]);
+  await folder.saveFinished('words', { parameters: counted, curve: [] });
+  return new Map([...parameters, ...counted]);
 }
 
 /** Batches of each phase. */
@@ -123,7 +151,7 @@ interface Learned {
 async function learn(start: Start, run: Run): Promise<Learned> {
   const steps = stepsOf(start);
   const curves: Record<string, readonly CurvePoint[]> = {};
-  let { parameters } = start.model;
+  let parameters = await initialWeights(start, run);
   for (const name of ['prime', 'mlm'] as const) {
     if (steps[name] === 0) continue;
     const { trained, frozen } = divide(start.model.config, parameters);
@@ -201,7 +229,11 @@ async function write(
   await writeModelFolder(output, {
     ...model,
     parameters,
-    card: encoderCard(model.config, { ...pretrained, steps: primeSteps + steps, seed }, data),
+    card: encoderCard(
+      model.config,
+      { ...pretrained, steps: primeSteps + steps, seed, countsWords: countsWords(recipe) },
+      data,
+    ),
     evidence: {
       ...{ command: 'pretrain', recipe, data, seed, primeSteps, steps, evaluation, tokensPerSecond },
       parameters: count,

@@ -1,6 +1,6 @@
 /** Recipes: everything that decides what a run computes, as typed values with the defaults that the commands start from. */
 import { ConfigError } from '../base/index.ts';
-import type { MuxConfig, Task } from '../model/index.ts';
+import { isPreset, type MuxConfig, type Task } from '../model/index.ts';
 import { strategiesOf } from '../mux/index.ts';
 import { MATCHINGS, type MatchingName, MEASURES, type Measure } from '../prune/index.ts';
 import { MASKED_SHARE } from './masking.ts';
@@ -37,12 +37,16 @@ const sharedDefaults: Omit<TrainRecipe, 'task'> = {
 
 export const trainDefaults: TrainRecipe = { ...sharedDefaults, task: 'sequence' };
 
+export const WORD_VECTORS = ['counts', 'random'] as const;
+
 /** Masked-language modelling on plain text. Rows of a batch are those that the encoder sees: texts, or groups of N texts. */
 export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   /** Batches, in place of epochs. */
   readonly steps?: number;
   /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
   readonly maskedShare: number;
+  /** What the word vectors of a preset begin as: what counts of neighbours in the text give, or random. */
+  readonly wordVectors: (typeof WORD_VECTORS)[number];
   /** Of an encoder that takes several texts at once. */
   readonly multiplexed?: MultiplexedPretraining;
 }
@@ -69,6 +73,7 @@ export const pretrainDefaults: PretrainRecipe = {
   warmup: 0.05,
   dropout: 0,
   maskedShare: MASKED_SHARE,
+  wordVectors: 'counts',
 };
 
 /** Narrow encoders bear larger steps; 1e-4 is BERT's. */
@@ -260,14 +265,19 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
   check(recipe, TRAIN);
 }
 
+/** Whether the words get vectors from counts; a checkpoint has its own. */
+export const countsWords = ({ encoder, wordVectors }: PretrainRecipe): boolean =>
+  isPreset(encoder) && wordVectors === 'counts';
+
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const { steps = 1, multiplexed } = recipe;
   check(recipe, { ...TRAIN, maskedShare: share });
+  checkName(recipe.wordVectors, WORD_VECTORS, 'wordVectors');
   check({ steps }, { steps: whole(0) });
   const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
-  // Either phase may be left out; but not both.
-  check({ steps: steps + primeSteps }, { steps: whole(1) });
+  // Either phase may be left out; but something is to be learned.
+  check({ steps: steps + primeSteps }, { steps: whole(countsWords(recipe) ? 0 : 1) });
 }
 
 /** Gives the number of batches that prime. */
