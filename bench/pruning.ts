@@ -4,13 +4,13 @@
  *
  *   npx tsx bench/pruning.ts DATA OUT [--seeds 1,2,3] [--instances 1,2,5] [--speedups 8] [--alone] [--figure FILE.svg] [--no-throughput] [--threads 1]
  *
- * DATA has the data sets; OUT has the teacher, as `bench/multiplexing.ts DATA OUT --only '^sst2-n1$'` makes it, and takes the models. The program must be
- * built (`npm run build`). Finished runs are not run again, stopped ones go on.
+ * DATA has the data sets; OUT takes the models, the teacher among them. The program must be built (`npm run build`). Finished runs are not run again,
+ * stopped ones go on.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER } from '../recipes/pruning.ts';
+import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER_RUN } from '../recipes/pruning.ts';
 import { accuracyBySpeedup, type SpeedupLine } from '../src/report/index.ts';
 import { spreadOf } from '../src/train/index.ts';
 import { resultOf } from './named-run-result.ts';
@@ -70,7 +70,7 @@ function printRow({ instances, asked, models }: Row, teacher: number): void {
   );
 }
 
-const teacher = await resultOf({ name: TEACHER, argv: [] }, folders);
+const teacher = await resultOf(TEACHER_RUN, folders);
 console.log(`teacher: ${points(Number(teacher.accuracy))}`);
 const rows: Row[] = [];
 for (const instances of numbersIn(values.instances)) {
@@ -114,7 +114,7 @@ interface BenchDocument {
 /** Times the dense teacher's throughput, of the first seed's models, all in one run. */
 async function speedupsOf(measured: readonly Row[]): Promise<number[]> {
   const models = measured.map(({ models: [first] }) => (first as Model).folder);
-  const argv = ['bench', ...models, '--baseline', join(out, TEACHER), '--data', 'DATA/sst2/dev.tsv'];
+  const argv = ['bench', ...models, '--baseline', join(out, TEACHER_RUN.name), '--data', 'DATA/sst2/dev.tsv'];
   const { results } = (await resultOf(
     { name: `bench-pruned-n${values.instances}`, argv },
     folders,
