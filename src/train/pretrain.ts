@@ -90,12 +90,12 @@ function* wordsOf(texts: Iterable<string>, tokenizer: Tokenizer): Generator<numb
 async function initialWeights({ recipe, model, corpus }: Start, run: Run): Promise<ParameterTree> {
   const { parameters, tokenizer } = model;
   if (!countsWords(recipe)) return parameters;
-  const { folder, seed, placement } = run;
+  const { folder, seed, placement, onProgress } = run;
   const known = await folder.finished('words');
   if (known !== undefined) return new Map([...parameters, ...known.parameters]);
   await folder.prepare();
   const rows = wordsOf(sampleTexts(corpus, COUNTED_BYTES), tokenizer);
-  const table = await countedWordTable(parameterOf(parameters, WORD_TABLE), rows, { seed, placement });
+  const table = await countedWordTable(parameterOf(parameters, WORD_TABLE), rows, { seed, placement, onProgress });
   const counted = new Map([[WORD_TABLE, table]]);
   await folder.saveFinished('words', { parameters: counted, curve: [] });
   return new Map([...parameters, ...counted]);

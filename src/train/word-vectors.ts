@@ -5,7 +5,7 @@
  * modelling, of which a step predicts some hundred words.
  */
 import { EigenvalueDecomposition, Matrix, QrDecomposition } from 'ml-matrix';
-import { type FloatTensor, float32, random } from '../base/index.ts';
+import { type FloatTensor, float32, type OnProgress, random } from '../base/index.ts';
 import { input, matmul } from '../graph/index.ts';
 import { closing } from '../infer/index.ts';
 import { compile, type Placement } from '../runtime/index.ts';
@@ -33,7 +33,12 @@ interface Associations {
 export interface WordVectorOptions {
   readonly seed: number;
   readonly placement: Placement;
+  readonly onProgress?: OnProgress | undefined;
 }
+
+/** Reading, counting, iterations and the vectors themselves, which take about as long each. */
+const PARTS = ITERATIONS + 3;
+const PROGRESS = 'counting neighbours';
 
 /**
  * The word table, [V, D], with the vectors of all words that `rows` (token ids, without special ones) have; the others stay as they are in `fresh`, and so
@@ -47,7 +52,9 @@ export async function countedWordTable(
   const [vocabularySize = 0, D = 0] = fresh.shape;
   const table = fresh.data.slice();
   const ids = Array.from(rows, (row) => Int32Array.from(row));
+  options.onProgress?.(PROGRESS, 1, PARTS);
   const { words, information } = associationsOf(ids, vocabularySize);
+  options.onProgress?.(PROGRESS, 2, PARTS);
   const [, contexts = 0] = information.shape;
   const k = Math.min(D + OVERSAMPLING, contexts);
   if (k === 0) return fresh;
@@ -122,7 +129,7 @@ interface LeadingVectors {
 async function leadingVectors(
   A: FloatTensor,
   k: number,
-  { seed, placement }: WordVectorOptions,
+  { seed, placement, onProgress }: WordVectorOptions,
 ): Promise<LeadingVectors> {
   const [, contexts = 0] = A.shape;
   const draws = random(seed, 'word vectors');
@@ -142,6 +149,7 @@ async function leadingVectors(
       Q = new QrDecomposition(square).orthogonalMatrix;
       const { square: AtAQ } = await session.run({ A, Q: tensorOf(Q) });
       square = matrixOf((AtAQ as FloatTensor).data, k);
+      onProgress?.(PROGRESS, 3 + iteration, PARTS);
     }
     // QᵀAᵀA Q = W S² Wᵀ and V = Q W; so U √S = A V S^-½.
     const { eigenvectorMatrix: W, realEigenvalues: squares } = new EigenvalueDecomposition(Q.transpose().mmul(square), {
@@ -152,6 +160,7 @@ async function leadingVectors(
       .mulRowVector(ascending.map((value) => value ** -0.25))
       .subMatrixColumn(range(k).reverse());
     const { image: vectors } = await session.run({ A, Q: tensorOf(P) });
+    onProgress?.(PROGRESS, PARTS, PARTS);
     const rank = squares.filter((value) => value > ROUNDING * (squares.at(-1) as number)).length;
     return { vectors: vectors as FloatTensor, rank };
   });
