@@ -71,7 +71,7 @@ export const ENCODER: readonly NamedRun[] = [
   {
     name: 'encoder-begun',
     argv: words(
-      'pretrain --text DATA/text/wikipedia.txt DATA/text/reviews.txt --preset mini --tokenizer DATA/bert-uncased ' +
+      'pretrain --text DATA/text/wikipedia.txt DATA/text/reviews.txt --preset mini --tokenizer DATA/bert-uncased --word-vectors random ' +
         '--epochs 1.2 --max-tokens 64 --rows 32 --learning-rate 1e-3 -o OUT/encoder-begun',
     ),
   },

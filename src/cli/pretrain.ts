@@ -51,7 +51,7 @@ const options = {
     pretrainDefaults.maskedShare,
   ),
   wordVectors: optional(
-    `what the words of a preset begin as: vectors from counts of their neighbours in the text, or random ones [${pretrainDefaults.wordVectors}]`,
+    `what the words of a preset begin as: vectors from counts of words nearby in the text, or random ones [${pretrainDefaults.wordVectors}]`,
     choice(WORD_VECTORS),
   ),
   ...optimisation(pretrainDefaults),
@@ -96,7 +96,8 @@ function recipeOf(values: Values<typeof options>): PretrainRecipe {
     ...(steps !== undefined && { steps }),
     ...(multiplexed && { multiplexed }),
     learningRate: values.learningRate ?? usualRate(encoder, values.instances),
-    ...{ vocabularySize, epochs, rows, maxTokens, maskedShare, wordVectors, warmup, weightDecay, dropout },
+    ...{ vocabularySize, epochs, rows, maxTokens, maskedShare, warmup, weightDecay, dropout },
+    ...(wordVectors && { wordVectors }),
   };
 }
 

@@ -9,8 +9,8 @@ export interface EncoderFigures extends LanguageEvaluation {
   readonly parameters: number;
   readonly steps: number;
   readonly seed: number;
-  /** Whether the word vectors began as what counts of neighbours give. */
-  readonly countsWords: boolean;
+  /** Whether the word vectors began as what counts in the text give. */
+  readonly hasCountedWords: boolean;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -34,7 +34,7 @@ export function encoderCard(config: ModelConfig, figures: EncoderFigures, data: 
     `| Vocabulary | ${encoder.vocabularySize.toLocaleString('en')} |`,
     `| Longest row | ${maxTokens} tokens |`,
     `| Parameters | ${parameters.toLocaleString('en')} |`,
-    ...(figures.countsWords ? ['| Word vectors | begun from counts of neighbours in the text |'] : []),
+    ...(figures.hasCountedWords ? ['| Word vectors | begun from counts of words nearby in the text |'] : []),
     `| Steps | ${steps.toLocaleString('en')} |`,
     `| Loss | ${loss.toFixed(3)}, full softmax over ${positions} masked words of held-out text |`,
     `| Accuracy | ${percent(accuracy)} of the masked words |`,

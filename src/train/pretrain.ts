@@ -1,8 +1,7 @@
 /**
  * `pretrain`: an encoder learns from plain text by masked-language modelling, from a checkpoint or from scratch, where its words begin with vectors from
- * counts. One that takes several texts
- * at once is primed first: it learns to tell the tokens of its instances apart (DataMUX, Murahari et al. 2022; MUX-PLM, Murahari et al. 2023,
- * stages 1 and 2).
+ * counts. One that takes several texts at once is primed first: it learns to tell the tokens of its instances apart (DataMUX, Murahari et al. 2022;
+ * MUX-PLM, Murahari et al. 2023, stages 1 and 2).
  */
 import { countParameters, type ParameterTree, parameterOf, VERSION } from '../base/index.ts';
 import { checkDestination, type ModelConfig, type Tokenizer, WORD_TABLE, writeModelFolder } from '../model/index.ts';
@@ -16,7 +15,7 @@ import { divide } from './frozen.ts';
 import { evaluateLanguage, type LanguageEvaluation } from './language-evaluation.ts';
 import { type Masking, maskingOf, specialIdsOf } from './masking.ts';
 import { type PretrainLosses, pretrainObjective } from './pretrain-objective.ts';
-import { checkPretrainRecipe, countsWords, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
+import { checkPretrainRecipe, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
 import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
 import { heldOutBatches, maskedBatches, plainBatches } from './text-batches.ts';
@@ -44,12 +43,13 @@ export interface Pretrained extends LanguageEvaluation {
   readonly tokensPerSecond: number | null;
 }
 
-/** A vocabulary is learned from so many bytes; neighbours of words are counted in so many. */
+/** A vocabulary is learned from so many bytes; word vectors are counted in so many. */
 const VOCABULARY_BYTES = 16e6;
 const COUNTED_BYTES = 64e6;
 
 /** The start of a run, and the text in its terms. */
 interface Start {
+  /** As asked for, in terms of the encoder that was found. */
   readonly recipe: PretrainRecipe;
   readonly model: TrainedModel;
   readonly corpus: TextCorpus;
@@ -59,11 +59,12 @@ interface Start {
   readonly data: readonly TextIdentity[];
 }
 
-async function prepare(recipe: PretrainRecipe, { text, seed }: PretrainOptions): Promise<Start> {
+async function prepare({ wordVectors, ...recipe }: PretrainRecipe, { text, seed }: PretrainOptions): Promise<Start> {
   const files = text.map(openTextFile);
   const { encoder, tokenizer, parameters } = await startEncoder(recipe, () =>
     sampleTexts(new TextCorpus(files, recipe.maxTokens), VOCABULARY_BYTES),
   );
+  const isFresh = parameters.size === 0;
   const mux = recipe.multiplexed?.mux;
   const bare: ModelConfig = { encoder, labels: [], featureSize: encoder.hiddenSize, ...(mux && { mux }) };
   checkMux(bare);
@@ -71,7 +72,7 @@ async function prepare(recipe: PretrainRecipe, { text, seed }: PretrainOptions):
   const config: ModelConfig = { ...bare, maxTokens };
   const corpus = new TextCorpus(files, maxTokens);
   return {
-    recipe: { ...recipe, maxTokens },
+    recipe: { ...recipe, maxTokens, ...(isFresh && wordVectors && { wordVectors }) },
     model: { config, tokenizer, parameters: initialModel(config, seed, parameters, languageModelShapes(config)) },
     corpus,
     text: new TextRows(corpus, tokenizer, maxTokens),
@@ -80,22 +81,23 @@ async function prepare(recipe: PretrainRecipe, { text, seed }: PretrainOptions):
   };
 }
 
-/** Of texts the token ids, without those that every row has. */
+/** The token ids of each text, without [CLS] and [SEP]. */
 function* wordsOf(texts: Iterable<string>, tokenizer: Tokenizer): Generator<number[]> {
   const special = specialIdsOf(tokenizer);
   for (const text of texts) yield tokenizer.encode(text).ids.filter((id) => !special.has(id));
 }
 
-/** The parameters that phases start from: a fresh encoder's words get their vectors here, as a phase that an earlier run may have finished. */
+/** The parameters that phases start from: a fresh encoder's words get their vectors here. They are kept like what a finished phase leaves. */
 async function initialWeights({ recipe, model, corpus }: Start, run: Run): Promise<ParameterTree> {
   const { parameters, tokenizer } = model;
-  if (!countsWords(recipe)) return parameters;
-  const { folder, seed, placement, onProgress } = run;
+  if (recipe.wordVectors !== 'counts') return parameters;
+  const { folder, seed, onProgress, interrupt } = run;
   const known = await folder.finished('words');
   if (known !== undefined) return new Map([...parameters, ...known.parameters]);
   await folder.prepare();
-  const rows = wordsOf(sampleTexts(corpus, COUNTED_BYTES), tokenizer);
-  const table = await countedWordTable(parameterOf(parameters, WORD_TABLE), rows, { seed, placement, onProgress });
+  const texts = wordsOf(sampleTexts(corpus, COUNTED_BYTES), tokenizer);
+  const options = { seed, threads: run.placement.threads, onProgress, interrupt };
+  const table = await countedWordTable(parameterOf(parameters, WORD_TABLE), texts, options);
   const counted = new Map([[WORD_TABLE, table]]);
   await folder.saveFinished('words', { parameters: counted, curve: [] });
   return new Map([...parameters, ...counted]);
@@ -231,7 +233,7 @@ async function write(
     parameters,
     card: encoderCard(
       model.config,
-      { ...pretrained, steps: primeSteps + steps, seed, countsWords: countsWords(recipe) },
+      { ...pretrained, steps: primeSteps + steps, seed, hasCountedWords: recipe.wordVectors === 'counts' },
       data,
     ),
     evidence: {

@@ -45,8 +45,8 @@ export interface PretrainRecipe extends Omit<TrainRecipe, 'task'> {
   readonly steps?: number;
   /** Share of the tokens that are masked, and predicted; held-out text has BERT's 15 % masked, whatever it is. */
   readonly maskedShare: number;
-  /** What the word vectors of a preset begin as: what counts of neighbours in the text give, or random. */
-  readonly wordVectors: (typeof WORD_VECTORS)[number];
+  /** What the word vectors of a preset begin as: what counts of words nearby in the text give, or random, as if left out. A checkpoint has its own. */
+  readonly wordVectors?: (typeof WORD_VECTORS)[number];
   /** Of an encoder that takes several texts at once. */
   readonly multiplexed?: MultiplexedPretraining;
 }
@@ -265,19 +265,16 @@ export function checkTrainRecipe(recipe: TrainRecipe): void {
   check(recipe, TRAIN);
 }
 
-/** Whether the words get vectors from counts; a checkpoint has its own. */
-export const countsWords = ({ encoder, wordVectors }: PretrainRecipe): boolean =>
-  isPreset(encoder) && wordVectors === 'counts';
-
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
-  const { steps = 1, multiplexed } = recipe;
+  const { encoder, wordVectors = 'random', steps = 1, multiplexed } = recipe;
   check(recipe, { ...TRAIN, maskedShare: share });
-  checkName(recipe.wordVectors, WORD_VECTORS, 'wordVectors');
+  checkName(wordVectors, WORD_VECTORS, 'wordVectors');
   check({ steps }, { steps: whole(0) });
   const primeSteps = multiplexed === undefined ? 0 : checkMultiplexed(multiplexed, steps);
-  // Either phase may be left out; but something is to be learned.
-  check({ steps: steps + primeSteps }, { steps: whole(countsWords(recipe) ? 0 : 1) });
+  // Either phase may be left out, and both where counts are all that is wanted; these say nothing of instances.
+  const isWhole = wordVectors === 'counts' && isPreset(encoder) && multiplexed === undefined;
+  check({ steps: steps + primeSteps }, { steps: whole(isWhole ? 0 : 1) });
 }
 
 /** Gives the number of batches that prime. */

@@ -215,7 +215,7 @@ export class TextRows {
   }
 }
 
-/** Texts to learn a vocabulary from: about so many bytes of the training blocks, from evenly spread places. */
+/** Texts to learn a vocabulary or word vectors from: about so many bytes of the training blocks, from evenly spread places. */
 export function* sampleTexts(corpus: TextCorpus, bytes: number): Generator<string> {
   const { trainingBlocks, blockBytes } = corpus;
   const count = Math.min(trainingBlocks, Math.ceil(bytes / blockBytes));

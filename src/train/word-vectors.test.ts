@@ -1,9 +1,8 @@
-/** Word vectors: against counts by plain loops and ml-matrix's decomposition of the whole matrix, and by what they are for: like neighbours, like vectors. */
+/** Word vectors: against counts by plain loops and ml-matrix's decomposition of the whole matrix, and by what they are for: like contexts, like vectors. */
 import fc from 'fast-check';
 import { SingularValueDecomposition } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import { float32, random } from '../base/index.ts';
-import { cpu } from '../runtime/index.ts';
 import { countedWordTable } from './word-vectors.ts';
 
 function freshTable(words: number, D: number) {
@@ -14,7 +13,7 @@ function freshTable(words: number, D: number) {
   );
 }
 
-const options = { seed: 1, placement: cpu(1) };
+const options = { seed: 1, threads: 1 };
 
 function vectorOf({ data, shape }: ReturnType<typeof freshTable>, word: number): number[] {
   const D = shape[1] as number;
@@ -78,7 +77,41 @@ describe('vectors of words from counts', () => {
     );
   });
 
-  it('are alike for words with like neighbours, and not for others', async () => {
+  it('are the leading dimensions of many, of contexts that are the most frequent words', async () => {
+    // Five topics of ten words, and words that are common to them: five large singular values, and many small ones.
+    const draws = random(2, 'topics');
+    const ids = Array.from({ length: 4000 }, () => {
+      const topic = 10 + 10 * draws.integer(5);
+      return Array.from({ length: 8 }, () => (draws.uniform() < 0.6 ? topic + draws.integer(10) : draws.integer(10)));
+    });
+    const counts = new Array<number>(60).fill(0);
+    for (const id of ids.flat()) counts[id] = (counts[id] as number) + 1;
+    for (const mostContexts of [4096, 40]) {
+      const contexts = Array.from({ length: 60 }, (_, word) => word)
+        .sort((a, b) => (counts[b] as number) - (counts[a] as number) || a - b)
+        .slice(0, mostContexts);
+      const information = informationOf(ids, 60).map((row) => contexts.map((context) => row[context] as number));
+      const { leftSingularVectors, diagonal } = new SingularValueDecomposition(information);
+      expect(diagonal[4]).toBeGreaterThan(2 * (diagonal[5] as number));
+      const expected = leftSingularVectors
+        .to2DArray()
+        .map((row) => row.slice(0, 5).map((value, at) => value * Math.sqrt(diagonal[at] as number)));
+      const table = await countedWordTable(freshTable(60, 5), ids, { ...options, mostContexts });
+      for (const a of contexts) {
+        for (const b of contexts) {
+          const ours = cosine(vectorOf(table, a), vectorOf(table, b));
+          expect(ours).toBeCloseTo(cosine(expected[a] as number[], expected[b] as number[]), 2);
+        }
+      }
+    }
+  });
+
+  it('stop where they are told to, with the reason that is given', async () => {
+    const interrupt = AbortSignal.abort(new Error('enough'));
+    await expect(countedWordTable(freshTable(3, 2), [[0, 1, 2]], { ...options, interrupt })).rejects.toThrow('enough');
+  });
+
+  it('are alike for words with like contexts, and not for others', async () => {
     const draws = random(1, 'text');
     // Words 0 and 1 stand between 2 and 3, words 4 and 5 between 6 and 7.
     const sentences = Array.from({ length: 300 }, () =>
@@ -104,7 +137,7 @@ describe('vectors of words from counts', () => {
     );
   });
 
-  it('do not change from run to run, and stay as drawn where there are no neighbours at all', async () => {
+  it('do not change from run to run, and stay as drawn where there are no contexts at all', async () => {
     const ids = [
       [0, 1, 2, 1],
       [3, 1, 0],
