@@ -95,7 +95,8 @@ function indexPrefix({ instances: N, p }: MuxContext): Node {
 
 /**
  * Index embeddings (DataMUX, Murahari et al. 2022, section 3.2): N positions before the text, at the i-th of which instance i says that it is
- * the i-th. With pᵢ the last state of that position, hᵢ = LN(gelu(W [pᵢ; h] + b)), one network for all instances.
+ * the i-th. With pᵢ the last state of that position, hᵢ = LN(gelu(W [pᵢ; h] + b)), one network for all instances. Departs from the paper, which puts a [CLS]
+ * of its own behind the prefix, and two layers with a gelu between features and classes: here the text's [CLS] is read, by the head that all models have.
  */
 export const indexEmbeddings: Demultiplexer = {
   shapes: ({ instances, hiddenSize, featureSize: D }) =>
@@ -127,7 +128,7 @@ const filled = (size: number, value: number): Node => constant(float32(new Float
 
 /**
  * A network per instance (DataMUX, section 3.2): hᵢ = LNᵢ(gelu(Wᵢ h + bᵢ)). The N products are one, [B·S, D] x [D, N·D'], and the N norms
- * one without scale and bias, which are applied after it.
+ * one without scale and bias, which are applied after it. Departs from the paper, where a layer that instances share stands between features and classes.
  */
 export const perceptrons: Demultiplexer = {
   shapes: ({ instances: N, hiddenSize, featureSize: D }) =>

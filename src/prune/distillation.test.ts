@@ -12,7 +12,6 @@ import {
   layerDistillation,
   MATCHINGS,
   type MatchingName,
-  projectionShapes,
   teachingLayers,
 } from './matching.ts';
 
@@ -69,7 +68,7 @@ describe('layers', () => {
   ];
   const [B, T, D] = layer.student.shape as [number, number, number];
   const p = parametersFrom(
-    new Map([...projectionShapes(D).keys()].map((name, at) => [name, [weight, bias][at] as Node])),
+    new Map([...initialProjection(D).keys()].map((name, at) => [name, [weight, bias][at] as Node])),
   );
   const everywhere = constant(int64(new Array(B * T).fill(1), [B, T]));
 

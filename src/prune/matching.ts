@@ -28,7 +28,7 @@ import {
   sumSquares,
   where,
 } from '../graph/index.ts';
-import type { ParameterShapes, Parameters } from '../model/index.ts';
+import type { Parameters } from '../model/index.ts';
 
 const PROJECTION = 'distill.projection';
 const TEACHER_LAYERS = 4;
@@ -39,15 +39,7 @@ export function teachingLayers(layers: number): number[] {
   return Array.from({ length: count }, (_, each) => Math.round(((each + 1) * layers) / count) - 1);
 }
 
-/** The projection W, b from the student's states to the teacher's, one for all layers. */
-export function projectionShapes(hiddenSize: number): ParameterShapes {
-  return new Map<string, readonly number[]>([
-    [`${PROJECTION}.weight`, [hiddenSize, hiddenSize]],
-    [`${PROJECTION}.bias`, [hiddenSize]],
-  ]);
-}
-
-/** W = I, b = 0. */
+/** The projection W, b from the student's states to the teacher's, one for all layers, as the identity: W = I, b = 0. */
 export function initialProjection(hiddenSize: number): ParameterTree {
   const identity = new Float32Array(hiddenSize * hiddenSize);
   for (let at = 0; at < hiddenSize; at++) identity[at * hiddenSize + at] = 1;

@@ -34,7 +34,6 @@ export const SLICE_RULES: readonly SliceRule[] = [
   { name: /\.output\.dense\.weight$/, axes: ['hidden', 'units'] },
   { name: /\.output\.dense\.bias$/, axes: ['hidden'] },
   { name: /^bert\.pooler\.dense\.weight$/, axes: ['whole', 'hidden'] },
-  { name: /^distill\.projection\.weight$/, axes: ['whole', 'hidden'] },
   { name: /^(mux\.keys|demux\.keys|demux\.prefix)$/, axes: ['whole', 'hidden'] },
   { name: /^mux\.rotations$/, axes: ['whole', 'hidden', 'hidden'] },
   { name: /^mux\.projections$/, axes: ['hidden', 'hidden'] },

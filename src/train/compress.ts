@@ -2,7 +2,8 @@
  * `compress`: multiplexes and prunes a dense classifier, which is the teacher throughout (PruMUX, Su et al. 2023). Three phases: the
  * student learns to take N inputs at once; gates learn what to keep while the unpruned student teaches the layers; the sliced
  * model recovers. Departs from the paper: the hard labels and a teacher's logits, by default those of the N = 1 model, are kept in every
- * phase, and slicing comes before recovery, which is exact here and makes recovery as cheap as the model has become.
+ * phase, and slicing comes before recovery, which is exact here and makes recovery as cheap as the model has become; for the same reason recovery learns from
+ * answers alone, as layers would be taught by the unpruned student, which is many times the work.
  */
 import { existsSync } from 'node:fs';
 import { assert, countParameters, VERSION } from '../base/index.ts';

@@ -44,7 +44,10 @@ export async function refuseOverwriting(model: string, output: string): Promise<
   throw new ConfigError('output', { expected: 'another folder than the model that is compressed', got: output });
 }
 
-/** The logits of a model of any number of inputs for every row; neighbours are those of one grouping. */
+/**
+ * The logits of a model of any number of inputs for every row, averaged over its slots. Departs from PruMUX, where a multiplexed teacher reads the groups of
+ * each batch: the logits of a row are made once, and are of the row rather than of the neighbours that it had in one grouping.
+ */
 export async function logitsOf(
   { config, parameters }: Pick<TrainedModel, 'config' | 'parameters'>,
   set: EncodedSet,
@@ -53,6 +56,7 @@ export async function logitsOf(
 ): Promise<readonly FloatTensor[]> {
   const predictor = await openPredictor(config, parameters, placement);
   const told = partOf(onProgress, "the teacher's answers", 0, 1);
-  const options = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS, grouping: seed, onProgress: told };
+  const rows = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
+  const options = { ...rows, grouping: seed, ensemble: true, onProgress: told };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
 }
