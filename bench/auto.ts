@@ -59,7 +59,7 @@ function questionAt(maxDrop: number, { dense, trials, confidence }: Exploration)
     grid: gridOf(unique(models.map(({ point }) => point.instances)), unique(models.map(({ point }) => point.sparsity))),
     precisions: unique(models.map(({ precision }) => precision)),
     ...{ maxDrop, confidence, isExhaustive: false, hasShortRuns: false },
-    ...{ budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+    ...{ budgetSeconds: Number.POSITIVE_INFINITY },
   };
 }
 

@@ -119,6 +119,7 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
         precisions.map((precision) => ({ point, precision, ratio: trueRatio(point, precision, surface) })),
       ),
     measure: async (models) => models.map(({ point, precision }) => 10 * trueRatio(point, precision, surface)),
+    workers: async () => 1,
     secondsSpent: () => SECONDS * trained.length + SHORT_SECONDS * shortly.length,
   };
   return { instruments, trained, shortly };
@@ -127,5 +128,5 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
 export const QUESTION: Question = {
   grid: gridOf([1, 2, 4], [0, 0.5]),
   ...{ precisions: ['fp32'], maxDrop: 2, confidence: 0.9, isExhaustive: false, hasShortRuns: false },
-  ...{ budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+  ...{ budgetSeconds: Number.POSITIVE_INFINITY },
 };

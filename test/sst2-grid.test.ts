@@ -16,7 +16,7 @@ const INSTANCES = [1, 2, 4, 8];
 const GRID = gridOf(INSTANCES, COMPARED_SPARSITIES);
 const QUESTION: Question = {
   ...{ grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 2, confidence: 0.9 },
-  ...{ isExhaustive: false, hasShortRuns: false, budgetSeconds: Number.POSITIVE_INFINITY, workers: 1 },
+  ...{ isExhaustive: false, hasShortRuns: false, budgetSeconds: Number.POSITIVE_INFINITY },
 };
 
 it.each([0.5, 1, 2, 3, 4, 5])('finds 95 per cent of the best that is surely within %s points', async (maxDrop) => {

@@ -88,15 +88,34 @@ describe('explore', () => {
 
   it('trains the multiplexed model before it prunes it, also with several workers', async () => {
     for (const workers of [1, 3]) {
-      const question = { ...QUESTION, grid: gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]), maxDrop: 4, workers };
+      const question = { ...QUESTION, grid: gridOf([1, 2, 4, 8], [0, 0.6, 0.8, 0.9]), maxDrop: 4 };
       const { instruments, trained } = pretend(drawSurface(3), question);
-      await explore(question, instruments);
+      await explore(question, { ...instruments, workers: async () => workers });
       for (const [at, name] of trained.entries()) {
         const [start = ''] = name.split('-');
         if (!/^n1-|-s0$/.test(name)) expect(trained.slice(0, at)).toContain(`${start}-s0`);
       }
     }
   });
+});
+
+it('gives trials to workers that come while it searches', async () => {
+  const question = { ...QUESTION, grid: gridOf([1, 2, 4, 8], [0, 0.6, 0.8]), isExhaustive: true };
+  const { instruments } = pretend(PLAIN, question);
+  const atOnce: number[] = [];
+  let asked = 0;
+  await explore(question, {
+    ...instruments,
+    async workers() {
+      atOnce.push(0);
+      return ++asked === 1 ? 1 : 3;
+    },
+    train(point, from) {
+      atOnce[atOnce.length - 1] = (atOnce.at(-1) ?? 0) + 1;
+      return instruments.train(point, from);
+    },
+  });
+  expect(atOnce.slice(0, 2)).toEqual([1, 3]);
 });
 
 describe('pruning goes on', () => {
@@ -114,11 +133,12 @@ describe('pruning goes on', () => {
 
   it('from the same ones, however many are trained at once, where all are', async () => {
     const startsOf = async (workers: number) => {
-      const asked = { ...question, isExhaustive: true, workers };
+      const asked = { ...question, isExhaustive: true };
       const { instruments } = pretend(PLAIN, asked);
       const starts: [string, string | undefined][] = [];
       const { trials } = await explore(asked, {
         ...instruments,
+        workers: async () => workers,
         train(point, from) {
           starts.push([nameOf(point), from?.name]);
           return instruments.train(point, from);
@@ -180,16 +200,14 @@ describe('short runs', () => {
     for (const workers of [1, 2]) {
       const { instruments, shortly, trained } = pretend(drawSurface(2), question);
       const trainedAt = new Map<string, number>();
-      const { guesses } = await explore(
-        { ...question, workers },
-        {
-          ...instruments,
-          tryShortly(point) {
-            trainedAt.set(nameOf(point), trained.length);
-            return instruments.tryShortly(point);
-          },
+      const { guesses } = await explore(question, {
+        ...instruments,
+        workers: async () => workers,
+        tryShortly(point) {
+          trainedAt.set(nameOf(point), trained.length);
+          return instruments.tryShortly(point);
         },
-      );
+      });
       const starts = trained.filter((name) => /^n[248]-s0$/.test(name));
       expect(starts.length).toBeGreaterThan(0);
       for (const name of starts) expect(trainedAt.get(name)).toBeLessThanOrEqual(trained.indexOf(name));
@@ -211,23 +229,21 @@ describe('short runs', () => {
     for (let seed = 0; seed < 6; seed++) {
       const { instruments } = pretend(drawSurface(seed), question);
       let isTraining = false;
-      await explore(
-        { ...question, workers: 3 },
-        {
-          ...instruments,
-          async train(point, from) {
-            isTraining = true;
-            await new Promise(setImmediate);
-            isTraining = false;
-            return instruments.train(point, from);
-          },
-          async tryShortly(point) {
-            await new Promise(process.nextTick);
-            if (isTraining) beside++;
-            return instruments.tryShortly(point);
-          },
+      await explore(question, {
+        ...instruments,
+        workers: async () => 3,
+        async train(point, from) {
+          isTraining = true;
+          await new Promise(setImmediate);
+          isTraining = false;
+          return instruments.train(point, from);
         },
-      );
+        async tryShortly(point) {
+          await new Promise(process.nextTick);
+          if (isTraining) beside++;
+          return instruments.tryShortly(point);
+        },
+      });
     }
     expect(beside).toBeGreaterThan(0);
   });

@@ -28,8 +28,6 @@ export interface Question {
   readonly hasShortRuns: boolean;
   /** After which no training begins. */
   readonly budgetSeconds: number;
-  /** How many points may be trained at once. */
-  readonly workers: number;
 }
 
 /** What a search is handed. */
@@ -49,6 +47,8 @@ export interface Instruments {
   readonly measureShapes: (points: readonly GridPoint[]) => Promise<readonly ShapeRatio[]>;
   /** Examples per second of models in their order, measured in one run. */
   readonly measure: (models: readonly Candidate[]) => Promise<readonly number[]>;
+  /** How many points may be trained at once, now. */
+  readonly workers: () => Promise<number>;
   /** Seconds that the work so far took, that of stopped runs included. */
   readonly secondsSpent: () => number;
   readonly onDecision?: (decision: Decision, trained: number) => void;
@@ -125,7 +125,7 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
   const tried = new Set<string>();
   let knowledge = start;
   for (;;) {
-    const chosen = next(knowledge, question.workers);
+    const chosen = next(knowledge, await instruments.workers());
     if (chosen.length === 0) break;
     const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
     if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };

@@ -44,20 +44,20 @@ const options = {
   ...COMPRESSION,
 };
 
-function questionOf(values: Values<typeof options>, workers: number): Question {
+function questionOf(values: Values<typeof options>): Question {
   const { maxDrop, confidence, budget = Number.POSITIVE_INFINITY } = values;
   return {
     grid: gridOf(values.instances, values.sparsities),
     precisions: PRECISIONS.filter((precision) => precision === 'fp32' || values.precisions.includes(precision)),
     ...{ maxDrop, confidence, budgetSeconds: budget },
-    ...{ isExhaustive: values.exhaustive, hasShortRuns: values.shortRuns, workers },
+    ...{ isExhaustive: values.exhaustive, hasShortRuns: values.shortRuns },
   };
 }
 
 /** Every kind of work with its title; the search knows none of it. */
 function instrumentsOf(question: Question, laboratory: Laboratory, { progress }: Context): Instruments {
   const { precisions, confidence } = question;
-  const { notes, rows } = laboratory;
+  const { notes, rows, queue } = laboratory;
   let current = '';
   return {
     dense: denseTrial(laboratory),
@@ -88,6 +88,7 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
       progress.title(`${models.length} models side by side`);
       return measureCandidates(models, laboratory);
     },
+    workers: async () => Math.max(1, await queue.capacity()),
     secondsSpent: () => notes.elapsed(),
   };
 }
@@ -111,10 +112,10 @@ export default command({
       { settings, options: { source: dataSourceOf(values), ...trainingIn(context) } },
       openWorkplace,
     );
-    const { question, exploration } = await closing(laboratory.queue, async (queue) => {
-      const question = questionOf(values, Math.max(1, await queue.capacity()));
-      return { question, exploration: await explore(question, instrumentsOf(question, laboratory, context)) };
-    });
+    const question = questionOf(values);
+    const exploration = await closing(laboratory.queue, () =>
+      explore(question, instrumentsOf(question, laboratory, context)),
+    );
     const final = await finalFigures(exploration.chosen, question.confidence, laboratory);
     const { commandLine } = context;
     const { seconds, rows } = await deliverChoice(output, { exploration, final, commandLine }, laboratory);

@@ -5,10 +5,23 @@ import type { RunFolder } from '../train/index.ts';
 export const WORK = ['guess', 'train', 'assess', 'measure shapes', 'measure'] as const;
 export type Work = (typeof WORK)[number];
 
-/** A result, and how long it took. */
+/** A result, when its making began, in seconds since 1970, and how long it took. */
 export interface Kept<T> {
   readonly result: T;
+  readonly began: number;
   readonly seconds: number;
+}
+
+/** Seconds that are in any of the stretches, which may overlap. */
+function secondsCovered(stretches: readonly Pick<Kept<unknown>, 'began' | 'seconds'>[]): number {
+  let until = Number.NEGATIVE_INFINITY;
+  let covered = 0;
+  for (const { began, seconds } of stretches.toSorted((a, b) => a.began - b.began)) {
+    const end = Math.max(until, began + seconds);
+    covered += end - Math.max(until, began);
+    until = end;
+  }
+  return covered;
 }
 
 export class WorkNotes {
@@ -19,8 +32,10 @@ export class WorkNotes {
   private ownSeconds = 0;
   private underWay = 0;
   private busySince = 0;
-  /** That work took which earlier runs did. */
-  private foundSeconds = 0;
+  /** Asked for so far, made or found: it counts once. */
+  private readonly counted = new Set<string>();
+  /** What earlier runs made of it; they may have made several at once. */
+  private readonly found: Kept<unknown>[] = [];
 
   constructor(folder: RunFolder) {
     this.folder = folder;
@@ -33,8 +48,10 @@ export class WorkNotes {
       isFound = false;
       return this.clocked(make);
     });
+    if (this.counted.has(name)) return kept;
+    this.counted.add(name);
     this.spent.set(kind, (this.spent.get(kind) ?? 0) + kept.seconds);
-    if (isFound) this.foundSeconds += kept.seconds;
+    if (isFound) this.found.push(kept);
     return kept;
   }
 
@@ -43,9 +60,9 @@ export class WorkNotes {
     return { ...Object.fromEntries(this.spent), other: this.secondsSince(this.start) - this.ownSeconds };
   }
 
-  /** Since the start, and what earlier runs took for the work that this one found done. */
+  /** Since the start, and by the clock what earlier runs took for the work that this one found done. */
   elapsed(): number {
-    return this.foundSeconds + this.secondsSince(this.start);
+    return secondsCovered(this.found) + this.secondsSince(this.start);
   }
 
   private secondsSince(moment: number): number {
@@ -58,7 +75,7 @@ export class WorkNotes {
     this.underWay++;
     try {
       const result = await make();
-      return { result, seconds: this.secondsSince(start) };
+      return { result, began: (performance.timeOrigin + start) / 1000, seconds: this.secondsSince(start) };
     } finally {
       this.underWay--;
       if (this.underWay === 0) this.ownSeconds += this.secondsSince(this.busySince);
