@@ -3,6 +3,7 @@ import { PRECISIONS } from '../base/index.ts';
 import { folderBytes, resolveModel } from '../model/index.ts';
 import {
   type Compressed,
+  type CompressOptions,
   compressClassifier,
   compressDefaults,
   compressWithoutTraining,
@@ -16,7 +17,7 @@ import {
 import { command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, option, optional, required, text, toggle, type Values } from './option.ts';
-import { COMPRESSION, compressSettingsOf, INSTANCES, TARGET, targetOf } from './recipe-options.ts';
+import { COMPRESSION, compressSettingsOf, INSTANCES, refuseAlone, TARGET, targetOf } from './recipe-options.ts';
 import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -73,14 +74,23 @@ function trainingFreeRecipeOf({
 }
 
 /** The models of a run: one for each sparsity or speed. */
-async function compress(model: string, asked: Asked, run: RunOptions): Promise<readonly [Compressed, ...Compressed[]]> {
-  if (asked.noTrain) return [await compressWithoutTraining(model, trainingFreeRecipeOf(asked), run)];
+async function compress(
+  model: string,
+  asked: Asked,
+  { onDelivered, ...run }: RunOptions & Required<Pick<CompressOptions, 'onDelivered'>>,
+): Promise<readonly [Compressed, ...Compressed[]]> {
+  if (asked.noTrain) {
+    const compressed = await compressWithoutTraining(model, trainingFreeRecipeOf(asked), run);
+    await onDelivered([compressed]);
+    return [compressed];
+  }
   const { instances = compressDefaults.instances, pruneVocabulary, primed } = asked;
+  if (instances === 1) refuseAlone(asked);
   const recipe = {
     ...recipeTo(compressSettingsOf(asked), { instances, target: targetOf(asked) }),
     ...{ pruneVocabulary, ...(primed !== undefined && { primed }) },
   };
-  return compressClassifier(model, recipe, run);
+  return compressClassifier(model, recipe, { ...run, onDelivered });
 }
 
 /** The int8 models beside those of the folders, where they are asked for: their quality, one after the other. */
@@ -117,8 +127,13 @@ export default command({
   isResumable: true,
   async run(values, [model], context) {
     const run = { source: dataSourceOf(values), output: values.output, ...trainingIn(context) };
-    const compressed = await compress(model, values, run);
-    const int8 = await quantizeAll(compressed, values, run);
+    let int8: readonly Evaluation[] = [];
+    const compressed = await compress(model, values, {
+      ...run,
+      async onDelivered(models) {
+        int8 = await quantizeAll(models, values, run);
+      },
+    });
     const [{ teacher, teacherParameters, instances, vocabulary }] = compressed;
     const models = await Promise.all(compressed.map((entry, at) => entryOf(entry, int8[at])));
     return {

@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(base, { recursive: true, force: true }));
 
-interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning'> {
+interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning' | 'onDelivered'> {
   readonly recipe: CompressRecipe;
 }
 
@@ -75,6 +75,25 @@ it('prunes on from one level to the next; what is finished is not done again', a
   const [one, other] = [await weightsOf(at('whole')), await weightsOf(broken)];
   expect(one.map((file, level) => file.equals(other[level] ?? Buffer.of()))).toEqual([true, true]);
 }, 300_000);
+
+it('keeps what it did until all that belongs to it is done', async () => {
+  const asked = (onDelivered: CompressOptions['onDelivered']): Asked => ({
+    recipe,
+    ...(onDelivered && { onDelivered }),
+  });
+  const failing = compressInto(
+    at('late'),
+    undefined,
+    asked(() => Promise.reject(new Error('no room on the disk'))),
+  );
+  await expect(failing).rejects.toThrow('no room on the disk');
+  const folders: string[] = [];
+  const again = asked(async (models) => {
+    folders.push(...models.map((model) => model.folder));
+  });
+  expect(await compressInto(at('late'), undefined, again)).toEqual([]); // no step
+  expect(folders).toEqual(['s30', 's60'].map((level) => join(at('late'), level)));
+}, 120_000);
 
 it('raises the target from level to level, and tells of a model how it came about', async () => {
   const { curves, sparsity, target } = JSON.parse(await readFile(join(at('whole'), 's60', 'run.json'), 'utf8'));

@@ -78,6 +78,8 @@ export interface CompressOptions extends RunOptions {
   readonly from?: PruningSource;
   /** Whether models come with the pruning that they were sliced from, for others to go on from. */
   readonly keepsPruning?: boolean;
+  /** What else is done with the models before the run counts as finished: until then its checkpoints are kept. */
+  readonly onDelivered?: (models: readonly Compressed[]) => Promise<void>;
 }
 
 /** What is read before anything is computed. */
@@ -297,8 +299,10 @@ export async function compressClassifier(
   const sources = await readSources(model, asked, options);
   const identity = identityOf(sources);
   const folder = runFolderOf(output, fingerprintOf('compress', VERSION, sources.recipe, identity, seed));
-  const [first, ...others] = await compressSources(sources, identity, { ...options, folder }, options);
+  const models = await compressSources(sources, identity, { ...options, folder }, options);
+  await options.onDelivered?.(models);
   await folder.remove();
+  const [first, ...others] = models;
   assert(first !== undefined, 'a level of the target');
   return [first, ...others];
 }
