@@ -32,16 +32,15 @@ export default command({
       classifiers.push(await readTextClassifier(model, maxTokens, precision));
     }
     const texts = await openTexts(data, columns, classifiers[0]?.config.task);
-    const contestants = classifiers.map(({ config, onnx, tokenizer, encode }, at) => ({
+    const contestants = classifiers.map(({ config, onnx, tokenizer, encode, maxTokens }, at) => ({
       name: names[at] as string,
       ...{ config, onnx },
-      own: { encodings: texts.map(encode), padId: tokenizer.padId },
+      own: { encodings: texts.map(encode), padId: tokenizer.padId, maxTokens },
     }));
     const [{ own }] = contestants as [(typeof contestants)[0]];
     const results = await compareThroughput(contestants, own.encodings, {
       ...throughputDefaults,
-      ...{ rounds, placement, padId: own.padId, onProgress: progress.work },
-      maxTokens: Math.max(...classifiers.map((classifier) => classifier.maxTokens)),
+      ...{ rounds, placement, padId: own.padId, maxTokens: own.maxTokens, onProgress: progress.work },
     });
     return {
       baseline: names[0] as string,

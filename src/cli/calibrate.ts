@@ -93,14 +93,14 @@ async function answersOf(pair: Pair, rows: LabelledSet, { groupings }: Calibrate
 /** Rows per second of both. */
 async function ratesOf({ fast, accurate }: Pair, rows: LabelledSet, { placement, progress }: Context) {
   const texts = rows.task === 'sequence' ? rows.examples : [];
-  const contestants = [fast, accurate].map(({ config, onnx, tokenizer, encode }) => ({
+  const contestants = [fast, accurate].map(({ config, onnx, tokenizer, encode, maxTokens }) => ({
     ...{ name: '', config, onnx },
-    own: { encodings: texts.map(encode), padId: tokenizer.padId },
+    own: { encodings: texts.map(encode), padId: tokenizer.padId, maxTokens },
   }));
   const results = await compareThroughput(contestants, contestants[0]?.own.encodings ?? [], {
     ...throughputDefaults,
     ...{ rounds: ROUNDS, placement, padId: fast.tokenizer.padId, onProgress: progress.work },
-    maxTokens: Math.max(fast.maxTokens, accurate.maxTokens),
+    maxTokens: fast.maxTokens,
   });
   const [fastRate = 0, accurateRate = 0] = results.map(({ examplesPerSecond }) => examplesPerSecond);
   return { fastRate, accurateRate };

@@ -27,3 +27,17 @@ it('takes the median of the rounds, and ratios to the first; tells of every batc
   }
   record.expectPieces('choosing batch sizes', 'measuring');
 });
+
+it('cuts rows to what each contestant has room for', async () => {
+  const maxPositions = 4;
+  const short = { ...tinyConfig, encoder: { ...tinyConfig.encoder, maxPositions } };
+  const onnx = exportClassifier(short, loudParameters(short, 1)).bytes;
+  const contestants = [
+    { name: 'long', ...model },
+    { name: 'short', config: short, onnx },
+  ];
+  expect(Math.max(...encodings.map(({ ids }) => ids.length))).toBeGreaterThan(maxPositions);
+  const options = { padId, maxTokens: 8, rounds: 1, rows: [8], placement: cpu(1) };
+  const results = await compareThroughput(contestants, encodings, options);
+  expect(results.map(({ name }) => name)).toEqual(['long', 'short']);
+});

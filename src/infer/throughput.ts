@@ -4,7 +4,7 @@
  */
 import { assert, median, type OnProgress } from '../base/index.ts';
 import type { Encoding, ModelConfig } from '../model/index.ts';
-import { instancesOf } from '../mux/index.ts';
+import { instancesOf, longestRow } from '../mux/index.ts';
 import type { Feeds, Placement } from '../runtime/index.ts';
 import { planBatches } from './batches.ts';
 import { batchFeeds, type Predictor } from './predictor.ts';
@@ -16,7 +16,7 @@ export interface Contestant {
   /** The path or the bytes of its ONNX file. */
   readonly onnx: string | Uint8Array;
   /** The rows in its own tokens, where its tokenizer is not everybody's. */
-  readonly own?: { readonly encodings: readonly Encoding[]; readonly padId: number };
+  readonly own?: { readonly encodings: readonly Encoding[]; readonly padId: number; readonly maxTokens: number };
 }
 
 export interface Throughput {
@@ -63,6 +63,11 @@ interface Lane {
   readonly repeats: number;
 }
 
+/** Other models' tokens, as many as a model has room for. */
+function cutTo({ ids, types }: Encoding, maxTokens: number): Encoding {
+  return { ids: ids.slice(0, maxTokens), types: types.slice(0, maxTokens) };
+}
+
 function laneOf(
   contestant: Contestant,
   predictor: Predictor,
@@ -70,12 +75,14 @@ function laneOf(
   groups: number,
   options: ThroughputOptions,
 ): Lane {
-  const { encodings, padId } = contestant.own ?? { encodings: shared, padId: options.padId };
+  const own = contestant.own ?? { encodings: shared, padId: options.padId, maxTokens: options.maxTokens };
+  const maxTokens = Math.min(own.maxTokens, longestRow(contestant.config));
+  const encodings = own.encodings.map((encoding) => cutTo(encoding, maxTokens));
   const lengths = encodings.map(({ ids }) => ids.length);
   const rows = groups * instancesOf(contestant.config);
   const order = encodings.map((_, at) => at);
-  const plans = planBatches(order, lengths, { rows, maxTokens: options.maxTokens });
-  const batches = plans.map((plan) => batchFeeds(encodings, plan, padId));
+  const plans = planBatches(order, lengths, { rows, maxTokens });
+  const batches = plans.map((plan) => batchFeeds(encodings, plan, own.padId));
   return { contestant, predictor, groups, batches, repeats: predictor.streams };
 }
 

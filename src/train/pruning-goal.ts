@@ -93,7 +93,7 @@ function stopwatchFor(context: GoalContext): Stopwatch {
   const { teacher, teacherSet, student, evaluationSet, maxTokens, run } = context;
   const { placement, folder, onProgress } = run;
   const { padId, encodings } = evaluationSet;
-  const own = { encodings: measuredRows(teacherSet.encodings), padId: teacherSet.padId };
+  const own = { encodings: measuredRows(teacherSet.encodings), padId: teacherSet.padId, maxTokens };
   const contestant = (name: string, { config, parameters }: Model) => ({
     ...{ name, config },
     onnx: exportClassifier(config, parameters).bytes,
