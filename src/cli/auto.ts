@@ -15,7 +15,7 @@ import { choices, number, numbers, option, optional, parsed, required, text, tog
 import { QUEUE, workplaceOpener } from './queue-options.ts';
 import { COMPRESSION, compressSettingsOf } from './recipe-options.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
-import { denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
+import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
 const options = {
   ...DATA,
@@ -30,9 +30,17 @@ const options = {
     number({ least: 0.5, below: 1 }, 'SHARE'),
     0.9,
   ),
-  instances: option('inputs per forward pass to try', numbers({ least: 1, isWhole: true }, 'N,N'), [1, 2, 4]),
-  sparsities: option('sparsities to try', numbers({ least: 0, below: 1 }, 'S,S'), [0, 0.6, 0.8]),
-  precisions: option('numbers to try: fp32, or fp32,int8', choices(PRECISIONS, 'P,P'), PRECISIONS),
+  instances: option(
+    'inputs per forward pass to try; 1 always belongs to them',
+    numbers({ least: 1, isWhole: true }, 'N,N'),
+    [1, 2, 4],
+  ),
+  sparsities: option(
+    'sparsities to try; 0 always belongs to them',
+    numbers({ least: 0, below: 1 }, 'S,S'),
+    [0, 0.6, 0.8],
+  ),
+  precisions: option('numbers to try; fp32 always belongs to them', choices(PRECISIONS, 'P,P'), PRECISIONS),
   budget: optional('time after which no training begins, as 2h or 90m [none]', parsed('TIME', parseDuration)),
   exhaustive: option('train every point of the grid, whatever it promises', toggle, false),
   shortRuns: option(
@@ -113,9 +121,10 @@ export default command({
       openWorkplace,
     );
     const question = questionOf(values);
-    const exploration = await closing(laboratory.queue, () =>
-      explore(question, instrumentsOf(question, laboratory, context)),
-    );
+    const exploration = await closing(laboratory.queue, async () => {
+      for (const point of question.grid) checkPoint(point, laboratory);
+      return explore(question, instrumentsOf(question, laboratory, context));
+    });
     const final = await finalFigures(exploration.chosen, question.confidence, laboratory);
     const { commandLine } = context;
     const { seconds, rows } = await deliverChoice(output, { exploration, final, commandLine }, laboratory);

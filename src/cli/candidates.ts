@@ -14,7 +14,7 @@ import {
   scoresAt,
   type Trial,
 } from '../auto/index.ts';
-import { ConfigError, type Precision } from '../base/index.ts';
+import { ConfigError, type Precision, VERSION } from '../base/index.ts';
 import {
   closing,
   exportClassifier,
@@ -35,6 +35,7 @@ import {
   readTeacher,
   type ScoredRows,
   scoreRows,
+  spreadOf,
   trainingFreeDefaults,
 } from '../train/index.ts';
 import { fingerprintAt, type Laboratory, type Route, trainShortly } from './trials.ts';
@@ -57,7 +58,8 @@ export async function storedAt(
 async function scoresOf(exported: Exported, laboratory: Laboratory): Promise<ScoredRows> {
   const { point, precision } = exported;
   const { seed, placement, onProgress } = laboratory.options;
-  const name = `${nameOf(point)}-${precision}-scores-${fingerprintAt(exported, laboratory)}`;
+  const compared = fingerprintOf(fingerprintAt(exported, laboratory), laboratory.examples.checksum).slice(0, 12);
+  const name = `${nameOf(point)}-${precision}-scores-${compared}`;
   const { result } = await laboratory.notes.kept('assess', name, async () => {
     const stored = await storedAt(exported, laboratory);
     const set = encodeSet(laboratory.examples, stored.tokenizer, stored.maxTokens);
@@ -72,7 +74,8 @@ async function besideDense(exported: Exported, rows: readonly number[], laborato
   const { model: folder } = laboratory;
   const all = await scoresOf(exported, laboratory);
   const before = scoresAt(await scoresOf({ folder, point: DENSE, precision: 'fp32' }, laboratory), rows);
-  return { before, after: scoresAt(all, rows), std: all.std };
+  const { std } = spreadOf(all.groupings.map((scores) => scoreOf(scoresAt(scores, rows))));
+  return { before, after: scoresAt(all, rows), std };
 }
 
 const isDense = ({ point, precision }: Exported): boolean => precision === 'fp32' && isSamePoint(point, DENSE);
@@ -128,8 +131,9 @@ export async function guessDrops(
   laboratory: Laboratory,
 ): Promise<Guess[]> {
   if (sparsities.length === 0) return [];
-  const { model: folder, teacher, data, settings, options, rows } = laboratory;
-  const name = `guesses-${fingerprintOf(sparsities, teacher, data, settings.maxTokens, options.seed).slice(0, 12)}`;
+  const { model: folder, teacher, data, examples, settings, options, rows } = laboratory;
+  const follows = [VERSION, sparsities, teacher, data, examples.checksum, settings.maxTokens, options.seed];
+  const name = `guesses-${fingerprintOf(...follows).slice(0, 12)}`;
   const make = (): Promise<ScoredRows[]> => scoresWithoutTraining(sparsities, laboratory);
   const { result } = await laboratory.notes.kept('guess', name, make);
   const before = scoresAt(await scoresOf({ folder, point: DENSE, precision: 'fp32' }, laboratory), rows.choosing);

@@ -12,13 +12,15 @@ import {
   startOf,
   type Trial,
 } from '../auto/index.ts';
-import { assert, countParameters } from '../base/index.ts';
+import { assert, countParameters, VERSION } from '../base/index.ts';
 import { fromHuggingFace, type ModelConfig, pruningPath, resolveModel } from '../model/index.ts';
-import { longestRow } from '../mux/index.ts';
+import { checkMux, longestRow } from '../mux/index.ts';
+import { uniformShape } from '../prune/index.ts';
 import type { TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
   type CompressSettings,
+  checkCompressRecipe,
   type DataSource,
   fingerprintOf,
   isFinished,
@@ -98,6 +100,14 @@ export async function openLaboratory(
   };
 }
 
+/** Throws a ConfigError for a point that could not be trained, before hours are spent on others. */
+export function checkPoint(point: GridPoint, { settings, config }: Laboratory): void {
+  const recipe = recipeAt(settings, point);
+  checkCompressRecipe(recipe);
+  checkMux(studentConfig(config, recipe));
+  if (point.sparsity > 0) uniformShape(config.encoder);
+}
+
 /** The model itself as a trial. */
 export function denseTrial({ model, denseParameters }: Laboratory): Trial {
   return { name: 'dense', folder: model, point: DENSE, parameters: denseParameters, sparsity: 0, seconds: 0 };
@@ -134,9 +144,9 @@ function identityAt(
   };
 }
 
-/** Tells results of one point, start, recipe, seed, data and teacher from those of another. */
+/** Tells results of one point, start, recipe, seed, data, teacher and version of this program from those of another. */
 export function fingerprintAt(route: Route, laboratory: Laboratory): string {
-  return fingerprintOf(identityAt(route, laboratory)).slice(0, 12);
+  return fingerprintOf(VERSION, identityAt(route, laboratory)).slice(0, 12);
 }
 
 function routeName({ point, share }: Route): string {

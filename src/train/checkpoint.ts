@@ -104,7 +104,7 @@ export class RunFolder {
   private foreign(file: string): CheckpointError {
     return new CheckpointError(file, {
       expected: 'a checkpoint of this very run',
-      got: 'one of another recipe, seed or data',
+      got: 'one of another recipe, seed, data or version',
       hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
     });
   }

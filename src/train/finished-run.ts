@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { CheckpointError, messageOf } from '../base/index.ts';
+import { CheckpointError, messageOf, VERSION } from '../base/index.ts';
 import { recoverFolder } from '../model/index.ts';
 import type { CompressRecipe } from './recipe.ts';
 
@@ -25,6 +25,8 @@ const evidence = z.looseObject({
   from: z.object({ fingerprint: z.string() }).optional(),
   /** Share of the encoder's weights that is gone. */
   sparsity: z.number().default(0),
+  /** Who made it. */
+  machine: z.object({ prumux: z.string() }).optional(),
   curves: z.record(z.string(), z.array(curvePoint)).default({}),
 });
 
@@ -75,10 +77,10 @@ export interface CompressionIdentity {
   readonly from?: string;
 }
 
-/** Whether a folder holds the finished model of just that compression. */
+/** Whether a folder holds the finished model of just that compression, by this version of the program: another one may train another. */
 export async function isFinished(folder: string, identity: CompressionIdentity): Promise<boolean> {
   if (!existsSync(join(folder, 'run.json'))) return false;
-  const { command, recipe, seed, data, teacher, from } = await readEvidence(folder);
+  const { command, recipe, seed, data, teacher, from, machine } = await readEvidence(folder);
   const found = { recipe, seed, data, teacher: teacher?.fingerprint, ...(from && { from: from.fingerprint }) };
-  return command === 'compress' && isDeepStrictEqual(found, { ...identity });
+  return command === 'compress' && machine?.prumux === VERSION && isDeepStrictEqual(found, { ...identity });
 }

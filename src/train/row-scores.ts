@@ -2,13 +2,11 @@
 import type { Predictor } from '../infer/index.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import { answersOf, type EvaluateOptions } from './evaluate.ts';
-import { spreadOf } from './metrics.ts';
 import { type RowScores, taskOf } from './task-table.ts';
 
-/** The scores of rows, means over groupings, and how far their ratio differs between groupings. */
+/** The scores of rows, means over groupings, and those of each grouping: one, where one input goes alone. */
 export interface ScoredRows extends RowScores {
-  /** Sample standard deviation over groupings; 0 where one input goes alone. */
-  readonly std: number;
+  readonly groupings: readonly RowScores[];
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
@@ -24,6 +22,6 @@ export async function scoreRows(predictor: Predictor, set: EncodedSet, options: 
   return {
     hits: meanByRow(scores.map(({ hits }) => hits)),
     outOf: meanByRow(scores.map(({ outOf }) => outOf)),
-    std: spreadOf(scores.map(({ hits, outOf }) => sum(hits) / Math.max(1, sum(outOf)))).std,
+    groupings: scores,
   };
 }
