@@ -292,6 +292,27 @@ it('auto: starts nothing after its time, and delivers int8 where that is chosen'
   expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('--budget: expected TIME') });
 });
 
+it('refuses flags that would count for nothing', async () => {
+  const compress = ['compress', at('dense'), ...data(), '-o', at('never')];
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [[...compress, '--instances', '1', '--demultiplexer', 'rsa'], '--demultiplexer: expected nothing, as one input'],
+    [[...compress, '--instances', '1', '--multiplex-epochs', '2'], '--multiplex-epochs: expected nothing, as one'],
+    [[...compress, '--prune-epochs', '0'], '--prune-epochs: expected a number, above 0'],
+    [['pretrain', '--text', at('train.tsv'), '--prefill-layers', '1', '-o', at('never')], '--prefill-layers: expected'],
+    [['train', ...data(), '--encoder', at('dense'), '--tokenizer', at('dense'), '-o', at('never')], '--tokenizer: exp'],
+    [['eval', at('fast'), '--data', at('dev.tsv'), '--probes', '3'], '--probes: expected nothing without --isolation'],
+  ];
+  for (const [argv, message] of cases) {
+    expect(await program(argv)).toMatchObject({ code: 2, err: expect.stringContaining(message) });
+  }
+});
+
+it('auto: refuses a grid with a point that cannot be trained before any work', async () => {
+  const grid = ['--instances', '2', '--prefill-layers', '9', '-o', at('never')];
+  const { code, err } = await program(['auto', at('dense'), ...data(), ...grid]);
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('prefillLayers: expected fewer than') });
+});
+
 it('doctor: what works here and why the rest does not', async () => {
   const { devices, node, threads } = await documentOf('doctor');
   expect({ node, threads }).toEqual({ node: process.version, threads: above0 });

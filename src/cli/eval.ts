@@ -1,12 +1,20 @@
 /** `prumux eval`: the quality of a model folder. */
 import { openTextClassifier } from '../infer/index.ts';
-import { DEFAULT_PROBES, encodeSet, evaluate, measureIsolation, openEvaluation } from '../train/index.ts';
+import {
+  checkIsolation,
+  DEFAULT_PROBES,
+  encodeSet,
+  evaluate,
+  measureIsolation,
+  openEvaluation,
+} from '../train/index.ts';
 import { command } from './command.ts';
 import { LABELLED_ROWS } from './common-options.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
 import { PRECISION } from './precision-option.ts';
 import { ensembleLine, isolationLines, qualityLines } from './result-lines.ts';
+import { UsageError } from './usage-error.ts';
 
 export default command({
   name: 'eval',
@@ -18,17 +26,25 @@ export default command({
     groupings: option('shuffled groupings to average over', whole(), 5),
     ensemble: ENSEMBLE,
     precision: PRECISION,
-    isolation: option('measure how far neighbours in a pass change answers: by chance, and at worst', toggle, false),
-    probes: option('rows that --isolation seeks the worst neighbours for', whole(), DEFAULT_PROBES),
+    isolation: option(
+      'of classifiers of texts: how far neighbours in a pass change answers, by chance (at least 5 groupings) and at worst',
+      toggle,
+      false,
+    ),
+    probes: optional(`with --isolation: rows that the worst neighbours are sought for [${DEFAULT_PROBES}]`, whole()),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run(values, [model], { placement, seed, progress, terminal }) {
     const { precision } = values;
+    if (values.probes !== undefined && !values.isolation) {
+      throw new UsageError('--probes', { expected: 'nothing without --isolation', got: String(values.probes) });
+    }
     const classifier = await openTextClassifier(model, placement, values.maxTokens, precision);
     const { predictor, tokenizer, maxTokens } = classifier;
+    if (values.isolation) checkIsolation(predictor.config);
     const rows = await openEvaluation(values.data, predictor.config, values.columns);
     const set = encodeSet(rows, tokenizer, maxTokens);
-    const { groupings, ensemble, probes } = values;
+    const { groupings, ensemble, probes = DEFAULT_PROBES } = values;
     const { work: onProgress } = progress;
     remarkOnEnsemble(ensemble, predictor.config, terminal);
     const evaluation = await evaluate(predictor, set, { maxTokens, seed, groupings, ensemble, onProgress });

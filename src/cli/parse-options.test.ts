@@ -112,6 +112,7 @@ it('reads variables of the environment, which flags overrule and which overrule 
   const { values } = parseOptions(['--config', file, '--learning-rate', '4'], options, environment);
   expect(values).toMatchObject({ instances: 6, grid: [0.5], learningRate: 4, json: true, output: 'out' });
   expect(parseOptions([], options, { PRUMUX_CONFIG: file }).values.instances).toBe(5);
+  expect(parseOptions(['-o', 'out'], options, { PRUMUX_CONFIG: '' }).values.output).toBe('out'); // empty: none
   expect(() => parseOptions(['-o', 'out'], options, { PRUMUX_JSON: 'perhaps' })).toThrow(
     'PRUMUX_JSON: expected true or false, got "perhaps"',
   );

@@ -58,7 +58,8 @@ export function parseOptions<O extends Options>(
   const line = parseArgs([...words], args);
   const given: Given = new Map();
   const configFile = line.config ?? environment[variableOf('config')];
-  if (typeof configFile === 'string') readConfig(configFile, options, given);
+  if (typeof configFile === 'string' && (configFile !== '' || line.config !== undefined))
+    readConfig(configFile, options, given);
   readVariables(environment, options, given);
   for (const name of Object.keys(options)) {
     const value: unknown = lists.get(name) ?? valueOfFlag(flagOf(name), line);

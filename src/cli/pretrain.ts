@@ -14,7 +14,7 @@ import {
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
-import { INSTANCES, MULTIPLEXING, optimisation } from './recipe-options.ts';
+import { INSTANCES, MULTIPLEXING, optimisation, refuseAlone } from './recipe-options.ts';
 import { percent } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -67,6 +67,7 @@ function multiplexedOf(values: Values<typeof options>): MultiplexedPretraining |
       retrieval: retrieval ?? RETRIEVAL_WEIGHT,
     };
   }
+  refuseAlone({ multiplexer, demultiplexer, prefillLayers });
   if (primeSteps === undefined && retrieval === undefined) return undefined;
   const flag = primeSteps === undefined ? '--retrieval' : '--prime-steps';
   const expected = 'nothing, as one text per pass has no neighbours to be told from';

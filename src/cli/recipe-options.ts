@@ -7,6 +7,7 @@ import {
   compressDefaults,
   type PruningTarget,
   RETRIEVAL_WEIGHT,
+  SMALLEST_VOCABULARY,
   TEACHERS,
   trainDefaults,
   trainingFreeDefaults,
@@ -14,9 +15,10 @@ import {
   usualMultiplexEpochs,
 } from '../train/index.ts';
 import { choice, number, numbers, type Option, option, optional, type Reader, type Values, whole } from './option.ts';
+import { flagOf } from './parse-options.ts';
 import { UsageError } from './usage-error.ts';
 
-const epochs: Reader<number> = number({ least: 0 });
+const epochs: Reader<number> = number({ above: 0 });
 const rate: Reader<number> = number({ above: 0 }, 'RATE');
 const weight: Reader<number> = number({ least: 0 }, 'WEIGHT');
 const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
@@ -70,6 +72,17 @@ export const MULTIPLEXING = {
     compressDefaults.mux.prefillLayers,
   ),
 };
+
+/** Throws a UsageError for what only several inputs per pass have, where one goes alone. */
+export function refuseAlone(asked: Values<typeof MULTIPLEXING> & Partial<Values<typeof COMPRESSION>>): void {
+  const { mux, learningRate } = compressDefaults;
+  const usual = { ...mux, multiplexEpochs: undefined, multiplexLearningRate: learningRate.multiplex };
+  for (const name of Object.keys(usual) as (keyof typeof usual)[]) {
+    const got = asked[name];
+    if (got === undefined || got === usual[name]) continue;
+    throw new UsageError(`--${flagOf(name)}`, { expected: 'nothing, as one input goes alone', got: String(got) });
+  }
+}
 
 /** Compression, but for how many instances and what pruning aims at. */
 export const COMPRESSION = {
@@ -130,7 +143,11 @@ export const COMPRESSION = {
 export const TRAINING = {
   epochs: option('passes over the training rows', number({ above: 0 }), trainDefaults.epochs),
   rows: option('rows per batch', whole(), trainDefaults.rows),
-  vocabularySize: option('size of the vocabulary that is learned for a preset', whole(6), trainDefaults.vocabularySize),
+  vocabularySize: option(
+    'size of the vocabulary that is learned for a preset',
+    whole(SMALLEST_VOCABULARY),
+    trainDefaults.vocabularySize,
+  ),
   ...optimisation(trainDefaults),
 };
 

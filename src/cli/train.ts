@@ -6,6 +6,7 @@ import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, number, option, optional, required, text, type Values, whole } from './option.ts';
 import { TRAINING } from './recipe-options.ts';
 import { qualityLines } from './result-lines.ts';
+import { UsageError } from './usage-error.ts';
 
 const TASKS = ['sequence', 'tokens'] as const;
 
@@ -41,6 +42,9 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
     weightDecay,
     dropout,
   } = values;
+  if (tokenizer !== undefined && !isPreset(encoder)) {
+    throw new UsageError('--tokenizer', { expected: 'nothing, as a pretrained encoder has its own', got: tokenizer });
+  }
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
     task,

@@ -16,7 +16,10 @@ function finalFigure(final: FinalFigures): Markup {
 
 export function summary({ exploration, examples, rows, final }: AutoRecord): Markup {
   const { chosen, dense, maxDrop, confidence, verdict, stop } = exploration;
-  const gain = isDense(chosen.point) ? '' : `: ${times(chosen.ratio)} the throughput of the dense model`;
+  const gain =
+    isDense(chosen.point) && chosen.precision === 'fp32'
+      ? ''
+      : `: ${times(chosen.ratio)} the throughput of the dense model`;
   return html`<h1>${titleOf(chosen)}${gain}</h1>
 <p>Up to ${maxDrop} points of accuracy could be lost, with ${percent(confidence, 0)} confidence. Chosen: ${verdict}.</p>
 <p class="quiet">The search ended for this reason: ${stop}.</p>

@@ -1,5 +1,4 @@
 /** The encoder that a training starts from: a preset with fresh weights, or a checkpoint. */
-import { existsSync } from 'node:fs';
 import { ConfigError, type ParameterTree } from '../base/index.ts';
 import {
   type EncoderConfig,
@@ -21,12 +20,12 @@ export interface EncoderStart {
   readonly parameters: ParameterTree;
 }
 
-/** `texts` are asked for where a vocabulary is to be learned. */
+/** The name of a preset is never that of a folder, which `./mini` names. `texts` are asked for where a vocabulary is to be learned. */
 export async function startEncoder(
   recipe: Pick<TrainRecipe, 'encoder' | 'tokenizer' | 'vocabularySize'>,
   texts: () => Iterable<string>,
 ): Promise<EncoderStart> {
-  if (isPreset(recipe.encoder) && !existsSync(recipe.encoder)) {
+  if (isPreset(recipe.encoder)) {
     const tokenizer =
       recipe.tokenizer === undefined
         ? tokenizerOf(learnVocabulary(texts(), recipe.vocabularySize))

@@ -113,7 +113,7 @@ function requireFinite(loss: number, { name, parameterGroups }: Phase, step: num
   throw new BackendError(`phase ${name}, step ${step}`, {
     expected: 'a finite loss',
     got: String(loss),
-    hint: `Lower the learning rate (${rates}); the last checkpoint is still good.`,
+    hint: `Lower the learning rate (${rates}): that is another run, which starts afresh; remove the folder of checkpoints first.`,
   });
 }
 

@@ -58,7 +58,7 @@ export async function measureIsolation(
   options: IsolationOptions,
 ): Promise<Isolation> {
   const { maxTokens, seed, groupings = 0, probes = DEFAULT_PROBES, budget = searchDefaults, onProgress } = options;
-  refuseTokens(predictor.config);
+  checkIsolation(predictor.config);
   const subject: Subject = { predictor, set, maxTokens, seed, onProgress };
   const isAlone = instancesOf(predictor.config) === 1;
   const others = isAlone ? 0 : Math.max(DEFAULT_GROUPINGS, groupings);
@@ -77,8 +77,8 @@ export async function measureIsolation(
   };
 }
 
-/** A sentence has as many answers as words; which of them a neighbour should change is not said. */
-function refuseTokens({ task }: ModelConfig): void {
+/** Throws a ConfigError for a classifier of tokens: a sentence has as many answers as words; which of them a neighbour should change is not said. */
+export function checkIsolation({ task }: ModelConfig): void {
   if (task !== 'tokens') return;
   throw new ConfigError('isolation', {
     expected: 'a model that classifies whole texts',

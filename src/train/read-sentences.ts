@@ -133,7 +133,17 @@ function columnIn(file: string, { columns }: Table, role: 'text' | 'label', name
   throw new DataError({ file, line: 1 }, { ...facts, hint: `Name it with --columns ${role}=NAME.` });
 }
 
-async function sentencesOfTable(file: string, table: Table, { text, label }: Columns): Promise<readonly Sentence[]> {
+async function sentencesOfTable(
+  file: string,
+  table: Table,
+  { text, label, pair }: Columns,
+): Promise<readonly Sentence[]> {
+  if (pair !== undefined) {
+    throw new ConfigError('columns', {
+      expected: `text and label for ${file}, whose sentences have no pairs`,
+      got: `pair=${pair}`,
+    });
+  }
   const wordColumn = columnIn(file, table, 'text', text === undefined ? WORD_COLUMNS : [text]);
   const tagColumn = columnIn(file, table, 'label', label === undefined ? TAG_COLUMNS : [label]);
   const rows = await table.read([wordColumn, tagColumn]);

@@ -226,7 +226,16 @@ const share: Range = { what: 'a number from 0 to 1', holds: (value) => value >= 
 const SHORTEST_ROW = 3;
 
 const SHARED = { maxTokens: whole(SHORTEST_ROW), warmup: share, weightDecay: from0, dropout: below1 };
-const TRAIN = { ...SHARED, vocabularySize: whole(10), epochs: above0, learningRate: above0, rows: whole(1) };
+/** Special tokens, and a few letters. */
+export const SMALLEST_VOCABULARY = 10;
+
+const TRAIN = {
+  ...SHARED,
+  vocabularySize: whole(SMALLEST_VOCABULARY),
+  epochs: above0,
+  learningRate: above0,
+  rows: whole(1),
+};
 const COMPRESS = { ...SHARED, instances: whole(1), groups: whole(1), sparsityWarmup: share };
 
 function check<Ranges extends Readonly<Record<string, Range>>>(
