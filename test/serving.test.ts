@@ -311,6 +311,32 @@ describe('a full queue', () => {
   });
 });
 
+describe('the end of a server', () => {
+  const statusOf = async (server: ServerKit): Promise<number> =>
+    (await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs: 'a film' } })).statusCode;
+  const texts = [{ text: 'a film', isCut: true }];
+
+  it('is what it says of requests that it has no time for, so that another server is asked', async () => {
+    const server = await startTestServer([join(folder, 'dense')], { maxWaitMs: 60_000, rows: 1000 });
+    const reply = ask(server, 'a film');
+    await vi.waitFor(() => expect(server.service.openQuestions).toBe(1));
+    expect(await server.drain(50)).toBe(false);
+    expect(await reply).toMatchObject({ status: 503, body: { error_type: 'Unhealthy' } });
+    expect(server.logged.join()).not.toContain('a pass failed');
+  });
+
+  it('is what it says with a full queue, too', async () => {
+    const server = await startTestServer([join(folder, 'dense')], { maxWaitMs: 60_000, rows: 1000, capacity: 5 });
+    expect(() => {
+      for (;;) server.service.ask({ texts, tenant: '' });
+    }).toThrow('room for 1 rows');
+    expect(await statusOf(server)).toBe(429);
+    const ended = server.drain(300);
+    expect(await statusOf(server)).toBe(503);
+    await ended;
+  });
+});
+
 /** Connects so many times at once to the port in its arguments, when it is told to; says how long each connection took, in milliseconds. */
 const CONNECTING = `
   const { connect } = require('node:net');

@@ -2,7 +2,7 @@
  * The service: questions in, answers out. It takes rows from the queue to the engine whenever a worker is free, and gives every answer to whoever
  * asked. It knows no HTTP.
  */
-import { BackendError, OverloadError } from '../base/index.ts';
+import { OverloadError } from '../base/index.ts';
 import type { Task } from '../model/index.ts';
 import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
@@ -121,8 +121,12 @@ export class Service {
     return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
   }
 
-  /** Throws an OverloadError where rows have no room or would wait too long. Costs next to nothing, so that it can be asked before a request is read. */
+  /**
+   * Throws an OverloadError where rows have no room or would wait too long, and a Refusal where the server is about to end, full or not: another one may
+   * answer. Costs next to nothing, so that it can be asked before a request is read.
+   */
   requireRoom(tenant: string, rows = 1): void {
+    if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
     this.queue.requireRoom(tenant, rows);
     const waitMs = this.expectedWaitMs(tenant);
     const { maxQueueMs } = this.options;
@@ -132,9 +136,8 @@ export class Service {
 
   /** Takes a question in. Throws OverloadError or a Refusal where it does not. */
   ask({ texts, tenant, minAccuracy = 0 }: Question): Asked {
-    if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
-    const lastLevel = lastLevelWith(minAccuracy, this.levels);
     this.requireRoom(tenant, texts.length);
+    const lastLevel = lastLevelWith(minAccuracy, this.levels);
     const question = new OpenQuestion(this.questions++, texts.length);
     const arrivedMs = performance.now();
     this.queue.offer(
@@ -172,7 +175,8 @@ export class Service {
     this.draining = true;
     const isDone = await this.untilIdle(deadlineMs);
     for (const question of [...this.open.values()]) {
-      this.fail(question, new BackendError('server', { expected: 'to answer before its end', got: 'too little time' }));
+      const facts = { expected: 'to answer before its end', got: 'too little time' };
+      this.fail(question, new Refusal('unhealthy', 'server', facts));
     }
     return isDone;
   }
