@@ -9,6 +9,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cpu } from '../src/runtime/index.ts';
@@ -334,6 +335,17 @@ describe('the end of a server', () => {
     const ended = server.drain(300);
     expect(await statusOf(server)).toBe(503);
     await ended;
+  });
+
+  it('waits for no client that sends nothing, or half a request', async () => {
+    const server = await startTestServer([join(folder, 'dense')]);
+    const half = requestOf('{"inputs": "a film"}').slice(0, -5);
+    const backs = ['', half].map((bytes) => raw(server, bytes));
+    await vi.waitFor(async () => {
+      expect(await promisify(server.app.server.getConnections.bind(server.app.server))()).toBe(2);
+    });
+    expect(await server.drain(100)).toBe(true);
+    expect(await Promise.all(backs)).toEqual(['', '']);
   });
 });
 

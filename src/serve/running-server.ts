@@ -112,15 +112,28 @@ async function reload(service: Service, open: () => Promise<Engine>, log: Logger
   }
 }
 
-/** Connections that are idle are closed at once, the others when they have their answer. */
+/** What connections have to close by themselves, whatever is left of the time: the last answers leave through them. */
+const LEAST_CLOSE_MS = 1000;
+
 async function drain(app: FastifyInstance, service: Service, deadlineMs: number, log: Logger): Promise<boolean> {
   log.info({ deadlineMs }, 'draining');
+  const endMs = performance.now() + deadlineMs;
   const isDone = await service.drain(deadlineMs);
   if (!isDone) log.error(new BackendError('drain', { expected: 'all answers in time', got: 'open requests' }).message);
-  await app.close();
+  await closeWithin(app, Math.max(LEAST_CLOSE_MS, endMs - performance.now()));
   await service.close();
   log.info('ended');
   return isDone;
+}
+
+/**
+ * Connections that are idle are closed at once, the others when they have their answer, and when the time is up those of clients that have sent
+ * nothing, half a request, or do not read: a server that has begun to close has no timeouts any more.
+ */
+async function closeWithin(app: FastifyInstance, limitMs: number): Promise<void> {
+  const end = setTimeout(() => app.server.closeAllConnections(), limitMs);
+  await app.close();
+  clearTimeout(end);
 }
 
 const namesOf = (levels: readonly OpenedLevel[]): string[] => levels.map(({ description }) => description.folder);
