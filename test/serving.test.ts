@@ -145,6 +145,15 @@ async function metric({ service }: ServerKit, name: string): Promise<number> {
   return Number(/^\w+(?:\{.*\})? (\d+)$/m.exec(text)?.[1]);
 }
 
+/** The values of a metric, each with what follows its name. */
+async function countsOf({ service }: ServerKit, name: string): Promise<string[]> {
+  const text = await service.metrics.registry.getSingleMetricAsString(name);
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(name))
+    .map((line) => line.slice(name.length));
+}
+
 /** As the system would: a process by a signal, a thread by its end. */
 function killWorkerOf(engine: Engine): void {
   const [pid] = engine.pids;
@@ -427,6 +436,25 @@ it('a model for texts alone answers the text that nobody shares a pass with', as
   expect(reply.headers.get('x-prumux-level')).toBe('alone');
   expectAnswer(reply, 4);
   await vi.waitFor(() => expect(server.logged.join()).toContain(TEXTS[4]));
+  expect(await countsOf(server, 'prumux_rows_total')).toEqual(['{level="alone"} 1']);
+});
+
+describe('metrics', () => {
+  it('count rows that were answered: none that is too long, none whose client has left', async () => {
+    const server = await start('dense', { maxWaitMs: 100, rows: 1000 });
+    const run = Engine.prototype.run;
+    vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      left.cancel();
+      return run.call(this, pass);
+    });
+    const put = (text: string) => server.service.ask({ texts: [{ text, isCut: false }], tenant: '' });
+    const [stays, long, left] = ['a film', 'great film '.repeat(40), 'a book'].map(put) as [Asked, Asked, Asked];
+    await expect(long.answer).rejects.toThrow('a longer text');
+    await expect(left.answer).rejects.toThrow('to wait');
+    await stays.answer;
+    expect(await countsOf(server, 'prumux_rows_total')).toEqual(['{level="0"} 1']);
+    expect(await countsOf(server, 'prumux_group_fill_ratio')).toContain('_sum 1'); // two rows in two slots
+  });
 });
 
 it('texts are not in the log, unless that is asked for', async () => {

@@ -76,6 +76,17 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
   });
 });
 
+it('tells a worker that is lost from those that do not start in its place', async () => {
+  const [lost, failed] = [vi.fn(), vi.fn()];
+  await writeModel(at('gone'), randomModel());
+  const engine = await open({ folders: [at('gone')], workers: 1, onWorkerLost: lost, onFailedStart: failed });
+  await rm(at('gone'), { recursive: true });
+  engine.killWorker(0);
+  await vi.waitFor(() => expect(failed).toHaveBeenCalledWith(expect.stringContaining('gone')), { timeout: 20_000 });
+  expect(lost).toHaveBeenCalledTimes(1);
+  await engine.close();
+});
+
 /** As the system would: a process by a signal, a thread by its end. */
 function killOne(engine: Engine): void {
   const [pid] = engine.pids;

@@ -3,7 +3,7 @@
  * what it was running runs once more, elsewhere.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assert, BackendError } from '../base/index.ts';
+import { assert, BackendError, messageOf } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import { type WorkerKind, WorkerLink, WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, OpenRequest, PassRequest } from './engine-protocol.ts';
@@ -20,8 +20,10 @@ export interface EngineOptions {
   readonly maxTokens?: number | undefined;
   /** Rows of a full pass; otherwise as many as are worth a pass of each model. */
   readonly rows?: number | undefined;
-  /** Told why a worker ended that should not have, and why one did not start. */
+  /** Told why a worker ended that should not have. */
   onWorkerLost?(why: string): void;
+  /** Told why one did not start that was to replace it; it is tried again. */
+  onFailedStart?(why: string): void;
 }
 
 /** Answers, and the model that they are of. */
@@ -161,7 +163,7 @@ export class Engine {
         await this.start();
         return;
       } catch (error) {
-        if (!this.isClosed) this.options.onWorkerLost?.(`a worker that did not start: ${String(error)}`);
+        if (!this.isClosed) this.options.onFailedStart?.(messageOf(error));
         await sleep(waitMs, undefined, { ref: false });
       }
     }

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { startTestServer, type TestOptions } from '../../test/server.kit.ts';
 import { answerTexts, openTextClassifier, type TextClassifier } from '../infer/index.ts';
@@ -68,6 +68,19 @@ describe('the cascade', () => {
     await calibrateTo(0); // no margin is that small
     expect(await ask({ levelFor: () => 1, cascade: room })).toEqual(fast);
   });
+});
+
+it('the level is told as of now, and not as of the last pass', async () => {
+  const server = await startTestServer([at('accurate'), at('fast')], {
+    levelFor: ({ arrivalsPerSecond }) => (arrivalsPerSecond > 0.8 ? 1 : 0),
+  });
+  const { headers } = await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs: TEXT } });
+  expect(headers['x-prumux-level']).toBe('1');
+  const { registry } = server.service.metrics;
+  await vi.waitFor(async () => {
+    expect(await registry.getSingleMetricAsString('prumux_level')).toMatch(/^prumux_level 0$/m);
+  }, 5000);
+  await server.close();
 });
 
 it('the ladder climbs where texts wait longer than they should', async () => {

@@ -1,5 +1,6 @@
 /** What the server counts and measures, for Prometheus. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AnswerLevel } from './question.ts';
 
 /** What is asked at the moment of a scrape. */
 export interface Gauges {
@@ -10,12 +11,19 @@ export interface Gauges {
 
 /** A pass that has run. */
 export interface PassRecord {
-  readonly level: number;
+  readonly level: AnswerLevel;
+  /** That went through: those that are too long did not. */
   readonly rows: number;
   /** G·N */
   readonly slots: number;
   readonly computeMs: number;
-  /** How long each row has waited. */
+}
+
+/** The first pass of its rows. */
+export interface FirstPassRecord extends PassRecord {
+  /** Rows whose clients got their answers: others left meanwhile. */
+  readonly answered: number;
+  /** How long each row has waited, too long or not. */
   readonly waitsMs: readonly number[];
 }
 
@@ -52,7 +60,7 @@ export class Metrics {
   constructor(gauges: Gauges) {
     collectDefaultMetrics({ register: this.registry });
     this.gauge('prumux_queue_depth', 'Rows that wait', gauges.queueDepth);
-    this.gauge('prumux_level', 'The level that passes run at, 0 the most accurate', gauges.level);
+    this.gauge('prumux_level', 'The level that a pass would run at now, 0 the most accurate', gauges.level);
     this.gauge('prumux_ready_workers', 'Workers that are ready', gauges.readyWorkers);
   }
 
@@ -62,19 +70,19 @@ export class Metrics {
     else this.total.observe(seconds);
   }
 
-  ran({ level, rows, slots, computeMs, waitsMs }: PassRecord): void {
-    this.passRan(level, rows, slots, computeMs);
-    this.rows.inc({ level }, rows);
+  ran({ answered, waitsMs, ...pass }: FirstPassRecord): void {
+    this.passRan(pass);
+    this.rows.inc({ level: pass.level }, answered);
     for (const ms of waitsMs) this.wait.observe(ms / 1000);
   }
 
   /** A pass of rows that have answers already. */
-  recomputed({ level, rows, slots, computeMs }: Omit<PassRecord, 'waitsMs'>): void {
-    this.passRan(level, rows, slots, computeMs);
-    this.recomputedRows.inc(rows);
+  recomputed(pass: PassRecord): void {
+    this.passRan(pass);
+    this.recomputedRows.inc(pass.rows);
   }
 
-  private passRan(level: number, rows: number, slots: number, computeMs: number): void {
+  private passRan({ level, rows, slots, computeMs }: PassRecord): void {
     this.passes.inc({ level });
     if (slots > 0) this.fill.observe(rows / slots);
     this.compute.observe(computeMs / 1000);

@@ -9,7 +9,7 @@ import { buildServer, type ServerOptions } from './server.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 export interface RunOptions {
-  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost'>;
+  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost' | 'onFailedStart'>;
   /** Model folders by level, the most accurate first. */
   readonly levels: readonly string[];
   /** A model of one text per pass, for texts that would go through alone. */
@@ -43,6 +43,7 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
         log.error({ why }, 'a worker was lost; another one starts');
         service?.metrics.workerLost();
       },
+      onFailedStart: (why) => log.error({ why }, 'a worker did not start; it is tried again'),
     });
   let service: Service | undefined;
   const engine = await openEngine();

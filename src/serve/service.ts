@@ -77,7 +77,7 @@ export class Service {
     this.recomputation = new Recomputation(options.cascade);
     this.metrics = new Metrics({
       queueDepth: () => this.queue.depth,
-      level: () => this.level,
+      level: () => this.levelNow(),
       readyWorkers: () => this.readyWorkers,
     });
   }
@@ -253,6 +253,12 @@ export class Service {
     return last < 1 ? 0 : Math.max(0, Math.min(this.options.levelFor(this.observe(nowMs)), last));
   }
 
+  /** Decided anew, as the last pass may have left long ago; without workers no level holds anything. */
+  private levelNow(): number {
+    if (this.engine.readyWorkers > 0) this.level = this.decideLevel(performance.now());
+    return this.level;
+  }
+
   private observe(nowMs: number): Observation {
     const workers = this.engine.readyWorkers;
     return {
@@ -271,7 +277,7 @@ export class Service {
     try {
       const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
       this.recordPass(batch, level, answers);
-      const pass: RanPass = { level: level === this.options.alone ? 'alone' : level, rows: batch.rows.length, answers };
+      const pass: RanPass = { level: this.nameOf(level), rows: batch.rows.length, answers };
       const unsure = this.unsureOf(pass);
       for (const [at, row] of batch.rows.entries()) if (!unsure.includes(at)) this.answer(row, at, pass);
       const again = unsure.map((at) => ({ row: batch.rows[at] as Row, at }));
@@ -293,11 +299,17 @@ export class Service {
     return Math.min(lastLevel, this.level);
   }
 
-  private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs }: EngineAnswers): void {
+  private nameOf(level: number): AnswerLevel {
+    return level === this.options.alone ? 'alone' : level;
+  }
+
+  private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs, tooLong }: EngineAnswers): void {
     this.times[level]?.ran(computeMs, slots);
     const startMs = performance.now() - computeMs;
     const waitsMs = rows.map(({ arrivedMs }) => startMs - arrivedMs);
-    this.metrics.ran({ level, rows: rows.length, slots, computeMs, waitsMs });
+    const answered = rows.filter(({ question }, at) => this.open.has(question.number) && !tooLong.includes(at)).length;
+    const record = { level: this.nameOf(level), rows: rows.length - tooLong.length, answered };
+    this.metrics.ran({ ...record, slots, computeMs, waitsMs });
   }
 
   private unsureOf({ level, answers }: RanPass): readonly number[] {
@@ -308,7 +320,9 @@ export class Service {
   private async recompute(engine: Engine, unsure: readonly { row: Row; at: number }[], first: RanPass): Promise<void> {
     const texts = unsure.map(({ row }) => row.asked);
     const answers = await this.recomputation.attempt(texts.length, () => engine.run({ level: 0, texts }));
-    if (answers !== undefined) this.metrics.recomputed({ level: 0, rows: texts.length, ...answers });
+    if (answers !== undefined) {
+      this.metrics.recomputed({ level: 0, rows: texts.length - answers.tooLong.length, ...answers });
+    }
     unsure.forEach(({ row, at }, again) => {
       const isBetter = answers !== undefined && !answers.tooLong.includes(again);
       if (isBetter) this.answer(row, again, { level: 0, rows: texts.length, answers });
