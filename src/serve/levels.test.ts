@@ -25,11 +25,20 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+async function record(name: string, what: object): Promise<void> {
+  const path = join(at(name), 'run.json');
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...what }));
+}
+
 /** As `prumux calibrate` leaves it. */
-async function calibrateTo(threshold: number): Promise<void> {
-  const path = join(at('fast'), 'run.json');
+function calibrateTo(threshold: number): Promise<void> {
   const cascade = { threshold, share: 0.1, accuracy: 0.9, fastAccuracy: 0.8, accurate: 'accurate' };
-  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), cascade }));
+  return record('fast', { cascade });
+}
+
+/** As `prumux train` and `compress` leave it. */
+async function measureAs(accuracies: Readonly<Record<string, number>>): Promise<void> {
+  for (const [name, accuracy] of Object.entries(accuracies)) await record(name, { evaluation: { accuracy } });
 }
 
 async function scoreOf(level: number): Promise<number> {
@@ -68,6 +77,26 @@ describe('the cascade', () => {
     await calibrateTo(0); // no margin is that small
     expect(await ask({ levelFor: () => 1, cascade: room })).toEqual(fast);
   });
+});
+
+it('rows that wait while less accurate models are loaded get an answer that is accurate enough, or none', async () => {
+  await measureAs({ accurate: 0.9, fast: 0.8 });
+  const options = { levelFor: () => 1, rows: 2, maxWaitMs: 60_000 };
+  const server = await startTestServer([at('accurate'), at('fast')], options);
+  const askFor = async (accuracy: string) => {
+    const headers = { 'x-prumux-min-accuracy': accuracy };
+    const reply = await server.app.inject({ method: 'POST', url: '/predict', headers, payload: { inputs: TEXT } });
+    return { status: reply.statusCode, level: reply.headers['x-prumux-level'] };
+  };
+  // Both levels may answer the one, only the first may answer the other: two lanes.
+  const early = [askFor('0.75'), askFor('0.85')];
+  await vi.waitFor(() => expect(server.service.openQuestions).toBe(2));
+  await measureAs({ accurate: 0.8, fast: 0.7 });
+  expect(await server.reload()).toBe(true);
+  const late = [askFor('0.6'), askFor('0.75')]; // they fill the passes of these lanes
+  const accurate = { status: 200, level: '0' };
+  expect(await Promise.all([...early, ...late])).toEqual([accurate, { status: 422 }, accurate, accurate]);
+  await server.close();
 });
 
 it('the level is told as of now, and not as of the last pass', async () => {

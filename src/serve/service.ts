@@ -13,7 +13,7 @@ import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf
 import { type Batch, type Isolation, type PassShape, type QueueRow, RequestQueue } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
 import { Refusal } from './refusal.ts';
-import type { AskedText } from './served-model.ts';
+import type { AskedText, ModelDescription } from './served-model.ts';
 
 export interface ServiceOptions {
   readonly isolation: Isolation;
@@ -138,6 +138,7 @@ export class Service {
   ask({ texts, tenant, minAccuracy = 0 }: Question): Asked {
     this.requireRoom(tenant, texts.length);
     const lastLevel = lastLevelWith(minAccuracy, this.levels);
+    if (lastLevel < 0) throw tooInaccurateError(minAccuracy, this.levels[0]?.description);
     const question = new OpenQuestion(this.questions++, texts.length);
     const arrivedMs = performance.now();
     this.queue.offer(
@@ -290,13 +291,14 @@ export class Service {
     }
   }
 
-  /** The engine's model that a batch runs on. */
+  /** The engine's model that a batch runs on. Models may have been loaded since its rows came, so which of them will do is asked again. */
   private modelFor({ rows, lastLevel }: Batch<Row>): number {
     const { alone } = this.options;
     const [first] = rows;
     const isAlone = rows.length === 1 && alone !== undefined && first !== undefined;
-    if (isAlone && accuracyOf(this.engine.levels[alone]) >= first.minAccuracy) return alone;
-    return Math.min(lastLevel, this.level);
+    if (isAlone && accuracyOf(this.engine.levels[alone]?.description) >= first.minAccuracy) return alone;
+    const highest = Math.max(...rows.map(({ minAccuracy }) => minAccuracy));
+    return Math.max(0, Math.min(lastLevel, this.level, lastLevelWith(highest, this.levels)));
   }
 
   private nameOf(level: number): AnswerLevel {
@@ -330,11 +332,12 @@ export class Service {
     });
   }
 
-  /** Gives a row its answer, which stands at a place of a pass. */
-  private answer({ question, place }: Row, at: number, { level, rows, answers }: RanPass): void {
+  /** Gives a row its answer, which stands at a place of a pass; a model that was loaded since the row came may be less accurate than the row asks for. */
+  private answer({ question, place, minAccuracy }: Row, at: number, { level, rows, answers }: RanPass): void {
     const { tooLong, slots, model } = answers;
     const fill = slots > 0 ? (rows - tooLong.length) / slots : 1;
     if (tooLong.includes(at)) this.fail(question, tooLongError(model.maxTokens));
+    else if (accuracyOf(model) < minAccuracy) this.fail(question, tooInaccurateError(minAccuracy, model));
     else if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
   }
 
@@ -357,16 +360,17 @@ export class Service {
   }
 }
 
-const accuracyOf = (level: OpenedLevel | undefined): number => level?.description.accuracy ?? 0;
+const accuracyOf = (model: ModelDescription | undefined): number => model?.accuracy ?? 0;
 
-/** The last level whose accuracy, and that of all before it, will do. Throws a Refusal where not even the first one's does. */
+/** The last level whose accuracy, and that of all before it, will do; -1 where not even the first one's does. */
 function lastLevelWith(minAccuracy: number, levels: readonly OpenedLevel[]): number {
-  const tooLow = levels.findIndex((level) => accuracyOf(level) < minAccuracy);
-  if (tooLow < 0) return levels.length - 1;
-  if (tooLow > 0) return tooLow - 1;
-  const [first] = levels;
-  throw new Refusal('invalid', 'x-prumux-min-accuracy', {
-    expected: `at most the accuracy of the first level, ${first?.description.accuracy ?? 'which is not known'}`,
+  const tooLow = levels.findIndex(({ description }) => accuracyOf(description) < minAccuracy);
+  return (tooLow < 0 ? levels.length : tooLow) - 1;
+}
+
+function tooInaccurateError(minAccuracy: number, model: ModelDescription | undefined): Refusal {
+  return new Refusal('invalid', 'x-prumux-min-accuracy', {
+    expected: `at most the accuracy of the model, ${model?.accuracy ?? 'which is not known'}`,
     got: String(minAccuracy),
   });
 }
