@@ -140,6 +140,7 @@ describe('the Open Inference Protocol', () => {
 
   it.each([
     ['another model', '/v2/models/other/infer', [tensor('text', FILM)], 404],
+    ['another version', '/v2/models/sequence/versions/99/infer', [tensor('text', FILM)], 404],
     ['no text', '/v2/models/sequence/infer', [tensor('pair', FILM)], 422],
     ['a wrong shape', '/v2/models/sequence/infer', [{ ...tensor('text', FILM), shape: [2] }], 422],
     ['a wrong type', '/v2/models/sequence/infer', [{ ...tensor('text', FILM), datatype: 'FP32' }], 422],
@@ -157,9 +158,13 @@ describe('the Open Inference Protocol', () => {
       '/v2/health/live',
       '/v2/health/ready',
       '/v2/models/sequence/ready',
+      '/v2/models/sequence/versions/1',
       '/v2/models/sequence/versions/1/ready',
     ]) {
       expect((await get(path)).statusCode).toBe(200);
+    }
+    for (const path of ['', '/ready']) {
+      expect((await get(`/v2/models/sequence/versions/2${path}`)).statusCode).toBe(404);
     }
   });
 });

@@ -29,6 +29,7 @@ const VERSION_OF_MODEL = '1';
 
 interface ModelParams {
   readonly name: string;
+  readonly version?: string;
 }
 
 const routes = {
@@ -101,9 +102,10 @@ export const openInferenceRoutes: Api = (app, context) => {
 
 const modelPaths = (rest: string): string[] => [`/v2/models/:name${rest}`, `/v2/models/:name/versions/:version${rest}`];
 
-function requireModel({ name }: ModelParams, context: ApiContext): void {
-  if (name === context.name) return;
-  throw new Refusal('unknown', 'model', { expected: context.name, got: name });
+function requireModel({ name, version = VERSION_OF_MODEL }: ModelParams, context: ApiContext): void {
+  if (name !== context.name) throw new Refusal('unknown', 'model', { expected: context.name, got: name });
+  if (version === VERSION_OF_MODEL) return;
+  throw new Refusal('unknown', 'version', { expected: VERSION_OF_MODEL, got: version });
 }
 
 function textsOf({ inputs, parameters }: InferBody, isCutUsually: boolean): AskedText[] {
