@@ -238,7 +238,7 @@ describe('isolation', () => {
     expect(tenantsOf.filter(({ size }) => size !== 1)).toEqual([]);
   });
 
-  it('gives the same answers, to the bit, whatever other tenants send', async () => {
+  it('gives who asks one text after the other the same answers, to the bit, whatever other tenants send', async () => {
     const own = async (): Promise<unknown[]> => {
       const answers: unknown[] = [];
       for (const text of TEXTS.slice(0, 12)) answers.push((await ask(server, text, bearer('alpha'))).body);
