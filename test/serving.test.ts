@@ -413,6 +413,30 @@ describe('abuse', () => {
     await vi.waitFor(() => expect(shared.service.openQuestions).toBe(0));
   });
 
+  it('by more bodies than there is memory for is refused before they are read', async () => {
+    const maxBytes = 200_000_000; // two of them are more than may be under way
+    const server = await start('dense', { maxBytes, maxWaitMs: 200, rows: 1000 });
+    const post = (route: string, head: string, body = ''): string =>
+      `POST ${route} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`;
+    const text = JSON.stringify({ inputs: 'a film' });
+    const chunked = `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+    const untold = () => raw(server, post('/predict', 'transfer-encoding: chunked', chunked));
+    let endFirst: () => unknown = () => undefined;
+    const first = raw(server, post('/predict', `content-length: ${maxBytes}`), (socket) => {
+      endFirst = () => socket.destroy();
+    });
+    await vi.waitFor(async () => expect(await untold()).toMatch(/^HTTP\/1\.1 429 .*retry-after/s));
+    expect(await raw(server, post('/nothing', `content-length: ${maxBytes}`))).toMatch(/^HTTP\/1\.1 404 /);
+    expect(await raw(server, post('/predict', `content-length: ${maxBytes + 1}`))).toMatch(/^HTTP\/1\.1 413 /);
+    expectAnswer(await ask(server, TEXTS[5] ?? ''), 5);
+    endFirst();
+    await first;
+    // Neither holds what it took up while it waits for its answer.
+    await vi.waitFor(async () => {
+      for (const reply of await Promise.all([untold(), untold()])) expect(reply).toMatch(/^HTTP\/1\.1 200 /);
+    });
+  });
+
   it('by any body is answered with 200 or a refusal that has a form', async () => {
     const inputs = fc.jsonValue().map((value) => JSON.stringify({ inputs: value }));
     const body = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), inputs);

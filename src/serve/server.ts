@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { messageOf, VERSION } from '../base/index.ts';
 import { TENANT_HEADER } from './access.ts';
 import { type ApiOptions, apiContext, FILL_HEADER, guardAnswers, LEVEL_HEADER, MIN_ACCURACY_HEADER } from './api.ts';
+import { limitBodies } from './bodies.ts';
 import { openInferenceHealth, openInferenceRoutes } from './open-inference-routes.ts';
 import { infoRoute, operationRoutes } from './operation-routes.ts';
 import { Pace } from './pace.ts';
@@ -81,6 +82,7 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
   if (page !== undefined) app.get('/', { schema: { hide: true } }, (_, reply) => reply.type('text/html').send(page));
   app.register(async (guarded) => {
     guardAnswers(guarded, context);
+    limitBodies(guarded, options.maxBytes);
     for (const route of [predictRoute, openInferenceRoutes, infoRoute]) route(guarded, context);
     guarded.addHook('onResponse', (request, reply, done) => {
       if (request.method === 'POST') service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
@@ -107,8 +109,13 @@ function answerErrors(app: FastifyInstance, service: Service, options: ServerOpt
     if (log.isLevelEnabled('debug')) log.debug(recordOf(request, reply, hasTextsInLog), 'request');
     done();
   });
-  app.setNotFoundHandler((request, reply) => {
+  const answerUnknown = (request: FastifyRequest, reply: FastifyReply): void =>
     send(reply, 'unknown', `expected a route of the API, got ${request.method} ${request.url}. See /docs.`);
+  app.setNotFoundHandler(answerUnknown);
+  // Fastify would read its body first, from anybody.
+  app.addHook('preParsing', (request, reply, body, done) => {
+    if (request.is404) answerUnknown(request, reply);
+    else done(null, body);
   });
   app.setErrorHandler((error, request, reply) => {
     const kind = refusalOf(error);

@@ -1,0 +1,46 @@
+/** Bodies that are being read. Each may take as long as `--request-timeout`, so there is a bound to what all of them take up together. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { OverloadError } from '../base/index.ts';
+
+/** Room for 134 bodies of the 2 MB that one may have, or a small one of every connection there can be. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What its body takes up while it is read. */
+    bodyBytes: number;
+  }
+}
+
+/** Refuses a request before its body is read, where those under way leave no room for it. Comes after what else refuses it. */
+export function limitBodies(app: FastifyInstance, maxBytes: number): void {
+  const most = Math.max(MOST_BYTES, maxBytes);
+  let underWay = 0;
+  const giveBack = (request: FastifyRequest): void => {
+    underWay -= request.bodyBytes;
+    request.bodyBytes = 0;
+  };
+  app.decorateRequest('bodyBytes', 0);
+  app.addHook('preParsing', (request, reply, body, done) => {
+    const bytes = bytesToRead(request.headers, maxBytes);
+    const room = most - underWay;
+    if (bytes > room) throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got: `${room} bytes` });
+    underWay += bytes;
+    request.bodyBytes = bytes;
+    // Where it is never parsed: it is malformed or too large, or its client leaves.
+    reply.raw.once('close', () => giveBack(request));
+    done(null, body);
+  });
+  app.addHook('preValidation', (request, _, done) => {
+    giveBack(request);
+    done();
+  });
+}
+
+/** A body that does not say its length may be as long as any; of one that is too long nothing is read. */
+function bytesToRead(headers: IncomingHttpHeaders, maxBytes: number): number {
+  const isUntold = headers['transfer-encoding'] !== undefined;
+  const bytes = isUntold ? maxBytes : Number(headers['content-length'] ?? 0);
+  return bytes > maxBytes ? 0 : bytes;
+}
