@@ -1,6 +1,9 @@
 /**
  * Load on a server, from a process of its own, and what came of it. Closed: so many clients, each asks again when it has its answer. Open: requests
  * leave at random moments (Poisson), whether or not answers come, as those of people do.
+ *
+ * Counted are answers that come within the seconds of the load, whenever their requests left. What comes when no more requests leave is answered by a
+ * server that has less to do, and is only looked at: whether it comes, and is right.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,6 +24,8 @@ export interface Load {
   readonly warmUpSeconds?: number;
   /** Closed, by clients; or open, in requests per second. */
   readonly arrivals: { readonly clients: number } | { readonly perSecond: number };
+  /** Open load needs a connection per request in flight, of which there are so many at most; as many as a machine can be asked for if left out. */
+  readonly mostConnections?: number;
   readonly seed: number;
 }
 
@@ -31,9 +36,12 @@ export interface Quantiles {
 }
 
 export interface LoadReport {
+  /** How long answers were counted. */
   readonly seconds: number;
   /** Answers by status. */
   readonly statuses: Readonly<Record<string, number>>;
+  /** Requests that were due while all connections were waiting for answers, and did not leave. */
+  readonly dropped: number;
   /** Requests that were sent and never answered; requests that found no server. */
   readonly lost: number;
   readonly refused: number;
@@ -49,7 +57,6 @@ export interface LoadReport {
   readonly cpuSeconds: number;
 }
 
-/** Open load needs a connection per request in flight; more than this a machine cannot be asked for. */
 const MOST_CONNECTIONS = 4096;
 /** Scores of float32 sums in another order. */
 const TOLERANCE = 1e-3;
@@ -61,6 +68,9 @@ export function quantilesOf(values: number[]): Quantiles {
 }
 
 class Tally {
+  private readonly startMs = performance.now();
+  private readonly startCpu = process.cpuUsage();
+  private window: Pick<LoadReport, 'seconds' | 'cpuSeconds'> | undefined;
   private readonly statuses: Record<string, number> = {};
   private readonly accepted: number[] = [];
   private readonly rejected: number[] = [];
@@ -69,10 +79,21 @@ class Tally {
   private wrongSample: string | undefined;
   private lost = 0;
   private refused = 0;
+  private dropped = 0;
+
+  /** What comes from now on is not counted. */
+  close(): Pick<LoadReport, 'seconds' | 'cpuSeconds'> {
+    const { user, system } = process.cpuUsage(this.startCpu);
+    const cpuSeconds = (user + system) / 1e6;
+    this.window ??= { seconds: (performance.now() - this.startMs) / 1000, cpuSeconds };
+    return this.window;
+  }
 
   answered({ status, body }: HttpAnswer, milliseconds: number, expected?: Load['expected']): void {
-    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
-    (status === 200 ? this.accepted : this.rejected).push(milliseconds);
+    if (this.window === undefined) {
+      this.statuses[status] = (this.statuses[status] ?? 0) + 1;
+      (status === 200 ? this.accepted : this.rejected).push(milliseconds);
+    }
     if (status === 200 && expected !== undefined && !isRight(body, expected)) {
       this.wrong++;
       this.wrongSample ??= `${body} instead of ${JSON.stringify(expected)}`;
@@ -83,15 +104,20 @@ class Tally {
     this.late.push(lateMs);
   }
 
+  drop(): void {
+    this.dropped++;
+  }
+
   failed(error: unknown): void {
     if (error instanceof ConnectionLost && !error.wasSent) this.refused++;
     else this.lost++;
   }
 
-  report(seconds: number, cpuSeconds: number): LoadReport {
-    const { statuses, lost, refused, wrong, wrongSample } = this;
+  report(): LoadReport {
+    const { statuses, lost, refused, dropped, wrong, wrongSample } = this;
     return {
-      ...{ seconds, statuses, lost, refused, wrong, cpuSeconds },
+      ...this.close(),
+      ...{ statuses, lost, refused, dropped, wrong },
       ...(wrongSample !== undefined && { wrongSample }),
       accepted: quantilesOf(this.accepted),
       rejected: quantilesOf(this.rejected),
@@ -142,15 +168,15 @@ class Generator {
 
   async run(): Promise<LoadReport> {
     const { arrivals, seconds, warmUpSeconds = 0 } = this.load;
-    let [start, cpu] = [performance.now(), process.cpuUsage()];
-    this.endMs = start + 1000 * (warmUpSeconds + seconds);
+    const lengthMs = 1000 * (warmUpSeconds + seconds);
+    this.endMs = performance.now() + lengthMs;
     setTimeout(() => {
-      [start, cpu, this.tally] = [performance.now(), process.cpuUsage(), new Tally()];
+      this.tally = new Tally();
     }, 1000 * warmUpSeconds).unref();
+    setTimeout(() => this.tally.close(), lengthMs).unref();
     if ('clients' in arrivals) await Promise.all(Array.from({ length: arrivals.clients }, () => this.client()));
     else await this.openLoad(arrivals.perSecond);
-    const { user, system } = process.cpuUsage(cpu);
-    return this.tally.report((performance.now() - start) / 1000, (user + system) / 1e6);
+    return this.tally.report();
   }
 
   stop(): void {
@@ -164,12 +190,16 @@ class Generator {
   }
 
   private async openLoad(perSecond: number): Promise<void> {
-    const draws = random(this.load.seed, 'arrivals');
+    const { seed, mostConnections = MOST_CONNECTIONS } = this.load;
+    const draws = random(seed, 'arrivals');
     const underWay = new Set<Promise<boolean>>(); // not all of them: an hour of requests is more than memory is for
     for (let due = performance.now(); due < this.endMs; due += (-1000 / perSecond) * Math.log(1 - draws.uniform())) {
       const ahead = due - performance.now();
       if (ahead > 1) await sleep(ahead);
-      if (this.connections >= MOST_CONNECTIONS && this.idle.length === 0) continue;
+      if (this.connections >= mostConnections && this.idle.length === 0) {
+        this.tally.drop();
+        continue;
+      }
       const asked = this.ask(due);
       underWay.add(asked);
       void asked.finally(() => underWay.delete(asked));
