@@ -305,6 +305,47 @@ describe('tenants', () => {
     expect(next).toContain('late');
     expect(queue.passesAhead('late')).toBeLessThan(queue.passesAhead('flood'));
   });
+
+  /** Tenants of the batches that leave while before each of them another tenant comes, with one row. */
+  function besideNewcomers(queue: RequestQueue<NumberedRow>, batches: number): Set<string> {
+    const served = new Set<string>();
+    for (let batch = 0; batch < batches; batch++) {
+      queue.offer([row({ tenant: `new ${batch}`, arrivedMs: 1 })]);
+      for (const { tenant } of queue.take(1 + MAX_WAIT_MS)?.rows ?? []) served.add(tenant);
+    }
+    return served;
+  }
+
+  it('that come with a row each, ever new ones, do not keep one waiting that has been served', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    offerEach(queue, [...rows(SLOTS - 3, { tenant: 'b' }), ...rows(2, { tenant: 'b', lengthClass: 64 })]);
+    queue.take(MAX_WAIT_MS);
+    expect(besideNewcomers(queue, SLOTS)).toContain('b');
+  });
+
+  it('are charged for the slots that they leave empty, also with their last row', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    offerEach(queue, [...rows(3, { tenant: 'b' }), ...rows(2, { tenant: 'b', lengthClass: 64 })]);
+    queue.take(MAX_WAIT_MS); // 4 slots for b
+    queue.offer([row({ tenant: 'c', arrivedMs: 1 })]);
+    queue.take(1 + MAX_WAIT_MS); // and 4 for c, with one row
+    expect(besideNewcomers(queue, 1)).toContain('b');
+  });
+
+  it('of a row each, as many as fill passes, leave slots to one that has been served', () => {
+    const queue = queueOf();
+    offerEach(queue, [...rows(SLOTS - 3, { tenant: 'b' }), row({ tenant: 'b', lengthClass: 64 })]);
+    queue.take(MAX_WAIT_MS);
+    let hasLeft = false;
+    for (let pass = 0; pass < SLOTS; pass++) {
+      offerEach(
+        queue,
+        rows(SLOTS, { lengthClass: 64 }).map((each, at) => ({ ...each, tenant: `new ${pass} ${at}` })),
+      );
+      hasLeft ||= queue.take(MAX_WAIT_MS)?.rows.some(({ tenant }) => tenant === 'b') === true;
+    }
+    expect(hasLeft).toBe(true);
+  });
 });
 
 describe('room', () => {

@@ -111,6 +111,7 @@ export class RequestQueue<Row extends QueueRow> {
         own,
         lane.rows.filter((row) => row.request !== request),
       );
+      for (const { tenant } of own) this.tenants.left(tenant);
       removed += own.length;
     }
     return removed;
@@ -136,6 +137,7 @@ export class RequestQueue<Row extends QueueRow> {
     rows.push(...this.drawSimilar(lane, empty));
     const [first] = rows as [Row];
     this.tenants.charge(first.tenant, Math.ceil(rows.length / instances) * instances - rows.length);
+    for (const { tenant } of rows) this.tenants.left(tenant);
     return { rows, lastLevel };
   }
 
@@ -237,7 +239,6 @@ export class RequestQueue<Row extends QueueRow> {
   private removed(lane: Lane<Row>, gone: readonly Row[], left: Row[]): void {
     lane.rows = left;
     if (left.length === 0) this.lanes.delete(lane.key);
-    for (const { tenant } of gone) this.tenants.left(tenant);
     this.count(gone, -1);
   }
 

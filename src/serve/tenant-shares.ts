@@ -11,7 +11,7 @@ interface Share {
 
 export class TenantShares {
   private readonly shares = new Map<string, Share>();
-  /** Where the tenant that was served last stood before. */
+  /** Where the tenant that was served last stood before; and at least where each that has gone stood in the end. */
   private level = 0;
 
   /** Tenants with rows that wait. */
@@ -33,12 +33,17 @@ export class TenantShares {
     else share.waiting += rows;
   }
 
-  /** One row no longer waits; a tenant with none left is forgotten, however many names are made up. */
+  /**
+   * One row no longer waits; a tenant with none left is forgotten, however many names are made up. What it was given stays in the level: if the next
+   * one started where it did, tenants of a row each would come and go before all who wait.
+   */
   left(tenant: string): void {
     const share = this.shares.get(tenant);
     if (share === undefined) return;
     share.waiting--;
-    if (share.waiting === 0) this.shares.delete(tenant);
+    if (share.waiting > 0) return;
+    this.level = Math.max(this.level, share.served);
+    this.shares.delete(tenant);
   }
 
   /** A tenant is given slots of a pass. */
