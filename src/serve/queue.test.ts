@@ -303,7 +303,7 @@ describe('tenants', () => {
     queue.offer([row({ tenant: 'late' })]);
     const next = [queue.take(MAX_WAIT_MS), queue.take(MAX_WAIT_MS)].map((batch) => batch?.rows[0]?.tenant);
     expect(next).toContain('late');
-    expect(queue.passesAhead('late')).toBeLessThan(queue.passesAhead('flood'));
+    expect(queue.passesAhead('late', 1)).toBeLessThan(queue.passesAhead('flood', 1));
   });
 
   /** Tenants of the batches that leave while before each of them another tenant comes, with one row. */
@@ -345,6 +345,32 @@ describe('tenants', () => {
       hasLeft ||= queue.take(MAX_WAIT_MS)?.rows.some(({ tenant }) => tenant === 'b') === true;
     }
     expect(hasLeft).toBe(true);
+  });
+});
+
+describe('passes ahead', () => {
+  it('of a tenant with nothing waiting are those of all who wait, where each has a row', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    expect(queue.passesAhead('late', 1)).toBe(0);
+    for (let tenant = 0; tenant < 100; tenant++) queue.offer([row({ tenant: `tenant ${tenant}` })]);
+    // Each is a pass; its own row is counted as one, too.
+    expect(queue.passesAhead('late', 1)).toBe(101);
+  });
+
+  it.each(['none', 'tenant'] as const)(
+    'of it are two where one other tenant floods (%s): a turn of that, and its own',
+    (isolation) => {
+      const queue = queueOf({ isolation });
+      offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
+      expect(queue.passesAhead('late', 1)).toBe(2);
+      expect(queue.passesAhead('flood', 1)).toBeGreaterThanOrEqual(10);
+    },
+  );
+
+  it('are more for more rows', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
+    expect(queue.passesAhead('late', 3 * SLOTS)).toBe(2 * (1 + 3));
   });
 });
 

@@ -141,14 +141,16 @@ export class RequestQueue<Row extends QueueRow> {
     return { rows, lastLevel };
   }
 
-  /** About how many passes leave before a row of this tenant that came now: its own, and as many of every other tenant. */
-  passesAhead(tenant: string): number {
+  /** About how many passes leave before rows of this tenant that came now: its own, and as many of every other tenant. */
+  passesAhead(tenant: string, rows: number): number {
     const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY);
-    const passes = (rows: number, lanes: number): number => lanes + Math.floor(rows / (groups * instances));
+    const passes = (count: number, lanes: number): number => lanes + Math.floor(count / (groups * instances));
     const all = passes(this.rows, this.lanes.size);
-    if (this.options.isolation === 'none' && this.tenants.active <= 1) return all;
-    const own = this.tenants.waiting(tenant);
-    return Math.min(all, passes(own, Math.min(own, this.lanes.size)) * this.tenants.active);
+    const waiting = this.tenants.waiting(tenant);
+    const own = waiting + rows;
+    const tenants = this.tenants.active + (waiting === 0 ? 1 : 0);
+    if (this.options.isolation === 'none' && tenants === 1) return all;
+    return Math.min(all, passes(own, Math.min(own, this.lanes.size)) * tenants);
   }
 
   /** Throws an OverloadError where so many more rows of a tenant would be too many. It can be asked before there are any. */

@@ -114,10 +114,10 @@ export class Service {
     return !this.draining && this.engine.readyWorkers > 0;
   }
 
-  /** How long a row of this tenant would wait that came now, in milliseconds. */
-  expectedWaitMs(tenant: string): number {
+  /** How long rows of this tenant would wait that came now, in milliseconds. */
+  expectedWaitMs(tenant: string, rows = 1): number {
     const passMs = this.times[this.level]?.meanMs ?? 0;
-    const ahead = this.queue.passesAhead(tenant) + this.engine.passesGiven + (this.engine.isFree ? 0 : 1);
+    const ahead = this.queue.passesAhead(tenant, rows) + this.engine.passesGiven + (this.engine.isFree ? 0 : 1);
     return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
   }
 
@@ -128,7 +128,7 @@ export class Service {
   requireRoom(tenant: string, rows = 1): void {
     if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
     this.queue.requireRoom(tenant, rows);
-    const waitMs = this.expectedWaitMs(tenant);
+    const waitMs = this.expectedWaitMs(tenant, rows);
     const { maxQueueMs } = this.options;
     if (waitMs <= maxQueueMs) return;
     throw new OverloadError('queue', { expected: `to wait at most ${maxQueueMs} ms`, got: `${Math.round(waitMs)} ms` });
