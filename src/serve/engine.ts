@@ -42,6 +42,8 @@ const LAST_RETRY_MS = 30_000;
 
 export class Engine {
   readonly options: EngineOptions;
+  /** Told when a worker is ready, by itself: nothing else may happen that would give it something to do. */
+  onWorkerReady: (() => void) | undefined;
   private readonly ready: Ready[] = [];
   private readonly starting = new Set<WorkerLink>();
   /** Who waits for any worker to be ready. */
@@ -141,6 +143,7 @@ export class Engine {
       const levels = await link.open(openRequest(this.options));
       this.ready.push({ link, levels });
       for (const wake of this.waiting.splice(0)) wake();
+      this.onWorkerReady?.();
     } catch (error) {
       link.kill();
       throw error;

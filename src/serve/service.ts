@@ -73,7 +73,7 @@ export class Service {
     this.options = options;
     this.engine = engine;
     this.queue = new RequestQueue({ ...options, maxCharacters: MAX_CHARACTERS, shapeOf: (last) => this.shapeOf(last) });
-    this.measure();
+    this.begin();
     this.recomputation = new Recomputation(options.cascade);
     this.metrics = new Metrics({
       queueDepth: () => this.queue.depth,
@@ -165,7 +165,7 @@ export class Service {
   replaceEngine(engine: Engine): void {
     const old = this.engine;
     this.engine = engine;
-    this.measure();
+    this.begin();
     this.metrics.reloaded();
     if (!this.passes.has(old)) void old.close();
     this.pump();
@@ -211,7 +211,9 @@ export class Service {
     return { instances, groups: Math.max(1, Math.round(rows / instances)) };
   }
 
-  private measure(): void {
+  /** With a new engine. */
+  private begin(): void {
+    this.engine.onWorkerReady = () => this.pump();
     this.times = this.engine.levels.map((level) => new PassTimes(level));
   }
 
