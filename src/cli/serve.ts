@@ -27,7 +27,10 @@ const OPTIONS = {
     number({ least: 0 }, 'MS'),
     5,
   ),
-  rows: optional('texts of a full pass, about [64; of small models as many as take 20 ms, up to 256]', whole()),
+  rows: optional(
+    'texts of a full pass, about; fewer long ones [64; of small models as many as take 20 ms, up to 256]',
+    whole(),
+  ),
   targetLatency: option(
     'of several models, each is used while texts wait no longer than this, in milliseconds',
     number({ above: 0 }, 'MS'),

@@ -20,7 +20,7 @@ export class WorkerLost extends BackendError {
 
 const ENTRY = new URL('./engine-worker.ts', import.meta.url);
 
-/** A pass that takes longer hangs; its worker is replaced. */
+/** A pass that takes longer hangs: none is made to take more than some seconds. Its worker is replaced. */
 const LONGEST_PASS_MS = 60_000;
 
 interface Waiting {
@@ -28,6 +28,8 @@ interface Waiting {
   readonly expected: string;
   /** How long the worker may be at it. */
   readonly limitMs: number | undefined;
+  /** Texts of a pass. */
+  readonly rows: number;
   resolve(reply: WorkerReply): void;
   reject(error: BackendError): void;
 }
@@ -72,20 +74,26 @@ export class WorkerLink {
   private watchdog: NodeJS.Timeout | undefined;
   private requests = 0;
   private end: string | undefined;
+  private readonly onEnd: (why: string) => void;
 
-  /** `onEnd` is told once, when the worker has ended, whatever the reason. */
+  /** `onEnd` is told once, when the worker has ended or was given up, whatever the reason. */
   constructor(kind: WorkerKind, onEnd: (why: string) => void) {
-    const ended = (why: string): void => {
-      if (this.end !== undefined) return;
-      this.end = why;
-      clearTimeout(this.watchdog);
-      for (const [at, { expected, reject }] of [...this.waiting.values()].entries()) {
-        reject(new WorkerLost(expected, why, at === 0));
-      }
-      this.waiting.clear();
-      onEnd(why);
-    };
-    this.host = START[kind]((reply) => this.receive(reply), ended);
+    this.onEnd = onEnd;
+    this.host = START[kind](
+      (reply) => this.receive(reply),
+      (why) => this.ended(why),
+    );
+  }
+
+  private ended(why: string): void {
+    if (this.end !== undefined) return;
+    this.end = why;
+    clearTimeout(this.watchdog);
+    for (const [at, { expected, reject }] of [...this.waiting.values()].entries()) {
+      reject(new WorkerLost(expected, why, at === 0));
+    }
+    this.waiting.clear();
+    this.onEnd(why);
   }
 
   get pid(): number | undefined {
@@ -95,6 +103,12 @@ export class WorkerLink {
   /** Passes that it has been given and not answered. */
   get load(): number {
     return this.waiting.size;
+  }
+
+  /** Rows of those that it has not begun. */
+  get rowsGiven(): number {
+    const [, ...behind] = this.waiting.values();
+    return behind.reduce((sum, { rows }) => sum + rows, 0);
   }
 
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
@@ -112,10 +126,11 @@ export class WorkerLink {
   }
 
   private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs?: number): Promise<WorkerReply> {
+    const rows = what.pass?.texts.length ?? 0;
     if (this.end !== undefined) return Promise.reject(new WorkerLost(expected, this.end, false));
     const id = this.requests++;
     const reply = new Promise<WorkerReply>((resolve, reject) =>
-      this.waiting.set(id, { expected, limitMs, resolve, reject }),
+      this.waiting.set(id, { expected, limitMs, rows, resolve, reject }),
     );
     this.host.send({ ...what, id });
     if (this.waiting.size === 1) this.watchFirst();
@@ -126,7 +141,13 @@ export class WorkerLink {
   private watchFirst(): void {
     clearTimeout(this.watchdog);
     const [first] = this.waiting.values();
-    if (first?.limitMs !== undefined) this.watchdog = setTimeout(() => this.kill(), first.limitMs).unref();
+    if (first?.limitMs !== undefined) this.watchdog = setTimeout(() => this.giveUp(first), first.limitMs).unref();
+  }
+
+  /** It counts as ended before it has: the end of a thread waits for the runtime, and may never come. */
+  private giveUp({ limitMs }: Waiting): void {
+    this.ended(`a pass of more than ${limitMs} ms`);
+    this.kill();
   }
 
   private receive({ id, failure, ...reply }: WorkerReply): void {

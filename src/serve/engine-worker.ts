@@ -20,7 +20,7 @@ function yieldToServer(): void {
 
 /** Runs that the runtime needs before it is as fast as it gets. */
 const WARM_UPS = 2;
-/** A full pass, where nobody says how many rows it has: by itself a pass costs some milliseconds, a run per length, which of this long is little. */
+/** A full pass of short texts, where nobody says how many rows it has: by itself a pass costs some milliseconds, a run per length, which of this long is little. */
 const WORTHWHILE_MS = 20;
 const LEAST_ROWS = 64;
 const MOST_ROWS = 256;

@@ -51,15 +51,18 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
 
   it('takes a next pass for a worker that is busy, which it then has', async () => {
     const engine = await open({ kind, workers: 1 });
-    const state = () => ({ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven });
-    expect(state()).toEqual({ isFree: true, hasRoom: true, given: 0 });
+    const state = () => ({
+      ...{ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven, rows: engine.rowsGiven },
+    });
+    const idle = { isFree: true, hasRoom: true, given: 0, rows: 0 };
+    expect(state()).toEqual(idle);
     const first = engine.run({ level: 0, texts: TEXTS });
-    expect(state()).toEqual({ isFree: false, hasRoom: true, given: 0 });
+    expect(state()).toEqual({ ...idle, isFree: false });
     const next = engine.run({ level: 0, texts: TEXTS.slice(1) });
-    expect(state()).toEqual({ isFree: false, hasRoom: false, given: 1 });
+    expect(state()).toEqual({ isFree: false, hasRoom: false, given: 1, rows: TEXTS.length - 1 });
     expect((await first).logits).toEqual((await reference.run(TEXTS)).logits);
     expect((await next).logits).toEqual((await reference.run(TEXTS.slice(1))).logits);
-    expect(state()).toEqual({ isFree: true, hasRoom: true, given: 0 });
+    expect(state()).toEqual(idle);
     await engine.close();
   });
 
@@ -123,6 +126,26 @@ it('fails no pass that only waited behind the one that workers were lost over', 
   expect((await behind).logits).toEqual((await reference.run(TEXTS)).logits);
   expect(lost).toHaveBeenCalledTimes(2);
   await engine.close();
+});
+
+it('gives a worker up whose pass hangs, before it has ended: a thread may not end at all', async () => {
+  const lost = vi.fn();
+  const engine = await open({ workers: 1, onWorkerLost: lost });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
+    const outcome = expect(pass).rejects.toThrow('a pass of more than 60000 ms');
+    for (const losses of [1, 2]) {
+      await vi.waitUntil(() => engine.readyWorkers === 1 && !engine.isFree, { timeout: 50_000, interval: 1 });
+      vi.advanceTimersByTime(60_000);
+      expect(engine.readyWorkers).toBe(0);
+      expect(lost).toHaveBeenCalledTimes(losses);
+    }
+    await outcome;
+  } finally {
+    vi.useRealTimers();
+    await engine.close();
+  }
 });
 
 it('has every level open, and says what is in it', async () => {

@@ -89,6 +89,11 @@ export class Engine {
     return this.ready.reduce((sum, { link }) => sum + Math.max(0, link.load - 1), 0);
   }
 
+  /** Rows of these. */
+  get rowsGiven(): number {
+    return this.ready.reduce((sum, { link }) => sum + link.rowsGiven, 0);
+  }
+
   get readyWorkers(): number {
     return this.ready.length;
   }

@@ -2,12 +2,13 @@
 import { expect, it } from 'vitest';
 import type { OpenedLevel } from './engine-protocol.ts';
 import { PassTimes } from './load.ts';
+import { SHORTEST_CLASS } from './pass-shape.ts';
 
 const SLOTS = 64;
-const opened = { rows: SLOTS, passMs: 10 } as OpenedLevel;
+const opened = { description: { instances: 1 }, rows: SLOTS, passMs: 10 } as OpenedLevel;
 const timesAfter = (...passes: readonly (readonly [passMs: number, slots: number])[]): PassTimes => {
   const times = new PassTimes(opened);
-  for (const [passMs, slots] of passes) times.ran(passMs, slots);
+  for (const [passMs, slots] of passes) times.ran(passMs, slots, SHORTEST_CLASS);
   return times;
 };
 const alternating = (first: readonly [number, number], second: readonly [number, number], seconds: number) =>
@@ -51,4 +52,24 @@ it('of slots are told by passes that are half full; a pass without rows tells no
   expect(timesAfter([8, SLOTS / 4]).ratePerSecond(1)).toBe(1000 / (10 / SLOTS));
   expect(timesAfter([8, SLOTS / 2]).ratePerSecond(1)).toBeLessThan(1000 / (10 / SLOTS));
   expect(timesAfter([0.1, 0]).meanMs).toBe(10);
+});
+
+it('count passes by how full they are for their length: long rows fill one with fewer', () => {
+  // A second for 64 rows of 16 tokens, so 8 of 128 are a full pass.
+  const times = new PassTimes({ ...opened, passMs: 1000 });
+  for (let pass = 0; pass < 500; pass++) {
+    times.ran(100, 8, 8 * SHORTEST_CLASS);
+    times.ran(20, SLOTS, SHORTEST_CLASS);
+  }
+  // Of each two, the one that is 20 ms older counts e^(-0.02) as much.
+  const kept = Math.exp(-0.02);
+  const passesMs = 20 + 100 * kept;
+  expect(times.meanMs).toBeCloseTo(passesMs / (1 + kept), 3);
+  expect(times.ratePerSecond(1)).toBeCloseTo((1000 * (SLOTS + 8 * kept)) / passesMs, 3);
+});
+
+it('of slots are told by few long rows, too, as they are as much work', () => {
+  const times = new PassTimes(opened);
+  for (let pass = 0; pass < 500; pass++) times.ran(40, SLOTS / 16, 8 * SHORTEST_CLASS);
+  expect(times.ratePerSecond(1)).toBeCloseTo(1000 / (40 / (SLOTS / 16)), 0);
 });

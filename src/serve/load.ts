@@ -1,5 +1,6 @@
 /** What the service measures of its load, and what a policy of levels decides by. */
 import type { OpenedLevel } from './engine-protocol.ts';
+import { fullPass, workMs } from './pass-shape.ts';
 
 /** The state of the server when a pass is about to leave. */
 export interface Observation {
@@ -61,25 +62,28 @@ class RecentMean {
   }
 }
 
-/** Passes of fewer slots than this share of a full one say little about the time of a slot: what a pass costs by itself is shared by too few. */
+/** Passes of less work than this share of a full one of short texts say little about the time of a slot: what a pass costs by itself is shared by too few. */
 const TELLING_SHARE = 0.5;
 
 /** Duration of the passes of a level in its worker, and of its slots: a busy loop of the server is no part of it, or refusals would beget refusals. */
 export class PassTimes {
-  private readonly slots: number;
+  private readonly opened: OpenedLevel;
   private readonly passMs: RecentMean;
   private readonly slotMs: RecentMean;
 
   /** Until passes ran, all are thought to take what a worker's last full pass of a short text took when it opened. */
-  constructor({ rows, passMs }: OpenedLevel) {
-    this.slots = rows;
-    this.passMs = new RecentMean(passMs, rows);
+  constructor(opened: OpenedLevel) {
+    const { rows, passMs } = opened;
+    this.opened = opened;
+    this.passMs = new RecentMean(passMs, 1);
     this.slotMs = new RecentMean(passMs / rows, rows);
   }
 
-  ran(passMs: number, slots: number): void {
-    this.passMs.add(passMs, slots, passMs);
-    if (slots >= TELLING_SHARE * this.slots) this.slotMs.add(passMs / slots, slots, passMs);
+  ran(passMs: number, slots: number, lengthClass: number): void {
+    const { groups, instances } = fullPass(this.opened, lengthClass);
+    this.passMs.add(passMs, slots / (groups * instances), passMs);
+    const isTelling = workMs(this.opened, slots * lengthClass) >= TELLING_SHARE * this.opened.passMs;
+    if (isTelling) this.slotMs.add(passMs / slots, slots, passMs);
   }
 
   /** Of the pass that a slot is in: full ones count for more, as those are what a queue is made of. */

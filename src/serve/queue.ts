@@ -4,6 +4,7 @@
  * neither who shares a batch nor how long its rows are padded.
  */
 import { assert, OverloadError } from '../base/index.ts';
+import type { PassShape } from './pass-shape.ts';
 import { TenantShares } from './tenant-shares.ts';
 
 /** Which rows may share a batch: all, those of one tenant, those of one request. */
@@ -23,12 +24,6 @@ export interface QueueRow {
   readonly arrivedMs: number;
 }
 
-/** What a pass takes: B groups of N rows. */
-export interface PassShape {
-  readonly groups: number;
-  readonly instances: number;
-}
-
 export interface Batch<Row> {
   /** At most B·N, in the order of arrival but for those that fill the last group. */
   readonly rows: readonly Row[];
@@ -43,8 +38,8 @@ export interface QueueOptions {
   /** How long a row waits for others to share a pass with, where the engine is free. */
   readonly maxWaitMs: number;
   readonly isolation: Isolation;
-  /** The pass that rows which may go down to this level would leave in now. */
-  shapeOf(lastLevel: number): PassShape;
+  /** The pass that rows of this length which may go down to this level would leave in now. */
+  shapeOf(lastLevel: number, lengthClass: number): PassShape;
 }
 
 /** Rows that may share a batch, by arrival. */
@@ -67,6 +62,7 @@ export class RequestQueue<Row extends QueueRow> {
   private readonly tenants = new TenantShares();
   private rows = 0;
   private characters = 0;
+  private tokens = 0;
   private readonly options: QueueOptions;
 
   constructor(options: QueueOptions) {
@@ -76,6 +72,11 @@ export class RequestQueue<Row extends QueueRow> {
   /** Rows that wait. */
   get depth(): number {
     return this.rows;
+  }
+
+  /** Of these, by the classes of their lengths. */
+  get waitingTokens(): number {
+    return this.tokens;
   }
 
   /** When the oldest row arrived; undefined where none waits. */
@@ -130,8 +131,8 @@ export class RequestQueue<Row extends QueueRow> {
   }
 
   private batchOf(lane: Lane<Row>): Batch<Row> {
-    const { lastLevel } = lane;
-    const { instances, groups } = this.options.shapeOf(lastLevel);
+    const { lastLevel, lengthClass } = lane;
+    const { instances, groups } = this.options.shapeOf(lastLevel, lengthClass);
     const rows = this.draw(lane, instances * groups);
     const empty = (instances - (rows.length % instances)) % instances;
     rows.push(...this.drawSimilar(lane, empty));
@@ -143,7 +144,8 @@ export class RequestQueue<Row extends QueueRow> {
 
   /** About how many passes leave before rows of this tenant that came now: its own, and as many of every other tenant. */
   passesAhead(tenant: string, rows: number): number {
-    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY);
+    if (this.rows === 0) return 0;
+    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY, this.tokens / this.rows);
     const passes = (count: number, lanes: number): number => lanes + Math.floor(count / (groups * instances));
     const all = passes(this.rows, this.lanes.size);
     const waiting = this.tenants.waiting(tenant);
@@ -197,8 +199,8 @@ export class RequestQueue<Row extends QueueRow> {
     return nowMs - headOf(lane).arrivedMs >= this.options.maxWaitMs || this.fillsPass(lane);
   }
 
-  private fillsPass({ lastLevel, rows }: Lane<Row>): boolean {
-    const { groups, instances } = this.options.shapeOf(lastLevel);
+  private fillsPass({ lastLevel, lengthClass, rows }: Lane<Row>): boolean {
+    const { groups, instances } = this.options.shapeOf(lastLevel, lengthClass);
     return rows.length >= groups * instances;
   }
 
@@ -247,6 +249,7 @@ export class RequestQueue<Row extends QueueRow> {
   private count(rows: readonly Row[], sign: 1 | -1): void {
     this.rows += sign * rows.length;
     this.characters += sign * charactersOf(rows);
+    this.tokens += sign * tokensOf(rows);
   }
 
   private reduceHeads<T>(join: (result: T | undefined, head: Row) => T): T | undefined {
@@ -274,4 +277,8 @@ function without<Row>(rows: readonly Row[], gone: readonly Row[]): Row[] {
 
 function charactersOf(rows: readonly QueueRow[]): number {
   return rows.reduce((sum, { characters }) => sum + characters, 0);
+}
+
+export function tokensOf(rows: readonly QueueRow[]): number {
+  return rows.reduce((sum, { lengthClass }) => sum + lengthClass, 0);
 }

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
@@ -17,22 +17,48 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const service of opened.splice(0)) await service.close();
+  vi.restoreAllMocks();
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function open(options: Partial<ServiceOptions> = {}): Promise<{ engine: Engine; service: Service }> {
+/** Full passes have 8 rows, and are said to take so long. */
+async function open({ passMs, ...options }: Partial<ServiceOptions> & { readonly passMs?: number } = {}) {
   const engine = await Engine.open({ folders: [folder], placement: cpu(1), workers: 1, kind: 'thread', rows: 8 });
+  const levels = engine.levels.map((level) => ({ ...level, passMs: passMs ?? level.passMs }));
+  vi.spyOn(engine, 'levels', 'get').mockReturnValue(levels);
   const defaults = { isolation: 'none', maxWaitMs: 5, capacity: 100, maxQueueMs: 60_000, levelFor: () => 0 } as const;
   const service = new Service(engine, { ...defaults, ...options });
   opened.push(service);
   return { engine, service };
 }
 
-const question = { texts: [{ text: 'a film', isCut: true }], tenant: '' };
+const questionOf = (texts: number) => ({ texts: new Array(texts).fill({ text: 'a film', isCut: true }), tenant: '' });
 
 it('answers what came while no worker was ready, as soon as one is', async () => {
   const { engine, service } = await open();
   engine.killWorker(0);
   await vi.waitFor(() => expect(service.readyWorkers).toBe(0), { timeout: 10_000, interval: 1 });
-  expect((await service.ask(question).answer).texts.length).toBe(1);
+  expect((await service.ask(questionOf(1)).answer).texts.length).toBe(1);
 }, 60_000);
+
+describe('passes of a model that takes 20 ms a row, of 8 if full', () => {
+  /** Rows of the passes in which so many texts are answered that are asked at once, each by a question. */
+  async function passesOf(texts: number, options: Partial<ServiceOptions> = {}): Promise<number[]> {
+    const { engine, service } = await open({ passMs: 8 * 20, ...options });
+    const run = vi.spyOn(engine, 'run');
+    await Promise.all(Array.from({ length: texts }, () => service.ask(questionOf(1)).answer));
+    return run.mock.calls.map(([pass]) => pass.texts.length);
+  }
+
+  it('are of one row while little waits', async () => {
+    expect(await passesOf(4)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('are full while much waits', async () => {
+    expect(await passesOf(40)).toContain(8);
+  });
+
+  it('are of what came together under isolation, however little waits: answers do not depend on the load', async () => {
+    expect(await passesOf(4, { isolation: 'tenant', maxWaitMs: 100 })).toEqual([4]);
+  });
+});

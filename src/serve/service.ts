@@ -9,8 +9,9 @@ import type { Engine, EngineAnswers } from './engine.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
+import { fullPass, isMuch, type PassShape, SHORTEST_CLASS, smallPass, workMs } from './pass-shape.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
-import { type Batch, type Isolation, type PassShape, type QueueRow, RequestQueue } from './queue.ts';
+import { type Batch, type Isolation, type QueueRow, RequestQueue, tokensOf } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
 import { Refusal } from './refusal.ts';
 import type { AskedText, ModelDescription } from './served-model.ts';
@@ -48,8 +49,6 @@ interface RanPass {
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 /** A token of English has about 5; texts are only compared by it. */
 const CHARACTERS_PER_TOKEN = 4;
-/** Classes of lengths are powers of two, of so many tokens at least: few, so that passes are full. A worker sorts the rows of a pass by their lengths. */
-const SHORTEST_CLASS = 16;
 
 export class Service {
   private engine: Engine;
@@ -60,6 +59,10 @@ export class Service {
   private readonly recomputation: Recomputation;
   private times: PassTimes[] = [];
   private level = 0;
+  /** Whether there is much to do, so that passes should be full. */
+  private isBusy = false;
+  /** Tokens of passes that are under way, by the classes of their rows. */
+  private tokensUnderWay = 0;
   private questions = 0;
   /** Questions that are open, by their number. */
   private readonly open = new Map<number, OpenQuestion>();
@@ -72,7 +75,11 @@ export class Service {
   constructor(engine: Engine, options: ServiceOptions) {
     this.options = options;
     this.engine = engine;
-    this.queue = new RequestQueue({ ...options, maxCharacters: MAX_CHARACTERS, shapeOf: (last) => this.shapeOf(last) });
+    this.queue = new RequestQueue({
+      ...options,
+      maxCharacters: MAX_CHARACTERS,
+      shapeOf: (lastLevel, lengthClass) => this.shapeOf(lastLevel, lengthClass),
+    });
     this.begin();
     this.recomputation = new Recomputation(options.cascade);
     this.metrics = new Metrics({
@@ -204,11 +211,14 @@ export class Service {
     return Math.min(2 ** Math.ceil(Math.log2(tokens)), longest);
   }
 
-  /** B groups of N, about as many rows as a full pass has, at the level that such rows would run at. */
-  private shapeOf(lastLevel: number): PassShape {
-    const { description, rows } = this.engine.levels[Math.min(lastLevel, this.level)] as OpenedLevel;
-    const { instances } = description;
-    return { instances, groups: Math.max(1, Math.round(rows / instances)) };
+  /**
+   * Of rows of a length, at the level that they would run at. Only where all may share passes, they are smaller while little waits: under isolation an
+   * answer must not depend on the load, which is others'.
+   */
+  private shapeOf(lastLevel: number, lengthClass: number): PassShape {
+    const level = this.engine.levels[Math.min(lastLevel, this.level)] as OpenedLevel;
+    const isFull = this.isBusy || this.options.isolation !== 'none';
+    return isFull ? fullPass(level, lengthClass) : smallPass(level, lengthClass);
   }
 
   /** With a new engine. */
@@ -228,12 +238,14 @@ export class Service {
    * too, and goes on with it at once: this thread may be busy with requests when an answer comes, and the worker would wait for it.
    */
   private pump(): void {
+    this.isBusy = this.seesMuch();
     while (this.queue.depth > 0 && this.engine.hasRoomForNext) {
       const nowMs = performance.now();
       this.level = this.decideLevel(nowMs);
       const batch = this.engine.isFree ? this.queue.take(nowMs) : this.queue.takeFull(nowMs);
       if (batch === undefined) break;
       void this.run(batch);
+      this.isBusy = this.seesMuch();
     }
     this.wakeWhenDue();
   }
@@ -262,11 +274,17 @@ export class Service {
     return this.level;
   }
 
+  private seesMuch(): boolean {
+    const level = this.engine.levels[this.level] as OpenedLevel;
+    const ms = workMs(level, this.queue.waitingTokens + this.tokensUnderWay) / this.engine.readyWorkers;
+    return isMuch(ms, this.isBusy);
+  }
+
   private observe(nowMs: number): Observation {
     const workers = this.engine.readyWorkers;
     return {
       nowMs,
-      waiting: this.queue.depth + this.engine.passesGiven * (this.engine.levels[this.level]?.rows ?? 0),
+      waiting: this.queue.depth + this.engine.rowsGiven,
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
@@ -276,6 +294,8 @@ export class Service {
   private async run(batch: Batch<Row>): Promise<void> {
     const { engine } = this;
     const level = this.modelFor(batch);
+    const tokens = tokensOf(batch.rows);
+    this.tokensUnderWay += tokens;
     this.passes.set(engine, (this.passes.get(engine) ?? 0) + 1);
     try {
       const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
@@ -288,6 +308,7 @@ export class Service {
     } catch (error) {
       for (const { question } of batch.rows) this.fail(question, error);
     } finally {
+      this.tokensUnderWay -= tokens;
       await this.passEnded(engine);
       this.pump();
     }
@@ -308,7 +329,8 @@ export class Service {
   }
 
   private recordPass({ rows }: Batch<Row>, level: number, { slots, computeMs, tooLong }: EngineAnswers): void {
-    this.times[level]?.ran(computeMs, slots);
+    const [{ lengthClass }] = rows as readonly [Row];
+    this.times[level]?.ran(computeMs, slots, lengthClass);
     const startMs = performance.now() - computeMs;
     const waitsMs = rows.map(({ arrivedMs }) => startMs - arrivedMs);
     const answered = rows.filter(({ question }, at) => this.open.has(question.number) && !tooLong.includes(at)).length;

@@ -1,0 +1,40 @@
+/** Shapes of passes, worked out by hand for models that are as slow as is written here. */
+import { expect, it } from 'vitest';
+import type { OpenedLevel } from './engine-protocol.ts';
+import { fullPass, isMuch, smallPass } from './pass-shape.ts';
+import type { ModelDescription } from './served-model.ts';
+
+function opened(rows: number, passMs: number, instances = 1): OpenedLevel {
+  return { description: { instances } as ModelDescription, rows, passMs };
+}
+
+it('are of as many rows as a full pass of short texts, and of fewer longer ones where they would take more than a second', () => {
+  // 2 ms a row of 16 tokens, 64 ms one of 512.
+  const groups = [16, 64, 128, 512].map((lengthClass) => fullPass(opened(64, 128), lengthClass).groups);
+  expect(groups).toEqual([64, 64, 63, 16]);
+});
+
+it('are small for 20 ms, whatever the length', () => {
+  const groups = [16, 32, 64, 128].map((lengthClass) => smallPass(opened(64, 128), lengthClass).groups);
+  expect(groups).toEqual([10, 5, 3, 1]);
+});
+
+it('have at least a group, however slow the model is; and as many rows as fill groups', () => {
+  expect(fullPass(opened(64, 20_000), 512)).toEqual({ groups: 1, instances: 1 });
+  expect(smallPass(opened(64, 128, 8), 16)).toEqual({ groups: 1, instances: 8 });
+  expect(fullPass(opened(64, 128, 10), 16)).toEqual({ groups: 6, instances: 10 });
+});
+
+it('are never more than was asked for', () => {
+  expect(fullPass(opened(16, 0.1), 16).groups).toBe(16);
+  expect(smallPass(opened(16, 0.1), 16).groups).toBe(16);
+});
+
+it('change at 100 ms of work, and back at 50', () => {
+  let was = false;
+  const seen = [99, 100, 60, 50, 49, 60, 99, 101].map((workMs) => {
+    was = isMuch(workMs, was);
+    return was;
+  });
+  expect(seen).toEqual([false, true, true, true, false, false, false, true]);
+});

@@ -1,0 +1,44 @@
+/**
+ * How many rows share a pass. A full pass is as many as are worth one, but no more than take a second: a slow model on long texts must not keep who
+ * waits for a minute. Small ones, while little waits, keep nobody waiting for long: a row that just misses a pass waits for all of it.
+ */
+import type { OpenedLevel } from './engine-protocol.ts';
+
+/** What a pass takes: B groups of N rows. */
+export interface PassShape {
+  readonly groups: number;
+  readonly instances: number;
+}
+
+/** Classes of lengths are powers of two, of so many tokens at least: few, so that passes are full. A worker sorts the rows of a pass by their lengths. */
+export const SHORTEST_CLASS = 16;
+
+const LONGEST_FULL_MS = 1000;
+const LONGEST_SMALL_MS = 20;
+
+/** What is to be done is much from so many milliseconds of all workers on, until it is less than so many. Between the two it stays what it was. */
+const MUCH_MS = 100;
+const LITTLE_MS = 50;
+
+/** At this length. It follows from what was measured when the model was opened, not from the load: who shares full passes is a matter of what was asked. */
+export const fullPass = (level: OpenedLevel, lengthClass: number): PassShape =>
+  passOf(level, lengthClass, LONGEST_FULL_MS);
+
+/** At this length, while little waits. */
+export const smallPass = (level: OpenedLevel, lengthClass: number): PassShape =>
+  passOf(level, lengthClass, LONGEST_SMALL_MS);
+
+/** As many rows as are done in so long, at most those of a full pass of short texts, and at least a group. */
+function passOf(level: OpenedLevel, lengthClass: number, longestMs: number): PassShape {
+  const { description, rows } = level;
+  const { instances } = description;
+  const inTime = longestMs / workMs(level, lengthClass);
+  return { instances, groups: Math.max(1, Math.round(Math.min(rows, inTime) / instances)) };
+}
+
+/** How long so many tokens take a worker, as those of short texts did when it opened: tokens · passMs / (rows · shortest). */
+export const workMs = ({ rows, passMs }: OpenedLevel, tokens: number): number =>
+  (tokens * passMs) / (rows * SHORTEST_CLASS);
+
+/** Whether so many milliseconds of work are much, where before it was or was not. */
+export const isMuch = (workMs: number, was: boolean): boolean => workMs >= (was ? LITTLE_MS : MUCH_MS);
