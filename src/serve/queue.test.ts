@@ -3,7 +3,7 @@
  * passes, every batch inspected.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { OverloadError } from '../base/index.ts';
 import { type Batch, ISOLATIONS, type Isolation, type QueueOptions, type QueueRow, RequestQueue } from './queue.ts';
 
@@ -258,6 +258,54 @@ describe('time', () => {
     queue.offer([row({ lengthClass: 64, arrivedMs: 0 })]);
     offerEach(queue, rows(3 * SLOTS, { lengthClass: 8, arrivedMs: 1 }));
     expect(queue.take(6)?.rows.map(({ lengthClass }) => lengthClass)).toEqual([64]);
+  });
+});
+
+describe('rows that come', () => {
+  it('tell when there is more to take: once they fill a pass, and not again while they do', () => {
+    const queue = queueOf();
+    const offers = (): boolean[] => rows(2 * SLOTS).map((each) => queue.offer([each]));
+    const once = [...new Array(SLOTS - 1).fill(false), true, ...new Array(SLOTS).fill(false)];
+    expect(offers()).toEqual(once);
+    takeAll(queue, 0);
+    expect(offers()).toEqual(once);
+    expect(queue.offer(rows(SLOTS, { lengthClass: 64 }))).toBe(true);
+  });
+});
+
+describe('thousands of rows of as many tenants', () => {
+  const COUNT = 4000;
+  let queue: RequestQueue<NumberedRow>;
+  let requests: number[];
+  /** Looks at any fact of a row, which are what scans are made of. */
+  let looks: number;
+
+  beforeEach(() => {
+    queue = queueOf({ capacity: 5 * COUNT });
+    const counted: ProxyHandler<NumberedRow> = {
+      get(target, name) {
+        looks++;
+        return Reflect.get(target, name);
+      },
+    };
+    const all = Array.from({ length: COUNT }, (_, at) => row({ tenant: `tenant ${at}` }));
+    requests = all.map(({ request }) => request);
+    offerEach(
+      queue,
+      all.map((each) => new Proxy(each, counted)),
+    );
+    looks = 0;
+  });
+
+  it('are drawn from with a few looks at each', () => {
+    expect(queue.take(0)?.rows.length).toBe(SLOTS);
+    expect(looks).toBeLessThan(10 * COUNT);
+  });
+
+  it('are left by one client after the other with a few looks at its own', () => {
+    for (const request of requests) queue.cancel(request);
+    expect(queue.depth).toBe(0);
+    expect(looks).toBeLessThan(30 * COUNT);
   });
 });
 

@@ -48,7 +48,8 @@ interface Lane<Row> {
   readonly party: string;
   readonly lengthClass: number;
   readonly lastLevel: number;
-  rows: Row[];
+  /** A set, out of which any row goes without a look at the others. */
+  readonly rows: Set<Row>;
 }
 
 /** A row joins others that are up to twice as long, where it only fills slots that would stay empty. */
@@ -59,6 +60,8 @@ const SHARE_OF_ROOM = 4;
 
 export class RequestQueue<Row extends QueueRow> {
   private readonly lanes = new Map<string, Lane<Row>>();
+  /** Rows that wait, by their request. */
+  private readonly requests = new Map<number, Set<Row>>();
   private readonly tenants = new TenantShares();
   private rows = 0;
   private characters = 0;
@@ -90,32 +93,29 @@ export class RequestQueue<Row extends QueueRow> {
     return oldest === undefined ? undefined : oldest + this.options.maxWaitMs;
   }
 
-  /** Takes in the rows of a request, all or none: an OverloadError where there is no room for them. */
-  offer(rows: readonly Row[]): void {
+  /**
+   * Takes in the rows of a request, all or none: an OverloadError where there is no room for them. Whether they fill a pass that was not full: only then
+   * there is more to take than before, until time has passed.
+   */
+  offer(rows: readonly Row[]): boolean {
     const [first] = rows;
     assert(first !== undefined, 'a request of at least one row');
     this.requireRoom(first.tenant, rows.length);
     this.requireMemory(rows);
-    for (const row of rows) this.laneFor(row).rows.push(row);
     this.tenants.arrived(first.tenant, rows.length);
     this.count(rows, 1);
+    return rows.map((row) => this.add(row)).includes(true);
   }
 
   /** Takes the rows of a request out, if they still wait; how many did. */
   cancel(request: number): number {
-    let removed = 0;
-    for (const lane of this.lanes.values()) {
-      const own = lane.rows.filter((row) => row.request === request);
-      if (own.length === 0) continue;
-      this.removed(
-        lane,
-        own,
-        lane.rows.filter((row) => row.request !== request),
-      );
-      for (const { tenant } of own) this.tenants.left(tenant);
-      removed += own.length;
+    const rows = [...(this.requests.get(request) ?? [])];
+    for (const row of rows) {
+      this.remove(this.laneFor(row), row);
+      this.tenants.left(row.tenant);
     }
-    return removed;
+    this.count(rows, -1);
+    return rows.length;
   }
 
   /** The batch that should run now, if any: of a lane that is full, or whose oldest row has waited long enough; tenants take turns. */
@@ -170,13 +170,32 @@ export class RequestQueue<Row extends QueueRow> {
     throw new OverloadError('queue', { expected: `at most ${maxCharacters} characters`, got: String(characters) });
   }
 
+  /** Whether its lane fills a pass with it, and did not without. */
+  private add(row: Row): boolean {
+    const lane = this.laneFor(row);
+    const wasFull = this.fillsPass(lane);
+    lane.rows.add(row);
+    const own = this.requests.get(row.request);
+    if (own === undefined) this.requests.set(row.request, new Set([row]));
+    else own.add(row);
+    return !wasFull && this.fillsPass(lane);
+  }
+
+  private remove(lane: Lane<Row>, row: Row): void {
+    lane.rows.delete(row);
+    if (lane.rows.size === 0) this.lanes.delete(lane.key);
+    const own = this.requests.get(row.request);
+    own?.delete(row);
+    if (own?.size === 0) this.requests.delete(row.request);
+  }
+
   private laneFor(row: Row): Lane<Row> {
     const { lengthClass, lastLevel } = row;
     const party = partyOf(row, this.options.isolation);
     const key = laneKey(party, lengthClass, lastLevel);
     const known = this.lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: [] };
+    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: new Set() };
     this.lanes.set(key, lane);
     return lane;
   }
@@ -201,31 +220,35 @@ export class RequestQueue<Row extends QueueRow> {
 
   private fillsPass({ lastLevel, lengthClass, rows }: Lane<Row>): boolean {
     const { groups, instances } = this.options.shapeOf(lastLevel, lengthClass);
-    return rows.length >= groups * instances;
+    return rows.size >= groups * instances;
   }
 
   /** Up to `most` rows of a lane, the tenants of the lane in turn. */
   private draw(lane: Lane<Row>, most: number): Row[] {
-    const isFair = lane.rows.length <= most || this.tenants.active === 1 || this.options.isolation !== 'none';
-    const drawn = isFair ? lane.rows.slice(0, most) : this.inTurn(lane.rows, most);
-    for (const { tenant } of drawn) this.tenants.charge(tenant, 1);
-    this.removed(lane, drawn, isFair ? lane.rows.slice(most) : without(lane.rows, drawn));
+    const isFair = lane.rows.size <= most || this.tenants.active === 1 || this.options.isolation !== 'none';
+    const drawn = isFair ? firstOf(lane.rows, most) : this.inTurn(lane.rows, most);
+    for (const row of drawn) {
+      this.tenants.charge(row.tenant, 1);
+      this.remove(lane, row);
+    }
+    this.count(drawn, -1);
     return drawn;
   }
 
-  /** Of the rows of several tenants: always one of the tenant that has had least so far. */
-  private inTurn(rows: readonly Row[], most: number): Row[] {
-    const turns = Array.from(new Set(rows.map(({ tenant }) => tenant)), (tenant) => {
-      return { own: rows.filter((row) => row.tenant === tenant), next: 0, served: this.tenants.served(tenant) };
-    });
-    const drawn: Row[] = [];
-    while (drawn.length < most) {
-      const open = turns.filter(({ own, next }) => next < own.length);
-      const turn = open.reduce((least, each) => (each.served < least.served ? each : least));
-      drawn.push(turn.own[turn.next++] as Row);
-      turn.served++;
+  /** Of the rows of several tenants: always one of the tenant that has had least so far; of equals, the one that came first. */
+  private inTurn(rows: ReadonlySet<Row>, most: number): Row[] {
+    // What its tenant will have had when it is a row's turn: one look at each row, however many tenants there are.
+    const next = new Map<string, number>();
+    const turns = new Map<number, Row[]>();
+    for (const row of rows) {
+      const turn = next.get(row.tenant) ?? this.tenants.served(row.tenant);
+      next.set(row.tenant, turn + 1);
+      const same = turns.get(turn);
+      if (same === undefined) turns.set(turn, [row]);
+      else same.push(row);
     }
-    return drawn;
+    const inOrder = [...turns].sort(([a], [b]) => a - b);
+    return inOrder.flatMap(([, same]) => same).slice(0, most);
   }
 
   /** Rows of the same party that are a little shorter, the longest first: they fill slots that would repeat others. */
@@ -238,12 +261,6 @@ export class RequestQueue<Row extends QueueRow> {
     const drawn: Row[] = [];
     for (const lane of similar) if (drawn.length < most) drawn.push(...this.draw(lane, most - drawn.length));
     return drawn;
-  }
-
-  private removed(lane: Lane<Row>, gone: readonly Row[], left: Row[]): void {
-    lane.rows = left;
-    if (left.length === 0) this.lanes.delete(lane.key);
-    this.count(gone, -1);
   }
 
   private count(rows: readonly Row[], sign: 1 | -1): void {
@@ -268,11 +285,15 @@ const laneKey = (party: string, lengthClass: number, lastLevel: number): string 
   `${lengthClass} ${lastLevel} ${party}`;
 
 /** A lane without rows is gone at once. */
-const headOf = <Row>({ rows }: Lane<Row>): Row => rows[0] as Row;
+const headOf = <Row>({ rows }: Lane<Row>): Row => rows.values().next().value as Row;
 
-function without<Row>(rows: readonly Row[], gone: readonly Row[]): Row[] {
-  const all = new Set(gone);
-  return rows.filter((row) => !all.has(row));
+function firstOf<Row>(rows: ReadonlySet<Row>, most: number): Row[] {
+  const first: Row[] = [];
+  for (const row of rows) {
+    if (first.length === most) break;
+    first.push(row);
+  }
+  return first;
 }
 
 function charactersOf(rows: readonly QueueRow[]): number {

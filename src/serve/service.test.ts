@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
+import { RequestQueue } from './queue.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 let folder: string;
@@ -61,4 +62,13 @@ describe('passes of a model that takes 20 ms a row, of 8 if full', () => {
   it('are of what came together under isolation, however little waits: answers do not depend on the load', async () => {
     expect(await passesOf(4, { isolation: 'tenant', maxWaitMs: 100 })).toEqual([4]);
   });
+});
+
+it('looks through what waits only when there may be more to take, not at every question', async () => {
+  const { service } = await open({ isolation: 'request', maxWaitMs: 50 });
+  const looks = vi.spyOn(RequestQueue.prototype, 'take');
+  const fullLooks = vi.spyOn(RequestQueue.prototype, 'takeFull');
+  const asked = Array.from({ length: 60 }, () => service.ask(questionOf(1)).answer);
+  expect(looks.mock.calls.length + fullLooks.mock.calls.length).toBe(1);
+  await Promise.all(asked);
 });

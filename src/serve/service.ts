@@ -148,7 +148,7 @@ export class Service {
     if (lastLevel < 0) throw tooInaccurateError(minAccuracy, this.levels[0]?.description);
     const question = new OpenQuestion(this.questions++, texts.length);
     const arrivedMs = performance.now();
-    this.queue.offer(
+    const isFull = this.queue.offer(
       texts.map((asked, place) => ({
         question,
         place,
@@ -164,7 +164,8 @@ export class Service {
     );
     this.open.set(question.number, question);
     this.arrivals.arrived(texts.length, arrivedMs);
-    this.pump();
+    // Otherwise nothing leaves sooner than it would have: the timer is set, or the end of a pass is waited for.
+    if (isFull || (this.engine.isFree && this.timer === undefined)) this.pump();
     return { answer: question.answer, cancel: () => this.cancel(question) };
   }
 
