@@ -13,14 +13,14 @@ import {
   type Trial,
 } from '../auto/index.ts';
 import { assert, countParameters, VERSION } from '../base/index.ts';
-import { fromHuggingFace, type ModelConfig, pruningPath, resolveModel } from '../model/index.ts';
-import { checkMux, longestRow } from '../mux/index.ts';
-import { uniformShape } from '../prune/index.ts';
-import type { TrialQueue } from '../queue/index.ts';
+import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
+import { longestRow } from '../mux/index.ts';
+import { hasStart, type TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
   type CompressSettings,
   checkCompressRecipe,
+  checkedStudentConfig,
   type DataSource,
   fingerprintOf,
   isFinished,
@@ -104,8 +104,7 @@ export async function openLaboratory(
 export function checkPoint(point: GridPoint, { settings, config }: Laboratory): void {
   const recipe = recipeAt(settings, point);
   checkCompressRecipe(recipe);
-  checkMux(studentConfig(config, recipe));
-  if (point.sparsity > 0) uniformShape(config.encoder);
+  checkedStudentConfig(config, recipe);
 }
 
 /** The model itself as a trial. */
@@ -162,8 +161,8 @@ function folderOf(route: Route, { folder }: Laboratory): string {
 /** Whether its model is there, and where it was pruned, what others go on from. */
 async function isDone(route: Route, laboratory: Laboratory): Promise<boolean> {
   const folder = folderOf(route, laboratory);
-  const isKept = route.point.sparsity === 0 || existsSync(pruningPath(folder));
-  return isKept && isFinished(folder, identityAt(route, laboratory));
+  const identity = identityAt(route, laboratory);
+  return hasStart(folder, identity.recipe) && isFinished(folder, identity);
 }
 
 /** A trial for others to go on from. */

@@ -64,8 +64,9 @@ interface Lane {
 }
 
 /** Other models' tokens, as many as a model has room for. */
-function cutTo({ ids, types }: Encoding, maxTokens: number): Encoding {
-  return { ids: ids.slice(0, maxTokens), types: types.slice(0, maxTokens) };
+function cutTo(encoding: Encoding, maxTokens: number): Encoding {
+  const { ids, types } = encoding;
+  return ids.length <= maxTokens ? encoding : { ids: ids.slice(0, maxTokens), types: types.slice(0, maxTokens) };
 }
 
 function laneOf(

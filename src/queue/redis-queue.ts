@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { type Job, Queue, QueueEvents } from 'bullmq';
 import { aborted, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
-import { pruningPath } from '../model/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { Artefacts, SHARED_HINT } from './artefacts.ts';
 import { errorOf } from './failure.ts';
 import { connectRedis, type RedisConnection } from './redis-connection.ts';
 import { jobOf, progressSchema, type TrialJob, type TrialProgress } from './trial-job.ts';
-import type { TrialOrder, TrialQueue } from './trial-order.ts';
+import { hasStart, type TrialOrder, type TrialQueue } from './trial-order.ts';
 
 /** The name of the queue on its server. */
 export const QUEUE_NAME = 'prumux-trials';
@@ -48,11 +47,6 @@ export function workerName(id: string, concurrency: number): string {
 /** How many trials the worker of that name takes. */
 function placesOf(rawName: string): number {
   return Number(/\/(\d+)$/.exec(rawName)?.[1] ?? 1);
-}
-
-/** Whether a trial's folder has all that others go on from. */
-function isWhole(folder: string, { recipe }: TrialJob): boolean {
-  return existsSync(recipe.target.levels.some((level) => level > 0) ? pruningPath(folder) : folder);
 }
 
 export class RedisQueue implements TrialQueue {
@@ -124,7 +118,7 @@ export class RedisQueue implements TrialQueue {
     const jobId = fingerprintOf(data);
     const earlier: Job | undefined = await this.queue.getJob(jobId);
     if (await earlier?.isCompleted()) {
-      if (isWhole(this.artefacts.folderAt(data.output), data)) return undefined;
+      if (hasStart(this.artefacts.folderAt(data.output), data.recipe)) return undefined;
       await earlier?.remove();
     }
     if (await earlier?.isFailed()) await earlier?.remove();

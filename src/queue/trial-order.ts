@@ -1,4 +1,6 @@
 /** What a queue is asked: to train a compression into a folder. All paths are this machine's. */
+import { existsSync } from 'node:fs';
+import { pruningPath } from '../model/index.ts';
 import {
   type CompressRecipe,
   compressClassifier,
@@ -20,6 +22,11 @@ export interface TrialOrder {
   readonly multiplexed?: string;
   /** The pruning of a trial of less sparsity that it goes on from. */
   readonly from?: PruningSource;
+}
+
+/** Whether the folder of a trial has all that others go on from: where it was pruned, also what it was sliced from. */
+export function hasStart(folder: string, { target }: Pick<CompressRecipe, 'target'>): boolean {
+  return existsSync(target.levels.some((level) => level > 0) ? pruningPath(folder) : folder);
 }
 
 /** Where trials are trained; whoever orders them does not know where that is. */

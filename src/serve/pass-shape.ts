@@ -41,4 +41,4 @@ export const workMs = ({ rows, passMs }: OpenedLevel, tokens: number): number =>
   (tokens * passMs) / (rows * SHORTEST_CLASS);
 
 /** Whether so many milliseconds of work are much, where before it was or was not. */
-export const isMuch = (workMs: number, was: boolean): boolean => workMs >= (was ? LITTLE_MS : MUCH_MS);
+export const isMuch = (ms: number, was: boolean): boolean => ms >= (was ? LITTLE_MS : MUCH_MS);

@@ -8,8 +8,8 @@
 import { existsSync } from 'node:fs';
 import { assert, countParameters, VERSION } from '../base/index.ts';
 import { checkDestination, readModelFolder, type Tokenizer } from '../model/index.ts';
-import { checkMux, longestRow } from '../mux/index.ts';
-import { type Measure, realisedSparsity, uniformShape, wholeStructure } from '../prune/index.ts';
+import { longestRow } from '../mux/index.ts';
+import { type Measure, realisedSparsity, wholeStructure } from '../prune/index.ts';
 import {
   finish,
   type Gated,
@@ -47,11 +47,11 @@ import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import type { Run } from './run-phase.ts';
 import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import {
+  checkedStudentConfig,
   classifierOnly,
   type Origins,
   type Student,
   startStudent,
-  studentConfig,
   withoutUnusedSegments,
   withWordHead,
 } from './student.ts';
@@ -93,10 +93,8 @@ interface Sources extends Origins {
 /** Throws ConfigError for what this teacher, this primed encoder, or pruning under way cannot become. */
 async function readSources(model: string, asked: CompressRecipe, { source, from }: CompressOptions): Promise<Sources> {
   const teacher = await readTeacher(model);
-  const student = studentConfig(teacher.config, asked);
-  checkMux(student);
+  const student = checkedStudentConfig(teacher.config, asked);
   const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
-  if (asked.target.levels.some((level) => level > 0)) uniformShape(teacher.config.encoder);
   const start = from && (await readPruning(from));
   if (start !== undefined) checkAhead(asked.target, start);
   return {

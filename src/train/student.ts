@@ -1,7 +1,8 @@
 /** The student of a compression before it is trained: the teacher's encoder, or a primed one of its shape, with a multiplexer. */
 import { float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
 import { initialParameters, type ModelConfig, takenFrom, wordHeadShapes } from '../model/index.ts';
-import { initialModel, modelShapes } from '../mux/index.ts';
+import { checkMux, initialModel, modelShapes } from '../mux/index.ts';
+import { uniformShape } from '../prune/index.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import type { CompressRecipe } from './recipe.ts';
@@ -21,6 +22,14 @@ export interface Origins {
 
 export function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
   return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
+}
+
+/** The student's configuration. Throws a ConfigError where this teacher cannot have such a student, before anything is computed. */
+export function checkedStudentConfig(teacher: ModelConfig, recipe: CompressRecipe): ModelConfig {
+  const student = studentConfig(teacher, recipe);
+  checkMux(student);
+  if (recipe.target.levels.some((level) => level > 0)) uniformShape(teacher.encoder);
+  return student;
 }
 
 /** What the primed encoder has is taken from there, else from the teacher; the rest is fresh. */
