@@ -49,6 +49,14 @@ describe('the page', () => {
     expect(page).toContain(sampleRecord.data.train);
   });
 
+  it('says what is gained by the dense model in int8, and nothing of itself', () => {
+    const { exploration } = sampleRecord;
+    const heading = (chosen: typeof exploration.chosen): string =>
+      /<h1>(.*)<\/h1>/.exec(reportPage({ ...sampleRecord, exploration: { ...exploration, chosen } }))?.[1] ?? '';
+    expect(heading({ ...exploration.dense, precision: 'int8', ratio: 1.5 })).toContain('1.5× the throughput');
+    expect(heading(exploration.dense)).not.toContain('throughput');
+  });
+
   it('tells what budgets would buy, how far predictions were off, and where the time went', () => {
     expect(page).toContain(
       '<td class="words">2 points</td><td class="words">N=2, 60 % pruned</td><td class="numbers">4.4×</td>',

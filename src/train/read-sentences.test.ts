@@ -99,4 +99,12 @@ describe('readSentences', () => {
     const failure = await sentencesIn('some.jsonl', row).catch((error: unknown) => error);
     expect(messageOf(failure)).toContain(message);
   });
+
+  it('refuses a column of pairs, which sentences do not have', async () => {
+    const file = join(folder, 'pairs.jsonl');
+    await writeFile(file, '{"tokens": ["a"], "tags": ["O"], "other": ["b"]}\n');
+    await expect(readSentences(file, { pair: 'other' })).rejects.toThrow(
+      'whose sentences have no pairs, got pair=other',
+    );
+  });
 });
