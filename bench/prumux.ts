@@ -12,22 +12,24 @@
  * further fusion could give it.
  */
 import { parseArgs } from 'node:util';
-import { float32, median, random } from '../src/base/index.ts';
-import { attach, input, matmul, type Node, product, siteOf, sitesOf, slice } from '../src/graph/index.ts';
+import { float32, int64, median, type ParameterTree, random } from '../src/base/index.ts';
+import { input, matmul } from '../src/graph/index.ts';
 import { batchFeeds, type Contestant, compareThroughput, exportClassifier } from '../src/infer/index.ts';
 import {
+  attentionBias,
   type EncoderConfig,
   type Encoding,
+  encode,
   type LayerShape,
   type ModelConfig,
   parameterInputs,
+  parameterShapes,
   parametersFrom,
   presetConfig,
-  tokenInputs,
   type Wanted,
 } from '../src/model/index.ts';
-import { classifier, initialModel, mixtureBySlot, modelShapes, strategiesOf } from '../src/mux/index.ts';
-import { compile, cpu, type EmitOptions, openSession } from '../src/runtime/index.ts';
+import { initialModel } from '../src/mux/index.ts';
+import { compile, cpu, type EmitOptions, type Feeds, openSession, type Session } from '../src/runtime/index.ts';
 
 const { values } = parseArgs({
   options: {
@@ -72,57 +74,50 @@ function contestantOf(instances: number, density: number, wanted: Wanted = 'firs
   return { name, config, onnx: bytes };
 }
 
-/** The two ends of a multiplexed model as models of their own: ids to what the first layer reads, of which one token is given out; states to features. */
-function endsOf(config: ModelConfig): { readonly front: EmitOptions; readonly back: EmitOptions } {
-  const { instances = 1 } = config.mux ?? {};
-  const inputs = tokenInputs(product([instances, 'B']), 'T');
-  const p = parametersFrom(parameterInputs(modelShapes(config)));
-  const whole = classifier(inputs, config, p);
-  const [embedded] = attach([siteOf(sitesOf([whole]), 'mux.embeddings.norm')], [mixtureBySlot(inputs, config, p)]) as [
-    Node,
-  ];
-  const { hiddenSize } = config.encoder;
-  const dimensions = Array.from({ length: hiddenSize }, (_, at) => at);
-  const sizes = { instances, hiddenSize, featureSize: config.featureSize, dimensions };
-  const states = input('states', ['B', 1, hiddenSize]);
-  const features = strategiesOf(muxOf(instances)).demultiplexer.demultiplex(states, {
-    ...sizes,
-    B: 'B',
-    mask: inputs.mask,
-    encoder: config.encoder,
-    p,
-  });
-  const weights = initialModel(config, 1);
-  return {
-    front: { outputs: { first: slice(embedded, 1, 0, 1) }, weights, inputs: Object.values(inputs) },
-    back: { outputs: { features }, weights, inputs: [states] },
-  };
+/** The layers of a multiplexed model as a model of their own: what the first layer reads to the states that are told apart. */
+function layersOf({ encoder }: ModelConfig, parameters: ParameterTree): EmitOptions {
+  const embedded = input('embedded', ['B', 'T', encoder.hiddenSize]);
+  const mask = input('attention_mask', ['B', 'T'], 'int64');
+  const p = parametersFrom(parameterInputs(parameterShapes(encoder)));
+  return { outputs: { states: encode(embedded, attentionBias(mask), encoder, p, 1) }, weights: parameters };
 }
 
-const PASSES = 60;
+const BLOCKS = 10;
+const PASSES = 20;
 
-/** Share of a forward pass of one thread that the two ends take, at so many groups; medians over passes that take turns. */
+/**
+ * Share of a forward pass of one thread that is no layer: what a pass takes more than its layers alone. The two take turns by blocks of passes, as a
+ * server runs one model again and again: where they took turns by passes, each would find the other's weights in the cache.
+ */
 async function shareOfEnds({ config, onnx }: Contestant, groups: number): Promise<number> {
   const { instances = 1 } = config.mux ?? {};
-  const { front, back } = endsOf(config);
-  const sessions = [await openSession(onnx, cpu(1)), await compile(front, cpu(1)), await compile(back, cpu(1))];
-  const rows = Array.from({ length: groups * instances }, (_, row) => row);
   const { hiddenSize } = config.encoder;
-  const feeds = {
-    ...batchFeeds(texts, { examples: rows, weights: [], tokens: TOKENS }, 0),
-    states: float32(new Float32Array(groups * hiddenSize).fill(0.1), [groups, 1, hiddenSize]),
+  const whole = await openSession(onnx, cpu(1));
+  const layers = await compile(layersOf(config, initialModel(config, 1)), cpu(1));
+  const rows = groups * instances;
+  const batches = Array.from({ length: TEXTS / rows }, (_, batch) => {
+    const examples = Array.from({ length: rows }, (_, row) => batch * rows + row);
+    return batchFeeds(texts, { examples, weights: [], tokens: TOKENS }, 0);
+  });
+  const mixture = {
+    embedded: float32(new Float32Array(groups * TOKENS * hiddenSize).fill(0.1), [groups, TOKENS, hiddenSize]),
+    attention_mask: int64(new Array<number>(groups * TOKENS).fill(1), [groups, TOKENS]),
   };
-  const times = sessions.map((): number[] => []);
-  for (let pass = 0; pass < PASSES; pass++) {
-    for (const [at, session] of sessions.entries()) {
-      const start = performance.now();
-      await session.run(feeds);
-      times[at]?.push(performance.now() - start);
+  const timed = async (session: Session, feeds: Feeds): Promise<number> => {
+    const start = performance.now();
+    await session.run(feeds);
+    return performance.now() - start;
+  };
+  const times = { whole: [] as number[], layers: [] as number[] };
+  for (let block = 0; block < BLOCKS; block++) {
+    for (let pass = 0; pass < PASSES; pass++) {
+      times.whole.push(await timed(whole, batches[pass % batches.length] as Feeds));
     }
+    for (let pass = 0; pass < PASSES; pass++) times.layers.push(await timed(layers, mixture));
   }
-  for (const session of sessions) await session.close();
-  const [whole, ...ends] = times.map(median) as [number, number, number];
-  return ends.reduce((sum, time) => sum + time, 0) / whole;
+  await whole.close();
+  await layers.close();
+  return 1 - median(times.layers) / median(times.whole);
 }
 
 /** Multiplications and additions of the dense model per text. */

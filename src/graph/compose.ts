@@ -12,8 +12,10 @@ import {
   neg,
   range,
   reduceMax,
+  reduceMean,
   reduceSum,
   reshape,
+  sqrt,
   stopGradient,
   sub,
 } from './build.ts';
@@ -26,6 +28,12 @@ export function linear(x: Node, weight: Node, bias: Node): Node {
   const flat = reshape(x, [rows, x.shape.at(-1) as Dim]);
   const y = add(matmul(flat, weight, { transposeB: true }), bias);
   return reshape(y, [...x.shape.slice(0, -1), weight.shape[0] as Dim]);
+}
+
+/** x / √(mean x² + ε) ⊙ s along the last axis (RMSNorm, Zhang & Sennrich 2019): [..., d], [d] -> [..., d]. Of rows of mean 0 it is `layerNorm` without bias. */
+export function rmsNorm(x: Node, scale: Node, epsilon: number): Node {
+  const meanSquare = reduceMean(mul(x, x), [x.shape.length - 1], true);
+  return mul(div(x, sqrt(add(meanSquare, epsilon))), scale);
 }
 
 /** One-hot rows as float32: [...] int64 -> [..., classes]. */

@@ -1,7 +1,14 @@
 /** The exported classifier: token ids in, logits out, batch and length symbolic, weights inside. */
 import type { ParameterTree, Precision } from '../base/index.ts';
 import { attach, type Dim, type Node, product } from '../graph/index.ts';
-import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, type Wanted } from '../model/index.ts';
+import {
+  centreEmbeddings,
+  type ModelConfig,
+  parameterInputs,
+  parametersFrom,
+  tokenInputs,
+  type Wanted,
+} from '../model/index.ts';
 import { classifier, instancesOf, mixtureBySlot, modelShapes } from '../mux/index.ts';
 import { type EmittedModel, emit } from '../runtime/index.ts';
 
@@ -23,6 +30,9 @@ export function exportClassifier(
   const rows: Dim = product([instancesOf(config), 'B']);
   const p = parametersFrom(parameterInputs(modelShapes(config)));
   const inputs = tokenInputs(rows, 'T');
-  const [logits] = attach([classifier(inputs, config, p, wanted)], [mixtureBySlot(inputs, config, p)]) as [Node];
-  return emit({ outputs: { logits }, weights: parameters, inputs: Object.values(inputs), precision });
+  const bySlot = mixtureBySlot(inputs, config, p);
+  const handlers = bySlot === undefined ? [] : [bySlot];
+  const [logits] = attach([classifier(inputs, config, p, wanted)], handlers) as [Node];
+  const weights = bySlot === undefined ? parameters : centreEmbeddings(parameters);
+  return emit({ outputs: { logits }, weights, inputs: Object.values(inputs), precision });
 }

@@ -85,10 +85,15 @@ function normalise(
 
 /** Adds positions and the first segment, normalises: [R, T, D] -> [R, T, D]. `name` prefixes the sites. */
 export function situate(x: Node, config: EncoderConfig, p: Parameters, name = 'embeddings'): Node {
-  const { T } = dims(x, 'R T D');
-  const places = add(prefix(p('bert.embeddings.position_embeddings.weight'), T), segmentOf(0, config, p)); // [T, D]
-  const normed = site(normalise(add(x, places), 'bert.embeddings.LayerNorm', p, config), `${name}.norm`);
+  const normed = site(normalise(addPlaces(x, config, p), 'bert.embeddings.LayerNorm', p, config), `${name}.norm`);
   return site(normed, `${name}.dropout`);
+}
+
+/** Adds positions and the first segment: [R, T, D] -> [R, T, D]. */
+export function addPlaces(x: Node, config: EncoderConfig, p: Parameters): Node {
+  const { T } = dims(x, 'R T D');
+  const places = add(p('bert.embeddings.position_embeddings.weight'), segmentOf(0, config, p)); // one table, when exported
+  return add(x, prefix(places, T));
 }
 
 function segmentOf(index: number, { hiddenSize }: EncoderConfig, p: Parameters): Node {
@@ -101,11 +106,16 @@ function addOuter(x: Node, u: Node, v: Node): Node {
   return reshape(add(product, reshape(x, product.shape)), x.shape);
 }
 
+/** Word, position and segment embeddings, normalised: [R, T] -> [R, T, D]. */
+export function embed(inputs: TokenInputs, config: EncoderConfig, p: Parameters): Node {
+  return situate(embedWords(inputs, config, p), config, p);
+}
+
 /**
- * Word, position and segment embeddings: [R, T] -> [R, T, D]. A segment's vector is added as its difference to the first one's, which
- * comes with the positions: that is one pass over [R, T, D] less than looking it up, and costs nothing in models of one segment.
+ * Word embeddings, and what segments other than the first differ from it by, which comes with the positions: [R, T] -> [R, T, D]. That is one
+ * pass over [R, T, D] less than looking segments up, and costs nothing in models of one segment.
  */
-export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
+export function embedWords({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
   const { R, T } = dims(types, 'R T');
   let x = gather(p(WORD_TABLE), ids);
   for (let segment = 1; segment < config.typeVocabularySize; segment++) {
@@ -113,7 +123,7 @@ export function embed({ ids, types }: TokenInputs, config: EncoderConfig, p: Par
     const difference = sub(segmentOf(segment, config, p), segmentOf(0, config, p));
     x = addOuter(x, reshape(chosen, [product([R, T]), 1]), reshape(difference, [1, config.hiddenSize]));
   }
-  return situate(x, config, p);
+  return x;
 }
 
 /** A transformer layer: its shape, and its parameters and sites under the names that they have within it. */

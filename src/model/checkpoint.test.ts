@@ -1,7 +1,14 @@
 /** Parameter names and sizes against Hugging Face's BERT, initial values, and checkpoints that do and do not fit. */
 import { describe, expect, it } from 'vitest';
 import { CheckpointError, countParameters, float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
-import { initialEncoder, initialParameters, loadEncoder, parameterShapes, poolerShapes } from './checkpoint.ts';
+import {
+  centreEmbeddings,
+  initialEncoder,
+  initialParameters,
+  loadEncoder,
+  parameterShapes,
+  poolerShapes,
+} from './checkpoint.ts';
 import { type EncoderConfig, presetConfig } from './config.ts';
 
 const tiny = presetConfig('tiny', 50);
@@ -40,6 +47,27 @@ describe('parameterShapes', () => {
     expect(shapes.get('bert.encoder.layer.0.output.dense.weight')).toEqual([128, 10]);
     expect(shapes.get('bert.encoder.layer.1.attention.self.query.weight')).toEqual([64, 128]);
     expect(shapes.get('bert.encoder.layer.1.attention.output.dense.weight')).toEqual([128, 64]);
+  });
+});
+
+describe('centreEmbeddings', () => {
+  it('gives the rows of the three tables mean 0, and leaves the rest and the model that it was given as they are', () => {
+    const before = initialEncoder(tiny, 1);
+    const centred = centreEmbeddings(before);
+    const tables = ['word_embeddings', 'position_embeddings', 'token_type_embeddings'];
+    for (const name of tables.map((table) => `bert.embeddings.${table}.weight`)) {
+      const [old, fresh] = [parameterOf(before, name), parameterOf(centred, name)];
+      const rows = Array.from({ length: old.shape[0] ?? 0 }, (_, row) => row * tiny.hiddenSize);
+      for (const start of rows) {
+        const row = fresh.data.subarray(start, start + tiny.hiddenSize);
+        expect(Math.abs(row.reduce((sum, value) => sum + value, 0) / row.length)).toBeLessThan(1e-8);
+        const shifts = row.map((value, at) => (old.data[start + at] ?? 0) - value);
+        expect(Math.max(...shifts) - Math.min(...shifts)).toBeLessThan(1e-7);
+      }
+    }
+    const others = Array.from(before).filter(([name]) => !tables.some((table) => name.includes(table)));
+    for (const [name, tensor] of others) expect(centred.get(name)).toBe(tensor);
+    expect(before).toEqual(encoder);
   });
 });
 

@@ -36,13 +36,16 @@ function layerNorm(name: string, D: number): NamedShape[] {
 /** [V, D] */
 export const WORD_TABLE = 'bert.embeddings.word_embeddings.weight';
 
+const POSITION_TABLE = 'bert.embeddings.position_embeddings.weight';
+const SEGMENT_TABLE = 'bert.embeddings.token_type_embeddings.weight';
+
 /** Every parameter of the encoder, without the pooler. */
 export function parameterShapes(config: EncoderConfig): ParameterShapes {
   const D = config.hiddenSize;
   const embeddings: NamedShape[] = [
     [WORD_TABLE, [config.vocabularySize, D]],
-    ['bert.embeddings.position_embeddings.weight', [config.maxPositions, D]],
-    ['bert.embeddings.token_type_embeddings.weight', [config.typeVocabularySize, D]],
+    [POSITION_TABLE, [config.maxPositions, D]],
+    [SEGMENT_TABLE, [config.typeVocabularySize, D]],
     ...layerNorm('bert.embeddings.LayerNorm', D),
   ];
   const layers = config.layers.flatMap(({ heads, intermediateSize }, index) => {
@@ -129,6 +132,30 @@ export function takenFrom(checkpoint: ParameterTree, fresh: ParameterTree): Para
       return [name, known !== undefined && String(known.shape) === String(tensor.shape) ? known : tensor];
     }),
   );
+}
+
+/**
+ * The same model with rows of mean 0 in the three tables of embeddings. The norm that follows their sum takes out what all dimensions of a token have
+ * in common, so that nothing is changed by taking it out beforehand.
+ */
+export function centreEmbeddings(parameters: ParameterTree): ParameterTree {
+  const centred = new Map(parameters);
+  for (const name of [WORD_TABLE, POSITION_TABLE, SEGMENT_TABLE]) {
+    const table = parameters.get(name);
+    if (table !== undefined) centred.set(name, centreRows(table));
+  }
+  return centred;
+}
+
+function centreRows({ data, shape }: FloatTensor): FloatTensor {
+  const width = shape.at(-1) ?? 1;
+  const centred = new Float32Array(data.length);
+  for (let start = 0; start < data.length; start += width) {
+    const row = data.subarray(start, start + width);
+    const mean = row.reduce((sum, value) => sum + value, 0) / width;
+    for (const [at, value] of row.entries()) centred[start + at] = value - mean;
+  }
+  return float32(centred, shape);
 }
 
 /**

@@ -1,4 +1,7 @@
 /** The ONNX that graphs become, read back with the schema it was written with, and run where a number tells more than a name. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FloatTensor, float32, int64, type Tensor } from '../base/index.ts';
 import {
@@ -22,13 +25,14 @@ import {
   reduceMean,
   reduceSum,
   reshape,
+  rmsNorm,
   site,
   slice,
   tanh,
   transpose,
 } from '../graph/index.ts';
 import { emit } from './emit.ts';
-import { compile, cpu, type Feeds } from './index.ts';
+import { compile, cpu, type Feeds, openSession } from './index.ts';
 import { decodeModel, encodeModel, type NodeProto } from './onnx-proto.ts';
 
 type Outputs = Readonly<Record<string, Node>>;
@@ -91,6 +95,16 @@ describe('one ONNX node', () => {
 
   it('does what equal nodes of a graph ask for', () => {
     expect(operators({ y: add(exp(x), neg(exp(x))) })).toEqual(['Exp', 'Neg', 'Add']);
+  });
+
+  it('is a norm by the root of the mean square, once the runtime has seen it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'emit-'));
+    const file = join(folder, 'optimised.onnx');
+    const { bytes } = emit({ outputs: { y: rmsNorm(x, input('scale', [3]), 1e-12) } });
+    await (await openSession(bytes, cpu(1), { optimizedModelFilePath: file })).close();
+    const { node } = decodeModel(await readFile(file)).graph;
+    await rm(folder, { recursive: true });
+    expect(node.map(({ opType }) => opType)).toEqual(['SimplifiedLayerNormalization']);
   });
 
   it('is not needed for a site', () => {

@@ -140,6 +140,9 @@ const EMITTERS: { readonly [O in OpName]?: Emitter<O> } = {
     type: 'Clip',
     inputs: [x, scope.float(node.attributes.min), scope.float(node.attributes.max)],
   }),
+  // A square is a power: by that the runtime knows the operators of `rmsNorm`, and makes one of them.
+  mul: (_, [x = '', y = ''], scope) =>
+    x === y ? { type: 'Pow', inputs: [x, scope.float(2)] } : { type: 'Mul', inputs: [x, y] },
   cast: (node, inputs) => ({ type: 'Cast', inputs, attributes: { to: { int: DATA_TYPE[node.attributes.to] } } }),
   matmul: emitMatmul,
   reshape: (node, [x = ''], scope) => ({
