@@ -28,7 +28,7 @@ import {
   sub,
   transpose,
 } from '../graph/index.ts';
-import { type ParameterShapes, WORD_TABLE } from './checkpoint.ts';
+import { type ParameterShapes, POSITION_TABLE, SEGMENT_TABLE, WORD_TABLE } from './checkpoint.ts';
 import type { EncoderConfig, LayerShape } from './config.ts';
 
 /** The nodes that stand for a model's parameters, by name. */
@@ -92,12 +92,12 @@ export function situate(x: Node, config: EncoderConfig, p: Parameters, name = 'e
 /** Adds positions and the first segment: [R, T, D] -> [R, T, D]. */
 export function addPlaces(x: Node, config: EncoderConfig, p: Parameters): Node {
   const { T } = dims(x, 'R T D');
-  const places = add(p('bert.embeddings.position_embeddings.weight'), segmentOf(0, config, p)); // one table, when exported
+  const places = add(p(POSITION_TABLE), segmentOf(0, config, p)); // one table, when exported
   return add(x, prefix(places, T));
 }
 
 function segmentOf(index: number, { hiddenSize }: EncoderConfig, p: Parameters): Node {
-  return reshape(slice(p('bert.embeddings.token_type_embeddings.weight'), 0, index, index + 1), [hiddenSize]);
+  return reshape(slice(p(SEGMENT_TABLE), 0, index, index + 1), [hiddenSize]);
 }
 
 /** x + u v, as one product of matrices with a sum: [..., n], [m, 1], [1, n] -> [..., n] */
@@ -115,7 +115,7 @@ export function embed(inputs: TokenInputs, config: EncoderConfig, p: Parameters)
  * Word embeddings, and what segments other than the first differ from it by, which comes with the positions: [R, T] -> [R, T, D]. That is one
  * pass over [R, T, D] less than looking segments up, and costs nothing in models of one segment.
  */
-export function embedWords({ ids, types }: TokenInputs, config: EncoderConfig, p: Parameters): Node {
+export function embedWords({ ids, types }: Omit<TokenInputs, 'mask'>, config: EncoderConfig, p: Parameters): Node {
   const { R, T } = dims(types, 'R T');
   let x = gather(p(WORD_TABLE), ids);
   for (let segment = 1; segment < config.typeVocabularySize; segment++) {

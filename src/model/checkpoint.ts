@@ -35,9 +35,10 @@ function layerNorm(name: string, D: number): NamedShape[] {
 
 /** [V, D] */
 export const WORD_TABLE = 'bert.embeddings.word_embeddings.weight';
-
-const POSITION_TABLE = 'bert.embeddings.position_embeddings.weight';
-const SEGMENT_TABLE = 'bert.embeddings.token_type_embeddings.weight';
+/** [P, D] */
+export const POSITION_TABLE = 'bert.embeddings.position_embeddings.weight';
+/** [segments, D] */
+export const SEGMENT_TABLE = 'bert.embeddings.token_type_embeddings.weight';
 
 /** Every parameter of the encoder, without the pooler. */
 export function parameterShapes(config: EncoderConfig): ParameterShapes {
@@ -149,11 +150,13 @@ export function centreEmbeddings(parameters: ParameterTree): ParameterTree {
 
 function centreRows({ data, shape }: FloatTensor): FloatTensor {
   const width = shape.at(-1) ?? 1;
-  const centred = new Float32Array(data.length);
+  const centred = new Float32Array(data);
   for (let start = 0; start < data.length; start += width) {
-    const row = data.subarray(start, start + width);
+    const row = centred.subarray(start, start + width);
     const mean = row.reduce((sum, value) => sum + value, 0) / width;
-    for (const [at, value] of row.entries()) centred[start + at] = value - mean;
+    row.forEach((value, at) => {
+      row[at] = value - mean;
+    });
   }
   return float32(centred, shape);
 }

@@ -38,6 +38,7 @@ import {
   type MuxConfig,
   type ParameterShapes,
   type Parameters,
+  POSITION_TABLE,
   parameterShapes,
   pool,
   situate,
@@ -217,13 +218,13 @@ export function mixtureBySlot(inputs: TokenInputs, config: ModelConfig, p: Param
 function sumOfSlots(inputs: TokenInputs, keys: Node, { instances: N, hiddenSize, B, encoder, p }: MuxContext): Node {
   const { T } = dims(inputs.ids, 'R T');
   const bySlot = (all: Node): Node => transpose(reshape(all, [B, N, T]), [1, 0, 2]);
-  const slots = { ids: bySlot(inputs.ids), mask: bySlot(inputs.mask), types: bySlot(inputs.types) };
+  const slots = { ids: bySlot(inputs.ids), types: bySlot(inputs.types) };
   const [scale, bias] = [p(`${EMBEDDING_NORM}.weight`), p(`${EMBEDDING_NORM}.bias`)];
   const keyOf = (slot: number): Node => mul(reshape(slice(keys, 0, slot, slot + 1), [hiddenSize]), 1 / N);
   const embedSlot = (slot: number): Node => {
     const rows = (all: Node): Node => gather(all, constant(int64([slot], [])));
-    const texts = { ids: rows(slots.ids), mask: rows(slots.mask), types: rows(slots.types) };
-    const x = addPlaces(embedWords(texts, encoder, p), encoder, p);
+    const words = embedWords({ ids: rows(slots.ids), types: rows(slots.types) }, encoder, p);
+    const x = addPlaces(words, encoder, p);
     const keyed = mul(scale, keyOf(slot));
     if (slot > 0) return rmsNorm(x, keyed, encoder.layerNormEpsilon);
     return layerNorm(x, keyed, mul(bias, reduceMean(keys, [0])), encoder.layerNormEpsilon);
@@ -259,8 +260,6 @@ function withPrefix(mask: Node, config: ModelConfig): Node {
   return concat([...Array.from({ length: P }, () => first), mask], 1);
 }
 
-const POSITIONS = 'bert.embeddings.position_embeddings.weight';
-
 /** Embedded texts, after the demultiplexer's prefix where it has one: [R, T] -> [R, P+T, D]. The prefix is one for all groups. */
 function embedRows(inputs: TokenInputs, { prefix }: Demultiplexer, context: MuxContext): Node {
   const { instances: N, B, encoder, p } = context;
@@ -271,7 +270,8 @@ function embedRows(inputs: TokenInputs, { prefix }: Demultiplexer, context: MuxC
   if (typeof T === 'number' && T > room) {
     throw new ConfigError('row', { expected: `at most ${room} tokens, after a prefix of ${P}`, got: String(T) });
   }
-  const afterPrefix: Parameters = (name) => (name === POSITIONS ? slice(p(name), 0, P, encoder.maxPositions) : p(name));
+  const afterPrefix: Parameters = (name) =>
+    name === POSITION_TABLE ? slice(p(name), 0, P, encoder.maxPositions) : p(name);
   const texts = embed(inputs, encoder, afterPrefix);
   const { D } = dims(texts, 'R T D');
   const before = situate(prefix.embeddings(context), encoder, p, 'demux.prefix');

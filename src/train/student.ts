@@ -1,6 +1,6 @@
 /** The student of a compression before it is trained: the teacher's encoder, or a primed one of its shape, with a multiplexer. */
 import { float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
-import { initialParameters, type ModelConfig, takenFrom, wordHeadShapes } from '../model/index.ts';
+import { initialParameters, type ModelConfig, SEGMENT_TABLE, takenFrom, wordHeadShapes } from '../model/index.ts';
 import { checkMux, initialModel, modelShapes } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
 import type { TrainedModel } from './deliver.ts';
@@ -40,19 +40,17 @@ export function startStudent({ teacher, primed }: Origins, recipe: CompressRecip
   return { config, parameters: initialModel(config, seed, known) };
 }
 
-const SEGMENTS = 'bert.embeddings.token_type_embeddings.weight';
-
 /**
  * Without the segments that no row of the data has: their vectors were never trained, and adding them is a pass over every embedded row.
  */
 export function withoutUnusedSegments({ config, parameters }: Student, { encodings }: EncodedSet): Student {
-  const table = parameterOf(parameters, SEGMENTS);
+  const table = parameterOf(parameters, SEGMENT_TABLE);
   const used = 1 + encodings.reduce((most, { types }) => types.reduce((a, b) => Math.max(a, b), most), 0);
   const shape = [used, config.encoder.hiddenSize];
   const cut = float32(table.data.slice(0, sizeOf(shape)), shape);
   return {
     config: { ...config, encoder: { ...config.encoder, typeVocabularySize: used } },
-    parameters: new Map([...parameters, [SEGMENTS, cut]]),
+    parameters: new Map([...parameters, [SEGMENT_TABLE, cut]]),
   };
 }
 
