@@ -167,8 +167,11 @@ export function rowOf(block: Block, tokenizer: Tokenizer, tokens: number): Encod
   return row !== undefined && row.ids.length > special ? row : undefined;
 }
 
-/** How many blocks without text may follow each other before there is taken to be none. */
-const MOST_TRIES = 1000;
+/**
+ * How many blocks without text may follow each other before there is taken to be none, which is then said after seconds. A file of 10 GB may have a
+ * megabyte of text: one block in ten thousand.
+ */
+const MOST_TRIES = 200_000;
 
 /** The rows of a corpus: those of one epoch after the other in orders that follow from the seed, and those that are held out. */
 export class TextRows {
@@ -189,12 +192,13 @@ export class TextRows {
   /** The row of that number, counted from 0 over all epochs. In place of a block without text comes another of its epoch. */
   trainingRow(number: number, seed: number): Encoding {
     const order = blockOrder(this.perEpoch, seed, Math.floor(number / this.perEpoch));
-    for (let attempt = 0; attempt < MOST_TRIES; attempt++) {
+    const tries = Math.min(MOST_TRIES, this.perEpoch);
+    for (let attempt = 0; attempt < tries; attempt++) {
       const place = (number + attempt * order.stride) % this.perEpoch;
       const row = rowOf(this.corpus.trainingBlock(order.at(place)), this.tokenizer, this.tokens);
       if (row !== undefined) return row;
     }
-    throw this.noText(`${MOST_TRIES} blocks without any`);
+    throw this.noText(`${tries} blocks without any`);
   }
 
   /** Up to `most` held-out rows, always the same ones. */
