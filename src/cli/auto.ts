@@ -19,14 +19,18 @@ import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial } f
 
 const options = {
   ...DATA,
-  output: required('model folder to write; trials go into DIR.run', text('DIR'), 'o'),
+  output: required(
+    'model folder to write; trials go into DIR.run, which stays and may be removed; with --queue, into --artefacts',
+    text('DIR'),
+    'o',
+  ),
   maxDrop: option(
     'points of accuracy (of span F1, where tokens are classified) that may be lost',
     number({ least: 0 }, 'POINTS'),
     2,
   ),
   confidence: option(
-    'that the drop is no more: its upper bound with this confidence must be within the budget',
+    'that the drop is no more: its upper bound with this confidence must be within --max-drop',
     number({ least: 0.5, below: 1 }, 'SHARE'),
     0.9,
   ),
@@ -50,6 +54,15 @@ const options = {
   ),
   ...QUEUE,
   ...COMPRESSION,
+  pruneEpochs: {
+    ...COMPRESSION.pruneEpochs,
+    description:
+      'epochs of learning what to keep, for each point; half of them where pruning goes on from another point',
+  },
+  sparsityWarmup: {
+    ...COMPRESSION.sparsityWarmup,
+    description: "share of a point's pruning over which the target rises",
+  },
 };
 
 function questionOf(values: Values<typeof options>): Question {

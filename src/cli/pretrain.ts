@@ -1,6 +1,7 @@
 /** `prumux pretrain`: an encoder from plain text. */
 import { isPreset, PRESETS, type PresetName } from '../model/index.ts';
 import {
+  CHECKPOINT_PRETRAIN_RATE,
   MULTIPLEXED_PRETRAIN_RATE,
   type MultiplexedPretraining,
   PRIME_SHARE,
@@ -32,7 +33,7 @@ const options = {
   steps: optional('batches to learn from, in place of epochs', whole(0)),
   rows: option('rows per batch; with --instances N, groups of N rows', whole(), pretrainDefaults.rows),
   learningRate: optional(
-    `highest learning rate [by the size of the encoder, from 1e-3 for tiny to 1e-4 for base; ${MULTIPLEXED_PRETRAIN_RATE} with --instances and --encoder]`,
+    `highest learning rate [of a preset by its size, from 1e-3 for tiny to 1e-4 for base; with --encoder ${CHECKPOINT_PRETRAIN_RATE}, with it and --instances ${MULTIPLEXED_PRETRAIN_RATE}]`,
     number({ above: 0 }, 'RATE'),
   ),
   instances: option('inputs that share a forward pass', INSTANCES, 1),

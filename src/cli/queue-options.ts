@@ -10,7 +10,10 @@ export const ARTEFACTS = text('DIR');
 
 export const QUEUE = {
   queue: optional('Redis server whose workers (prumux worker) train the trials [they are trained here]', QUEUE_URL),
-  artefacts: optional('with --queue: folder that this machine and its workers share', ARTEFACTS),
+  artefacts: optional(
+    'with --queue: folder that this machine and its workers share; trials go into it, and may be removed',
+    ARTEFACTS,
+  ),
 };
 
 /** A queue, and where its trials go. */

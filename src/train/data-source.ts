@@ -64,7 +64,7 @@ const sentenceReader: FileReader = {
 
 async function sentencesOf(file: string, columns?: Columns) {
   if (file !== builtinName) return readSentences(file, columns);
-  const hint = 'The built-in rows are whole texts of two classes.';
+  const hint = 'The built-in rows are whole texts of five classes, without tags.';
   throw new ConfigError('data', { expected: 'a file of tagged sentences', got: `"${file}"`, hint });
 }
 

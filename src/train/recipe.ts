@@ -79,9 +79,12 @@ export const pretrainDefaults: PretrainRecipe = {
 /** Narrow encoders bear larger steps; 1e-4 is BERT's. */
 const PRETRAIN_LEARNING_RATES: Readonly<Record<string, number>> = { tiny: 1e-3, mini: 1e-3, small: 5e-4, base: 1e-4 };
 
+/** The highest rate for a checkpoint to go on from. */
+export const CHECKPOINT_PRETRAIN_RATE = 1e-4;
+
 /** The highest rate for a preset, or for a checkpoint to go on from. */
 export function pretrainLearningRate(encoder: string): number {
-  return PRETRAIN_LEARNING_RATES[encoder] ?? 1e-4;
+  return PRETRAIN_LEARNING_RATES[encoder] ?? CHECKPOINT_PRETRAIN_RATE;
 }
 
 /** The highest rate for an encoder that learns to take several texts at once: parts of it are fresh, whatever it starts from. */
