@@ -24,6 +24,7 @@ export default command({
     rounds: option('rounds that the median is of', whole(), throughputDefaults.rounds),
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
+  unheeded: ['seed'],
   async run({ baseline, precision: usual, data, columns, rounds, maxTokens }, models, { placement, progress }) {
     const names = [...new Set([baseline ?? models[0], ...models])];
     const classifiers: StoredClassifier[] = [];

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { type ArgsDef, renderUsage } from 'citty';
 import { VERSION } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
-import { COMMON, type CommonValues, placementOf } from './common-options.ts';
+import { commonOf, commonWithout, placementOf, type Unheeded } from './common-options.ts';
 import type { Options, Values } from './option.ts';
 import { cittyArgs, parseOptions, withVariables } from './parse-options.ts';
 import { type Progress, progressOn } from './progress.ts';
@@ -43,6 +43,8 @@ export interface CommandSpec<O extends Options, Document extends object> {
   readonly example: string;
   readonly operands?: Operands;
   readonly options: O;
+  /** Options in common that it does not have, as nothing that it does follows from them. */
+  readonly unheeded?: readonly Unheeded[];
   /** Whether a stopped run goes on when the command is given again; such a run is given time to save. */
   readonly isResumable?: boolean;
   /** Whether it comes to its own end when it is interrupted, which is then no failure. */
@@ -66,7 +68,7 @@ export interface Command {
 
 export function command<O extends Options, Document extends object>(spec: CommandSpec<O, Document>): Command {
   const { name, description, example, isResumable = false, isEndless = false, hasVariables = false } = spec;
-  const options = { ...spec.options, ...COMMON };
+  const options = { ...spec.options, ...commonWithout(spec.unheeded ?? []) };
   return {
     name,
     description,
@@ -80,7 +82,7 @@ export function command<O extends Options, Document extends object>(spec: Comman
     },
     async execute(argv, terminal) {
       const { values, operands } = parseOptions(argv, options, hasVariables ? terminal.environment : {});
-      const common = values as CommonValues;
+      const common = commonOf(values);
       const progress = progressOn(terminal.stderr, common.progress);
       const context: Context = {
         terminal,

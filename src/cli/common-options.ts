@@ -1,10 +1,22 @@
-/** Options that every command has, and those that several share. */
+/** Options that commands have in common, and those that several share. */
 import { availableParallelism } from 'node:os';
 import { DEVICES, type Placement } from '../runtime/index.ts';
 import { builtinName, type DataSource, parseColumns } from '../train/index.ts';
-import { choice, option, optional, parsed, required, text, toggle, type Values, whole } from './option.ts';
+import {
+  choice,
+  type Options,
+  option,
+  optional,
+  parsed,
+  required,
+  text,
+  toggle,
+  type Values,
+  whole,
+} from './option.ts';
 import { UsageError } from './usage-error.ts';
 
+/** Of these a command may leave out what it does not heed. */
 export const COMMON = {
   seed: option('what all random numbers follow from', whole(0), 1),
   device: option('where to compute', choice(DEVICES), 'cpu'),
@@ -16,6 +28,20 @@ export const COMMON = {
 };
 
 export type CommonValues = Values<typeof COMMON>;
+
+/** Options that say nothing to some commands. */
+export type Unheeded = 'seed' | 'device' | 'threads' | 'progress';
+
+/** The options in common, without those that a command does not heed. */
+export function commonWithout(unheeded: readonly Unheeded[]): Options {
+  return Object.fromEntries(Object.entries(COMMON).filter(([name]) => !unheeded.some((each) => each === name)));
+}
+
+/** What was given, and the defaults of what a command leaves out. */
+export function commonOf(values: Partial<CommonValues>): CommonValues {
+  const defaults = Object.entries(COMMON).map(([name, { absent }]) => [name, absent('')]);
+  return { ...Object.fromEntries(defaults), ...values };
+}
 
 const THREADS_PER_CORE = 4;
 

@@ -47,6 +47,7 @@ export default command({
   description: 'Say what this machine offers: devices that really run, threads, rates, memory.',
   example: '--json',
   options: {},
+  unheeded: ['seed', 'device', 'progress'], // it tries every device
   async run(_, __, { placement }) {
     const devices: DeviceReport[] = [];
     for (const device of DEVICES) devices.push(await tryDevice(device, placement.threads));

@@ -25,6 +25,7 @@ export default command({
     precision: PRECISION,
     maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
+  unheeded: ['seed', 'progress'],
   async run({ pairs, ensemble, maxTokens, precision }, [model, ...texts], { placement, terminal, isJson }) {
     const classifier = await openTextClassifier(model, placement, maxTokens, precision);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);

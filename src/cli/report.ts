@@ -14,6 +14,7 @@ export default command({
   example: 'models/fast --figure frontier.svg',
   operands: { name: 'dir', description: 'folder that auto wrote' },
   options: { figure: optional('also write the figure of the frontier, as SVG', text('FILE')) },
+  unheeded: ['seed', 'device', 'threads', 'progress'],
   async run({ figure }, [folder]) {
     const record = autoRecordIn(await readRunFile(folder), join(folder, 'run.json'));
     if (figure !== undefined) await writeFileAtomically(figure, frontierFigure(record.exploration));

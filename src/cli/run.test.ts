@@ -9,6 +9,16 @@ import { program } from '../../test/program.kit.ts';
 import { Interruption } from './interruption.ts';
 import { COMMANDS } from './run.ts';
 
+/** By command, the flags of most others from which nothing follows there. */
+const UNHEEDED: Readonly<Record<string, readonly string[]>> = {
+  worker: ['--seed'],
+  predict: ['--seed', '--progress'],
+  bench: ['--seed'],
+  serve: ['--seed', '--progress'],
+  report: ['--seed', '--device', '--threads', '--progress'],
+  doctor: ['--seed', '--device', '--progress'],
+};
+
 let folder: string;
 const at = (name: string): string => join(folder, name);
 
@@ -39,7 +49,22 @@ describe('help', () => {
     expect(out).toContain(`EXAMPLE\n\n  prumux ${name} `);
     const flags = out.split('\n').filter((line) => /^ +(-\w, )?--/.test(line));
     for (const line of flags) expect(line, 'a flag with a description').toMatch(/--[\w-]+(=<.+?>)? {2,}\S+ \S+/);
-    for (const flag of ['--seed', '--json', '--config', '--device', '--threads']) expect(out).toContain(flag);
+    for (const flag of ['--json', '--config', '--help']) expect(out).toContain(flag);
+  });
+
+  it.each(Object.keys(COMMANDS))('of %s has no flags that it would not heed', async (name) => {
+    const unheeded = UNHEEDED[name] ?? [];
+    const { out } = await program([name, '--help']);
+    for (const flag of ['--seed', '--device', '--threads', '--progress']) {
+      expect(new RegExp(`^ +${flag}\\b`, 'm').test(out), flag).toBe(!unheeded.includes(flag));
+    }
+    for (const flag of unheeded) {
+      const { code, err } = await program([name, 'models/any', flag, '1']);
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: expect.stringContaining(`prumux: ${flag}: expected a known flag`),
+      });
+    }
   });
 
   it('gives the version', async () => {

@@ -72,6 +72,7 @@ export default command({
   example: 'models/fast --port 8080 --max-wait 5',
   operands: { name: 'model', description: 'model folders or Hub ids, the most accurate first', isMany: true },
   options: OPTIONS,
+  unheeded: ['seed', 'progress'],
   isEndless: true,
   hasVariables: true,
   async run(values, models, context) {

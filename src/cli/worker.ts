@@ -16,6 +16,7 @@ export default command({
     concurrency: option('trials at a time, which share the threads', whole(), 1),
     lostAfter: option('seconds of silence after which the trial of a worker goes to another', number({ least: 1 }), 30),
   },
+  unheeded: ['seed'], // trials bring theirs
   isResumable: true,
   async run({ queue, artefacts, concurrency, lostAfter }, _, { placement, progress, terminal }) {
     const ended: Partial<Record<Outcome, number>> = {};
