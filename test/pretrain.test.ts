@@ -262,5 +262,11 @@ it('refuses text that is missing or too short before it starts', async () => {
     code: 1,
     err: expect.stringContaining('expected text for at least 3 rows'),
   });
+  // About 1,300 bytes in blocks of 120, one of which is held out.
+  const few = await program([
+    ...['pretrain', '--text', at('more.txt'), '--preset', 'tiny', '--vocabulary-size', '100', '--instances', '2'],
+    ...['--max-tokens', '24', '-o', at('never')],
+  ]);
+  expect(few).toMatchObject({ code: 1, err: expect.stringContaining('expected text that leaves 2 rows of 24 tokens') });
   expect(existsSync(`${at('never')}.run`)).toBe(false);
 });

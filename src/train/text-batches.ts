@@ -1,6 +1,5 @@
 /** Batches of text: to train on, each from the step's number alone, and to measure on, always the same. */
 import { assert, type Random, random, type Tensor } from '../base/index.ts';
-import type { Encoding } from '../model/index.ts';
 import type { Batches } from './batch-source.ts';
 import { maskedFeeds } from './masked-language.ts';
 import { type MaskedBatch, type Masking, maskBatch } from './masking.ts';
@@ -67,16 +66,14 @@ export interface HeldOutOptions {
   readonly instances: number;
 }
 
-/** Whole groups of rows. Where there are fewer rows than a group has, they are repeated. */
+/** Whole groups of rows, all of them different ones. Throws a DataError where there are fewer than a group has: it would be measured on repeats. */
 export function heldOutBatches(
   text: TextRows,
   { tokens, masking, instances }: HeldOutOptions,
 ): [MaskedBatch, ...MaskedBatch[]] {
-  const found = text.heldOutRows(HELD_OUT_ROWS);
-  const count = Math.max(found.length, instances);
-  const encodings = Array.from({ length: count }, (_, at) => found[at % found.length] as Encoding);
-  const rows = instances * Math.max(1, Math.floor(Math.min(ROWS_PER_BATCH, count) / instances));
-  const batches = Array.from({ length: Math.floor(count / rows) }, (_, at) =>
+  const encodings = text.heldOutRows(Math.max(HELD_OUT_ROWS, instances), instances);
+  const rows = instances * Math.max(1, Math.floor(Math.min(ROWS_PER_BATCH, encodings.length) / instances));
+  const batches = Array.from({ length: Math.floor(encodings.length / rows) }, (_, at) =>
     maskBatch(encodings.slice(at * rows, (at + 1) * rows), tokens, masking, random(0, 'held-out masking', at)),
   );
   const [first, ...others] = batches;

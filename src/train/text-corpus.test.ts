@@ -7,6 +7,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DataError } from '../base/index.ts';
 import type { Tokenizer } from '../model/index.ts';
 import { blockOrder } from './block-order.ts';
+import { maskingOf } from './masking.ts';
+import { heldOutBatches } from './text-batches.ts';
 import { type Block, rowOf, sampleTexts, TextCorpus, TextRows } from './text-corpus.ts';
 import { identityOf, openTextFile, type TextFile } from './text-file.ts';
 
@@ -145,6 +147,19 @@ describe('rows', () => {
     expect(heldOut.toSorted()).toEqual(['line198', 'line98']);
     expect(first.filter((word) => [...heldOut, 'line99', 'line199'].includes(word))).toEqual([]);
     expect(rows.perEpoch).toBe(LINES - 4);
+  });
+
+  it('are measured on in whole groups of different ones, or the text is refused', () => {
+    const masking = { ...maskingOf(tokenizer), specialIds: new Set([CLS, SEP]) };
+    const options = { tokens: 8, masking };
+    const [{ original, rows: count }, ...others] = heldOutBatches(rows, { ...options, instances: 2 });
+    expect([count, others]).toEqual([2, []]);
+    const [first, second] = [original.data.slice(0, 8), original.data.slice(8)];
+    expect(first).not.toEqual(second);
+    expect(() => heldOutBatches(rows, { ...options, instances: 3 })).toThrow(
+      'memory.txt: expected text that leaves 3 rows of 8 tokens to measure on, one for each place in a pass (12000 bytes), ' +
+        'got 2 in 8000 bytes. Give more text',
+    );
   });
 
   it('follow from their number alone', () => {

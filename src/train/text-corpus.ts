@@ -13,6 +13,8 @@ const BYTES_PER_TOKEN = 5;
 const HELD_OUT_PERIOD = 100;
 const HELD_OUT_RUN = 2;
 
+const MORE_TEXT = 'Give more text, or shorter rows.';
+
 /** A piece of a file in which a row begins. */
 export interface Block {
   readonly file: TextFile;
@@ -44,8 +46,7 @@ export class TextCorpus {
     const blocks = this.files.reduce((sum, { count }) => sum + count, 0);
     if (blocks <= HELD_OUT_RUN) {
       const expected = `text for at least ${HELD_OUT_RUN + 1} rows of ${tokens} tokens (${(HELD_OUT_RUN + 1) * this.blockBytes} bytes)`;
-      const got = `${files.reduce((sum, { bytes }) => sum + bytes, 0)} bytes`;
-      throw new DataError({ file: this.name }, { expected, got, hint: 'Give more text, or shorter rows.' });
+      throw new DataError({ file: this.name }, { expected, got: `${this.bytes} bytes`, hint: MORE_TEXT });
     }
     this.period = Math.min(HELD_OUT_PERIOD, blocks);
     this.heldOutBlocks = Math.floor(blocks / this.period);
@@ -55,6 +56,15 @@ export class TextCorpus {
   /** How errors name it. */
   get name(): string {
     return this.files.map(({ file }) => file.path).join(', ');
+  }
+
+  get bytes(): number {
+    return this.files.reduce((sum, { file }) => sum + file.bytes, 0);
+  }
+
+  /** Of how much text so many rows are held out, if all of its blocks have some. */
+  bytesToHoldOut(rows: number): number {
+    return rows * HELD_OUT_PERIOD * this.blockBytes;
   }
 
   /** A block of those to train on. */
@@ -201,8 +211,8 @@ export class TextRows {
     throw this.noText(`${tries} blocks without any`);
   }
 
-  /** Up to `most` held-out rows, always the same ones. */
-  heldOutRows(most: number): Encoding[] {
+  /** Up to `most` held-out rows, always the same ones. Throws a DataError where there are fewer than `least`. */
+  heldOutRows(most: number, least = 1): readonly Encoding[] {
     const { heldOutBlocks } = this.corpus;
     const order = blockOrder(heldOutBlocks, 0, 0);
     const rows: Encoding[] = [];
@@ -211,7 +221,15 @@ export class TextRows {
       if (row !== undefined) rows.push(row);
     }
     if (rows.length === 0) throw this.noText('none in the blocks that are held out to measure on');
+    if (rows.length < least) throw this.tooFewHeldOut(rows.length, least);
     return rows;
+  }
+
+  private tooFewHeldOut(rows: number, least: number): DataError {
+    const { name, bytes } = this.corpus;
+    const enough = this.corpus.bytesToHoldOut(least);
+    const expected = `text that leaves ${least} rows of ${this.tokens} tokens to measure on, one for each place in a pass (${enough} bytes)`;
+    return new DataError({ file: name }, { expected, got: `${rows} in ${bytes} bytes`, hint: MORE_TEXT });
   }
 
   private noText(got: string): DataError {
