@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { random } from '../src/base/index.ts';
+import type { Entity } from '../src/infer/index.ts';
+import { cpu } from '../src/runtime/index.ts';
+import { openServedModel } from '../src/serve/served-model.ts';
 import { program } from './program.kit.ts';
 
 let folder: string;
@@ -43,6 +46,8 @@ async function documentOf(...argv: string[]): Promise<Record<string, unknown>> {
 const data = (): string[] => ['--data', at('train.conll'), '--eval', at('dev.conll')];
 const fraction = expect.toSatisfy((value: number) => value >= 0 && value <= 1);
 const above = (least: number) => expect.toSatisfy((value: number) => value > least);
+/** Without scores, which a pass with other neighbours rounds in other ways. */
+const places = (found: readonly Entity[]) => found.map(({ score, ...rest }) => rest);
 const parity = expect.toSatisfy((value: number) => value <= 1e-4);
 
 it('train: learns which words are places', async () => {
@@ -98,6 +103,22 @@ it('predict: entities with their places in the text', async () => {
     },
     { text: 'again', entities: [] },
   ]);
+});
+
+it('serve: the same entities as predict', async () => {
+  const texts = [
+    'They came (from New York), @paris and Rome-today.',
+    "U.S. rome, 'paris'!!! los-angeles",
+    '東京 rome。',
+  ];
+  const { predictions } = (await documentOf('predict', at('dense'), ...texts)) as {
+    predictions: { entities: unknown }[];
+  };
+  const served = await openServedModel(at('dense'), cpu(1), undefined);
+  const { entities } = await served.run(texts.map((text) => ({ text, isCut: true })));
+  await served.close();
+  expect(entities).toMatchObject(predictions.map((each) => each.entities as Entity[]).map(places));
+  expect(entities?.flat().map(({ text }) => text)).toContain('New York');
 });
 
 it('bench: side by side on the sentences of a file', async () => {

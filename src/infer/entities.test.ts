@@ -88,6 +88,13 @@ describe('findEntities', () => {
     for (const { score } of found.flat()) expect(score).toBeCloseTo(1, 2); // logits are ids, the others 0
   });
 
+  it('asks each word at its first piece alone, as models are trained, with the marks within it', async () => {
+    const text = 'in (new-york) @paris, york';
+    const [found = []] = await findEntities(classifier, [{ text }]);
+    // "@" begins its word, and is tagged O.
+    expect(found.map((entity) => entity.text)).toEqual(['new-york', 'york']);
+  });
+
   it('gives what is within the length, and refuses pairs', async () => {
     const [found] = await findEntities(classifier, [{ text: `${'and '.repeat(9)}paris paris` }]);
     expect(found).toMatchObject([{ start: 36, end: 41 }]); // 12 tokens: [CLS], ten words, [SEP]
