@@ -23,7 +23,7 @@ export default command({
   operands: { name: 'model', description: 'model folder or Hub id' },
   options: {
     ...LABELLED_ROWS,
-    groupings: option('shuffled groupings to average over', whole(), 5),
+    groupings: option('shuffled groupings to average over; a spread to quote takes at least 5', whole(), 5),
     ensemble: ENSEMBLE,
     precision: PRECISION,
     isolation: option(

@@ -67,6 +67,10 @@ describe('help', () => {
     }
   });
 
+  it('of eval says how many groupings a spread takes, fewer of which are only faster', async () => {
+    expect((await program(['eval', '--help'])).out).toMatch(/--groupings.* a spread to quote takes at least 5 /);
+  });
+
   it('gives the version', async () => {
     expect((await program(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
