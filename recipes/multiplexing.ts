@@ -111,7 +111,7 @@ export function denseRun(corpus: CorpusName, seed = 1): NamedRun {
   return { name, argv: ['train', ...rowsOf(corpus), ...recipe, ...held, ...asTask, '-o', `OUT/${name}`] };
 }
 
-/** A student of N inputs per pass, unpruned; `variant` names what is special about it, by more options. */
+/** A student of N inputs per pass, unpruned; `variant` names what is special about it, by more options, which go before the usual ones. */
 export function studentRun(
   corpus: CorpusName,
   instances: number,
@@ -120,9 +120,12 @@ export function studentRun(
 ): NamedRun {
   const name = `${corpus}-n${instances}${variant && `-${variant}`}`;
   const { studentEpochs, studentLearningRate, groups } = CORPORA[corpus];
-  const point = words(
-    `--instances ${instances} --sparsity 0 --groups ${groups(instances)} --multiplex-epochs ${studentEpochs(instances)} ` +
-      `--multiplex-learning-rate ${studentLearningRate}`,
-  );
+  const usual = {
+    '--groups': groups(instances),
+    '--multiplex-epochs': studentEpochs(instances),
+    '--multiplex-learning-rate': studentLearningRate,
+  };
+  const kept = Object.entries(usual).filter(([flag]) => !more.includes(flag));
+  const point = ['--instances', String(instances), '--sparsity', '0', ...kept.flat().map(String)];
   return { name, argv: ['compress', `OUT/${corpus}-n1`, ...rowsOf(corpus), ...point, ...more, '-o', `OUT/${name}`] };
 }

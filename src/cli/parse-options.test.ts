@@ -75,6 +75,9 @@ it('takes options from a config file, and flags over it', () => {
 });
 
 it.each([
+  [['-o', 'x', '--output=y'], '--output: expected the flag once, got it again.'],
+  [['-o', 'x', '--json', '--json'], '--json: expected the flag once, got it again.'],
+  [['-o', 'x', '--grid', '0', '--grid', '0.5'], 'Give several values with commas between: --grid S,S.'],
   [['--instance', '3', '-o', 'x'], '--instance: expected a known flag, as --instances'],
   [['-x', '-o', 'x'], '-x: expected a known flag'],
   [[], '--output: expected DIR, got nothing'],

@@ -12,6 +12,8 @@ type Given = Map<string, { readonly value: unknown; readonly where: string }>;
 export interface ParsedLine<O extends Options> {
   readonly values: Values<O>;
   readonly operands: readonly string[];
+  /** Names of the options that were given. */
+  readonly given: ReadonlySet<string>;
 }
 
 /** `learningRate` -> `learning-rate` */
@@ -29,10 +31,14 @@ export function cittyArgs(options: Options): ArgsDef {
   return Object.fromEntries(Object.entries(options).map(([name, option]) => [flagOf(name), cittyArg(option)]));
 }
 
+/** Asked for on the command line only, before options are read. */
+const HELP = 'help';
+
 /** The options with the variables, in their descriptions, that they may come from as well. */
 export function withVariables(options: Options): Options {
   return Object.fromEntries(
     Object.entries(options).map(([name, option]) => {
+      if (name === HELP) return [name, option];
       return [name, { ...option, description: `${option.description} (${variableOf(name)})` }];
     }),
   );
@@ -69,7 +75,7 @@ export function parseOptions<O extends Options>(
     const found = given.get(name);
     return [name, found ? option.reader.read(found.value, found.where) : option.absent(`--${flagOf(name)}`)];
   });
-  return { values: Object.fromEntries(values), operands: line._ };
+  return { values: Object.fromEntries(values), operands: line._, given: new Set(given.keys()) };
 }
 
 /** What citty read of a flag. A flag that begins with `no-` it takes for another one's opposite. */
@@ -100,12 +106,13 @@ function takeLists(argv: readonly string[], options: Options): { words: string[]
   return { words, lists };
 }
 
-/** Refuses flags that are not there; citty lets them through. */
+/** Refuses flags that are not there, or there twice; citty lets them through, and keeps the last. */
 function checkFlags(argv: readonly string[], options: Options): void {
   const names = Object.entries(options);
   const flags = names.map(([name]) => `--${flagOf(name)}`);
   const known = new Map<string, Option<unknown>>(names.map(([name, option]) => [`--${flagOf(name)}`, option]));
   for (const [, option] of names) if (option.alias !== undefined) known.set(`-${option.alias}`, option);
+  const seen = new Set<Option<unknown>>();
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] as string;
     if (word === '--') return;
@@ -113,6 +120,8 @@ function checkFlags(argv: readonly string[], options: Options): void {
     const [flag = '', value] = word.split('=', 2);
     const option = known.get(flag);
     if (option === undefined) throw unknownFlag(flag, flags);
+    if (seen.has(option)) throw repeatedFlag(flag, option);
+    seen.add(option);
     if (option.reader === toggle && value !== undefined) {
       throw new UsageError(flag, { expected: 'the flag alone', got: word, hint: 'Leave it out to turn it off.' });
     }
@@ -123,6 +132,13 @@ function checkFlags(argv: readonly string[], options: Options): void {
       throw new UsageError(flag, { expected: option.reader.hint, got: next ?? 'nothing' });
     }
   }
+}
+
+function repeatedFlag(flag: string, { reader }: Option<unknown>): UsageError {
+  const hint = reader.hint.includes(',')
+    ? `Give several values with commas between: ${flag} ${reader.hint}.`
+    : undefined;
+  return new UsageError(flag, { expected: 'the flag once', got: 'it again', ...(hint && { hint }) });
 }
 
 function unknownFlag(flag: string, flags: readonly string[]): UsageError {
@@ -153,6 +169,7 @@ function distance(a: string, b: string): number {
 /** An empty variable counts as none. */
 function readVariables(environment: Environment, options: Options, given: Given): void {
   for (const [name, { reader }] of Object.entries(options)) {
+    if (name === HELP) continue;
     const where = variableOf(name);
     const text = environment[where];
     if (text === undefined || text === '') continue;

@@ -11,6 +11,7 @@ import {
   pretrainDefaults,
   pretrainLearningRate,
   RETRIEVAL_WEIGHT,
+  SMALLEST_VOCABULARY,
   WORD_VECTORS,
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
@@ -28,7 +29,11 @@ const options = {
   ),
   encoder: optional('model folder or Hub id to go on from, in place of a preset', text('NAME')),
   tokenizer: optional('tokenizer for a preset: a folder or Hub id [learned from the text]', text('NAME')),
-  vocabularySize: option('size of the vocabulary that is learned', whole(6), pretrainDefaults.vocabularySize),
+  vocabularySize: option(
+    'size of the vocabulary that is learned',
+    whole(SMALLEST_VOCABULARY),
+    pretrainDefaults.vocabularySize,
+  ),
   epochs: option('passes over the text', number({ above: 0 }), pretrainDefaults.epochs),
   steps: optional('batches to learn from, in place of epochs', whole(0)),
   rows: option('rows per batch; with --instances N, groups of N rows', whole(), pretrainDefaults.rows),

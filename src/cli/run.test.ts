@@ -71,6 +71,13 @@ describe('help', () => {
     expect((await program(['eval', '--help'])).out).toMatch(/--groupings.* a spread to quote takes at least 5 /);
   });
 
+  it('of serve names the variables that do something', async () => {
+    const { out } = await program(['serve', '--help']);
+    expect(out).toContain('(PRUMUX_API_KEY)');
+    expect(out).toContain('--help');
+    expect(out).not.toContain('PRUMUX_HELP');
+  });
+
   it('gives the version', async () => {
     expect((await program(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
@@ -90,6 +97,11 @@ describe('mistakes on the command line end with 2 and one line that names them',
     [['compress', 'a', 'b', '-o', 'x'], 'b: expected one MODEL'],
     [['compress', 'm', '-o', 'x', '--instances', '0'], '--instances: expected a whole number, 1 or more, got 0'],
     [['compress', 'm', '-o', 'x', '--sparsity', '1'], '--sparsity: expected a number, 0 or more, below 1, got 1'],
+    [
+      ['pretrain', '--text', 'x', '-o', 'x', '--vocabulary-size', '9'],
+      '--vocabulary-size: expected a whole number, 10',
+    ],
+    [['serve', 'm', '--api-key', 'A', '--api-key', 'B'], '--api-key: expected the flag once, got it again. Give'],
     [['auto', 'm', '-o', 'x', '--max-drop', '-1'], '--max-drop: expected a number, 0 or more, got -1'],
     [['auto', 'm', '-o', 'x', '--sparsities', '0,1'], '--sparsities: expected a number, 0 or more, below 1, got 1'],
   ])('%j', async (argv, message) => {

@@ -59,7 +59,7 @@ const OPTIONS = {
     choice(ISOLATIONS),
   ),
   apiKey: optional('keys that open the API, with commas between; with several, each is a tenant', text('KEY,KEY')),
-  cors: optional('origins whose pages may ask, with commas between; * for all [none]', text('ORIGIN')),
+  cors: optional('origins whose pages may ask, with commas between; * for all [none]', text('ORIGIN,ORIGIN')),
   requestTimeout: option('how long a client may take to send a request, in milliseconds', whole(), 10_000),
   drainTimeout: option('how long open requests are answered after SIGTERM, in milliseconds', whole(), 25_000),
   logLevel: option('what is logged; debug has a line per request', choice(LOG_LEVELS), 'info'),
