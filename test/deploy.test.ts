@@ -118,6 +118,10 @@ it.skipIf(!existsSync(NGINX))(`nginx.conf is valid to nginx (skipped where there
   execFileSync(NGINX, ['-t', '-q', '-c', path('nginx.conf'), '-e', 'stderr', '-g', `pid ${folder}/pid;`]);
 });
 
+it('nginx.conf: drops the tenant that a client names', async () => {
+  expect(await readFile(path('nginx.conf'), 'utf8')).toMatch(/^ +proxy_set_header X-Prumux-Tenant "";$/m);
+});
+
 it('Containerfile: copies what is there, and starts the server', async () => {
   const file = await readFile(path('Containerfile'), 'utf8');
   const copied = Array.from(file.matchAll(/^COPY (?!--from)(.+) \S+$/gm), ([, names = '']) => names.split(' ')).flat();
