@@ -136,6 +136,10 @@ it.each([
   [['--speedup', '2'], '--speedup: expected --sparsity in its place with --no-train, got 2'],
   [['--sparsity', '0.3,0.5'], '--sparsity: expected one sparsity with --no-train, got 0.3,0.5'],
   [['--primed', 'anything'], '--primed: expected no encoder to start from with --no-train, got anything'],
+  [
+    ['--consistency', '4', '--multiplexer', 'orthogonal-keys', '--recover-epochs', '2'],
+    '--multiplexer, --recover-epochs, --consistency: expected nothing with --no-train, got orthogonal-keys, 2, 4',
+  ],
 ])('refuses %j, which take training', async (argv, message) => {
   const line = ['compress', at('dense'), ...data('tsv'), '--no-train', ...argv, '-o', at('none')];
   expect(await program(line)).toMatchObject({ code: 2, err: expect.stringContaining(message) });

@@ -27,6 +27,8 @@ export interface Context {
   readonly placement: Placement;
   readonly seed: number;
   readonly isJson: boolean;
+  /** Names of the options that were given, in whichever way; the others have their defaults. */
+  readonly given: ReadonlySet<string>;
   /** What was typed, for records. */
   readonly commandLine: string;
 }
@@ -81,7 +83,7 @@ export function command<O extends Options, Document extends object>(spec: Comman
       return stripVTControlCharacters(`${usage}\nEXAMPLE\n\n  prumux ${name} ${example}\n`);
     },
     async execute(argv, terminal) {
-      const { values, operands } = parseOptions(argv, options, hasVariables ? terminal.environment : {});
+      const { values, operands, given } = parseOptions(argv, options, hasVariables ? terminal.environment : {});
       const common = commonOf(values);
       const progress = progressOn(terminal.stderr, common.progress);
       const context: Context = {
@@ -90,6 +92,7 @@ export function command<O extends Options, Document extends object>(spec: Comman
         placement: placementOf(common),
         seed: common.seed,
         isJson: common.json,
+        given,
         commandLine: `prumux ${[name, ...argv].map(quoted).join(' ')}`,
       };
       try {

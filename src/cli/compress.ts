@@ -14,9 +14,10 @@ import {
   type TrainingFreeRecipe,
   trainingFreeDefaults,
 } from '../train/index.ts';
-import { command, trainingIn } from './command.ts';
+import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, option, optional, required, text, toggle, type Values } from './option.ts';
+import { flagOf } from './parse-options.ts';
 import { COMPRESSION, compressSettingsOf, INSTANCES, refuseAlone, TARGET, targetOf } from './recipe-options.ts';
 import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
@@ -34,7 +35,7 @@ const options = {
   ),
   ...TARGET,
   noTrain: option(
-    'train no weight: minutes, for moderate sparsities; MODEL may be multiplexed, and options of training do nothing',
+    'train no weight: minutes, for moderate sparsities; MODEL may be multiplexed, and options of multiplexing and training are refused',
     toggle,
     false,
   ),
@@ -48,6 +49,18 @@ const options = {
 };
 
 type Asked = Values<typeof options>;
+
+/** Throws a UsageError for options of multiplexing and training, where nothing is trained. */
+function refuseTraining(asked: Asked, given: Context['given']): void {
+  const { maxTokens: _, ...training } = COMPRESSION;
+  const idle = (Object.keys(training) as (keyof typeof training)[]).filter((name) => given.has(name));
+  if (idle.length === 0) return;
+  throw new UsageError(idle.map((name) => `--${flagOf(name)}`).join(', '), {
+    expected: 'nothing with --no-train',
+    got: idle.map((name) => asked[name]).join(', '),
+    hint: 'Leave --no-train out to train.',
+  });
+}
 
 /** The recipe of a run that trains nothing. Throws a UsageError for what only training can do. */
 function trainingFreeRecipeOf({
@@ -126,6 +139,7 @@ export default command({
   options,
   isResumable: true,
   async run(values, [model], context) {
+    if (values.noTrain) refuseTraining(values, context.given);
     const run = { source: dataSourceOf(values), output: values.output, ...trainingIn(context) };
     let int8: readonly Evaluation[] = [];
     const compressed = await compress(model, values, {
