@@ -196,7 +196,7 @@ it('quantize: the int8 model beside the fp32 one, both measured', async () => {
   const quality = { accuracy: fraction, accuracyStd: fraction, examples: 20, groupings: 5 };
   const document = await documentOf(...argv);
   expect(document).toMatchObject({ ...quality, int8: quality, onnxBytes: { fp32: above0, int8: above0 } });
-  const evaluated = await documentOf('eval', at('fast-int8'), '--data', at('dev.tsv'), '--precision', 'int8');
+  const evaluated = await documentOf('eval', at('fast-int8'), '--data', at('dev.tsv'));
   const { accuracy, accuracyStd } = document.int8 as { accuracy: number; accuracyStd: number };
   expect(evaluated).toMatchObject({ accuracy, accuracyStd, precision: 'int8' });
   const record = JSON.parse(await readFile(at('fast-int8/run.json'), 'utf8'));
@@ -217,21 +217,25 @@ it('compress: in int8, too', async () => {
   const document = await documentOf('compress', at('dense'), ...data(), ...free, '-o', at('free'));
   expect(document).toMatchObject({ accuracy: fraction, int8: { accuracy: fraction, examples: 20 } });
   expect(existsSync(at('free/onnx/model_quantized.onnx'))).toBe(true);
+  expect(await documentOf('eval', at('free'), '--data', at('dev.tsv'))).toMatchObject({ precision: 'int8' });
+  expect(await documentOf('eval', `${at('free')}:fp32`, '--data', at('dev.tsv'))).toMatchObject({ precision: 'fp32' });
 });
 
 it('predict and bench: int8 answers are near, and both models of a folder run side by side', async () => {
   const [text, model] = ['this film was awful', at('fast-int8')];
-  const scoresIn = async (precision: string): Promise<Record<string, number>> => {
-    const { predictions } = await documentOf('predict', model, text, '--precision', precision);
+  const scoresIn = async (...asked: string[]): Promise<Record<string, number>> => {
+    const { predictions } = await documentOf('predict', ...asked, text);
     return (predictions as [{ scores: Record<string, number> }])[0].scores;
   };
-  const [floats, integers] = [await scoresIn('fp32'), await scoresIn('int8')];
+  const [floats, integers] = [await scoresIn(model, '--precision', 'fp32'), await scoresIn(model)];
+  expect(await scoresIn(`${model}:fp32`)).toEqual(floats);
+  expect(await scoresIn(model, '--precision', 'int8')).toEqual(integers);
   expect(integers).not.toEqual(floats);
   expect(integers['0']).toBeCloseTo(floats['0'] as number, 1);
-  const { results } = await documentOf('bench', model, `${model}:int8`, '--data', at('dev.tsv'), '--rounds', '2');
+  const { results } = await documentOf('bench', `${model}:fp32`, model, '--data', at('dev.tsv'), '--rounds', '2');
   expect(results).toMatchObject([
-    { model, precision: 'fp32', ratio: 1 },
-    { model: `${model}:int8`, precision: 'int8', ratio: above0 },
+    { model: `${model}:fp32`, precision: 'fp32', ratio: 1 },
+    { model, precision: 'int8', ratio: above0 },
   ]);
   const { code, err } = await program(['predict', at('fast'), text, '--precision', 'int8']);
   expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('Make it: prumux quantize') });
@@ -288,6 +292,7 @@ it('auto: starts nothing after its time, and delivers int8 where that is chosen'
   expect(stopped).toMatchObject({ stop: 'time', decisions: [] });
   const { precision } = stopped.chosen as { precision: string };
   expect(existsSync(join(at('stopped'), 'onnx', 'model_quantized.onnx'))).toBe(precision === 'int8');
+  expect(await documentOf('eval', at('stopped'), '--data', at('dev.tsv'))).toMatchObject({ precision });
   const { code, err } = await program([...argv, '--budget', 'soon', '-o', at('stopped')]);
   expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('--budget: expected TIME') });
 });

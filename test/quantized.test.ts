@@ -4,14 +4,15 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError, type FloatTensor, type ParameterTree, type Precision } from '../src/base/index.ts';
 import { exportClassifier, readTextClassifier } from '../src/infer/index.ts';
-import { type ModelConfig, presetConfig, writeModelFolder } from '../src/model/index.ts';
+import { type ModelConfig, onnxPath, presetConfig, writeModelFolder } from '../src/model/index.ts';
 import { DEMULTIPLEXERS, initialModel, instancesOf } from '../src/mux/index.ts';
 import { cpu, type Feeds, openSession } from '../src/runtime/index.ts';
 import { decodeModel } from '../src/runtime/onnx-proto.ts';
+import { openServedModel } from '../src/serve/served-model.ts';
 import { prunedModel, randomModel } from './model-folder.kit.ts';
 import { loudParameters, raggedTexts, worstDifference } from './tiny-bert.kit.ts';
 
@@ -90,5 +91,23 @@ describe('a folder', () => {
       /model_quantized\.onnx: expected the int8 model, got no such file\. Make it: prumux quantize/,
     );
     expect((await readTextClassifier(folder)).precision).toBe('fp32'); // which is made on the way
+  });
+
+  it('runs in the precision that it says, unless another one is asked for', async () => {
+    const model = randomModel(LABELS);
+    const quantized = exportClassifier(model.config, model.parameters, { precision: 'int8' }).bytes;
+    const evidence = { evaluation: { accuracy: 0.9 }, quantization: { int8: { accuracy: 0.8 } } };
+    await writeModelFolder(folder, { ...model, quantized, precision: 'int8', card: '# int8\n', evidence });
+    expect(await readTextClassifier(folder)).toMatchObject({ precision: 'int8', onnx: onnxPath(folder, 'int8') });
+    expect((await readTextClassifier(folder, undefined, 'fp32')).precision).toBe('fp32');
+    for (const [asked, precision, accuracy] of [
+      [undefined, 'int8', 0.8],
+      ['fp32', 'fp32', 0.9],
+    ] as const) {
+      const { description, close } = await openServedModel({ model: folder, precision: asked }, cpu(1), undefined);
+      const name = precision === 'int8' ? `${basename(folder)}:int8` : basename(folder);
+      expect(description).toMatchObject({ name, folder, precision, accuracy });
+      await close();
+    }
   });
 });

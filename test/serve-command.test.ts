@@ -81,4 +81,6 @@ it('says which model does not open', async () => {
   const { code, err } = await program(['serve', join(folder, 'nothing here')]);
   expect(code).toBe(1);
   expect(err).toContain('nothing here: expected a model folder');
+  const precise = await program(['serve', `${join(folder, 'nothing here')}:int8`]);
+  expect(precise.err).toContain('nothing here: expected a model folder');
 });

@@ -1,6 +1,7 @@
 /** A whole server on a free port, for tests: real engine, real queue, a log that is kept. */
 import { basename } from 'node:path';
 import pino from 'pino';
+import { preciseModel } from '../src/cli/precision-option.ts';
 import { cpu } from '../src/runtime/index.ts';
 import { type RunningServer, type RunOptions, startServer } from '../src/serve/running-server.ts';
 import type { ServerOptions } from '../src/serve/server.ts';
@@ -28,8 +29,8 @@ export async function startTestServer(levels: readonly string[], options: TestOp
   const log = pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void logged.push(line) });
   const { alone, placement = cpu(1), workers = 1, kind = 'thread', rows = 16, ...rest } = options;
   const server = await startServer({
-    levels,
-    alone,
+    levels: levels.map((operand) => preciseModel(operand)),
+    alone: alone === undefined ? undefined : preciseModel(alone),
     engine: { placement, workers, kind, rows },
     service: {
       ...{ isolation: 'none', maxWaitMs: 5, capacity: 1000, maxQueueMs: 60_000, levelFor: () => 0 },

@@ -52,7 +52,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'prumux-serving-'));
   await writeModel(join(folder, 'dense'), randomModel());
   await writeModel(join(folder, 'mux'), compactMux(4));
-  reference = await openServedModel(join(folder, 'dense'), cpu(1), undefined);
+  reference = await openServedModel({ model: join(folder, 'dense') }, cpu(1), undefined);
   const scores: number[][] = [];
   for (const text of TEXTS) scores.push([...((await reference.run([{ text, isCut: true }])).logits ?? [])]);
   expectedScores = scores;

@@ -48,6 +48,14 @@ it('leaves the threshold beside what the run.json had, and says what it does', a
   expect(document.shares.at(-1).share).toBe(1);
 });
 
+it('takes the precisions of both from their names, and leaves the threshold in the folder', async () => {
+  const argv = ['--with', `${at('accurate')}:int8`, '--eval', at('dev.tsv'), '--json'];
+  const { code, out, err } = await program(['calibrate', `${at('fast')}:int8`, ...argv]);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(JSON.parse(out)).toMatchObject({ folder: at('fast'), accurate: `${at('accurate')}:int8` });
+  expect(cascadeIn(await runFile())).toMatchObject({ accurate: `${at('accurate')}:int8` });
+});
+
 it.each([
   [['--share', '0.1', '--accuracy', '0.9'], 2, '--accuracy: expected either --share or --accuracy'],
   [['--share', '1.5'], 2, '--share: expected at most 1'],

@@ -5,6 +5,7 @@ import {
   closing,
   compareThroughput,
   openTextClassifier,
+  type PreciseModel,
   type TextClassifier,
   throughputDefaults,
 } from '../infer/index.ts';
@@ -24,6 +25,7 @@ import {
 import { type Context, command } from './command.ts';
 import { LABELLED_ROWS } from './common-options.ts';
 import { number, option, optional, required, text, type Values, whole } from './option.ts';
+import { preciseModel } from './precision-option.ts';
 import { percent, table } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -38,7 +40,7 @@ const ROUNDS = 3;
 const LEAST_ROWS = 20;
 
 const options = {
-  with: required('folder or Hub id of the accurate model', text('MODEL')),
+  with: required('folder or Hub id of the accurate model, as DIR or, of a precision, DIR:int8', text('MODEL')),
   eval: LABELLED_ROWS.data,
   columns: LABELLED_ROWS.columns,
   share: optional(`share of the rows to recompute [${DEFAULT_SHARE}]`, number({ least: 0 }, 'SHARE')),
@@ -66,12 +68,13 @@ interface Pair {
 }
 
 async function openPair(
-  folder: string,
+  { model: folder, precision }: PreciseModel,
   { with: other, maxTokens }: CalibrateValues,
   { placement }: Context,
 ): Promise<Pair> {
-  const fast = await openTextClassifier(folder, placement, maxTokens);
-  const accurate = await openTextClassifier(other, placement, maxTokens);
+  const fast = await openTextClassifier(folder, placement, maxTokens, precision);
+  const { model, precision: otherPrecision } = preciseModel(other);
+  const accurate = await openTextClassifier(model, placement, maxTokens, otherPrecision);
   if (fast.config.task === 'tokens') {
     throw new ConfigError(folder, { expected: 'a classifier of texts', got: 'one of tokens' });
   }
@@ -121,12 +124,17 @@ export default command({
   description:
     'Find the margin below which answers of a fast model are recomputed by an accurate one, and keep it in its folder.',
   example: 'models/fast --with models/dense --eval dev.tsv --share 0.1',
-  operands: { name: 'model', description: 'folder of the fast model, as prumux writes it' },
+  operands: {
+    name: 'model',
+    description: 'folder of the fast model, as prumux writes it; DIR, or of a precision DIR:int8',
+  },
   options,
-  async run(values, [folder], context) {
+  async run(values, [operand], context) {
     const goal = goalOf(values);
+    const fast = preciseModel(operand);
+    const { model: folder } = fast;
     const run = await readRunFile(folder);
-    return closing(await openPair(folder, values, context), async (pair) => {
+    return closing(await openPair(fast, values, context), async (pair) => {
       const rows = await openEvaluation(values.eval, pair.fast.config, values.columns);
       if (rows.examples.length < LEAST_ROWS) {
         const expected = `at least ${LEAST_ROWS} rows`;

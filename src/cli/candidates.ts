@@ -48,7 +48,7 @@ export async function storedAt(
   { folder, precision }: Exported,
   { settings }: Pick<Laboratory, 'settings'>,
 ): Promise<StoredClassifier> {
-  const stored = await readTextClassifier(folder, settings.maxTokens);
+  const stored = await readTextClassifier(folder, settings.maxTokens, 'fp32');
   if (precision === 'fp32') return stored;
   const { config, parameters } = await readModelFolder(folder);
   return { ...stored, precision, onnx: exportClassifier(config, parameters, { precision }).bytes };

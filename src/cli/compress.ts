@@ -44,7 +44,11 @@ const options = {
     "multiplexed encoder of pretrain --instances N to start from, in place of the dense model's [fresh multiplexer]",
     text('DIR'),
   ),
-  precision: option('int8: also make onnx/model_quantized.onnx and measure it', choice(PRECISIONS), 'fp32'),
+  precision: option(
+    'int8: also make onnx/model_quantized.onnx, measure it, and have the folder run in it',
+    choice(PRECISIONS),
+    'fp32',
+  ),
   ...COMPRESSION,
 };
 

@@ -44,12 +44,12 @@ async function recordOf({ exploration, final, commandLine }: Finding, laboratory
   };
 }
 
-/** The folder holds the fp32 model in any case; where int8 was chosen, that one as well, measured on all evaluation rows. */
+/** The folder holds the fp32 model in any case; where int8 was chosen, that one as well, measured on all evaluation rows, and the folder is meant to run it. */
 export async function deliverChoice(output: string, finding: Finding, laboratory: Laboratory): Promise<AutoRecord> {
   const { chosen } = finding.exploration;
   const auto = await recordOf(finding, laboratory);
   const content = await contentOf(chosen.folder);
-  await writeModelFolder(output, { ...content, evidence: { ...content.evidence, auto } });
+  await writeModelFolder(output, { ...content, precision: 'fp32', evidence: { ...content.evidence, auto } });
   if (chosen.precision === 'int8') await quantizeClassifier(output, { ...laboratory.options, output });
   await writeReport(output, auto);
   return auto;

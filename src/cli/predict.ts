@@ -5,7 +5,7 @@ import { type Answer, answerTexts, openTextClassifier, type TextInput } from '..
 import { command } from './command.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
-import { PRECISION } from './precision-option.ts';
+import { PRECISION, preciseModel } from './precision-option.ts';
 
 /** Texts that are classified together; a stream of lines is answered after so many. */
 const BATCH = 256;
@@ -16,7 +16,7 @@ export default command({
   example: 'models/fast "please cancel my order"',
   operands: {
     name: 'model',
-    description: 'model folder or Hub id',
+    description: 'model folder or Hub id, as DIR or, of a precision, DIR:int8',
     rest: { name: 'text', description: 'texts [the lines of standard input]' },
   },
   options: {
@@ -26,7 +26,8 @@ export default command({
     maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   unheeded: ['seed', 'progress'],
-  async run({ pairs, ensemble, maxTokens, precision }, [model, ...texts], { placement, terminal, isJson }) {
+  async run({ pairs, ensemble, maxTokens, precision: usual }, [operand, ...texts], { placement, terminal, isJson }) {
+    const { model, precision } = preciseModel(operand, usual);
     const classifier = await openTextClassifier(model, placement, maxTokens, precision);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
     const predictions: Answer[] = [];

@@ -7,7 +7,8 @@ import { megabytes, qualityLines, quantizedLine } from './result-lines.ts';
 
 export default command({
   name: 'quantize',
-  description: 'Make the int8 model of a classifier, dense or compressed, and measure both on labelled rows.',
+  description:
+    'Make the int8 model of a classifier, dense or compressed, and measure both on labelled rows; its folder then runs in int8.',
   example: 'models/dense --eval dev.tsv -o models/dense-int8',
   operands: { name: 'model', description: 'folder or Hub id of a classifier' },
   options: {
@@ -23,5 +24,6 @@ export default command({
   },
   print: (result) =>
     `${qualityLines(result)}${quantizedLine(result, result.int8)}` +
-    `ONNX files  ${megabytes(result.onnxBytes.fp32)} in fp32, ${megabytes(result.onnxBytes.int8)} in int8\n`,
+    `ONNX files  ${megabytes(result.onnxBytes.fp32)} in fp32, ${megabytes(result.onnxBytes.int8)} in int8\n` +
+    'runs        in int8, unless --precision fp32 or DIR:fp32 says otherwise\n',
 });

@@ -2,6 +2,7 @@
 import { basename, resolve } from 'node:path';
 import pino from 'pino';
 import { aborted } from '../base/index.ts';
+import type { PreciseModel } from '../infer/index.ts';
 import { resolveModel } from '../model/index.ts';
 import { PAGE_STYLE } from '../report/index.ts';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../serve/index.ts';
 import { type Context, command } from './command.ts';
 import { choice, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
+import { preciseModel } from './precision-option.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -70,7 +72,11 @@ export default command({
   name: 'serve',
   description: 'Serve a model over HTTP: requests that come together share forward passes.',
   example: 'models/fast --port 8080 --max-wait 5',
-  operands: { name: 'model', description: 'model folders or Hub ids, the most accurate first', isMany: true },
+  operands: {
+    name: 'model',
+    description: 'model folders or Hub ids, the most accurate first; DIR, or of a precision DIR:int8',
+    isMany: true,
+  },
   options: OPTIONS,
   unheeded: ['seed', 'progress'],
   isEndless: true,
@@ -90,6 +96,11 @@ interface Ended extends Pick<RunningServer, 'url'> {
   readonly isDrained: boolean;
 }
 
+async function resolved(operand: string): Promise<PreciseModel> {
+  const { model, precision } = preciseModel(operand);
+  return { model: await resolveModel(model), precision };
+}
+
 async function runOptions(
   values: Values<typeof OPTIONS>,
   models: readonly [string, ...string[]],
@@ -97,10 +108,10 @@ async function runOptions(
 ): Promise<RunOptions> {
   const apiKeys = values.apiKey?.split(',').filter((key) => key !== '') ?? [];
   const { alone, rows, maxWait, queue, maxQueueWait, workers, streams, maxTokens, host, port } = values;
-  const levels = await Promise.all(models.map((model) => resolveModel(model)));
+  const levels = await Promise.all(models.map(resolved));
   return {
     ...{ levels, host, port },
-    ...(alone !== undefined && { alone: await resolveModel(alone) }),
+    ...(alone !== undefined && { alone: await resolved(alone) }),
     engine: {
       ...{ placement, maxTokens, rows, workers: workers ?? streams ?? placement.threads },
       kind: workers === undefined ? 'thread' : 'process',
@@ -111,7 +122,7 @@ async function runOptions(
       ...levelPolicy(values),
     },
     server: {
-      ...{ apiKeys, name: values.name ?? basename(resolve(models[0])) },
+      ...{ apiKeys, name: values.name ?? basename(resolve(preciseModel(models[0]).model)) },
       ...{ maxTexts: values.maxTexts, maxBytes: values.maxBytes, isCut: values.autoTruncate },
       ...{ corsOrigin: values.cors, requestTimeoutMs: values.requestTimeout },
       log: pino({ level: values.logLevel }, terminal.stderr),

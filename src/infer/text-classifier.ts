@@ -6,6 +6,7 @@ import {
   type Encoding,
   type ModelConfig,
   onnxPath,
+  precisionIn,
   readModelFolder,
   requireParameters,
   resolveModel,
@@ -20,6 +21,12 @@ import { DEFAULT_GROUPS, type PredictOptions, type Predictor, predictLogits, pre
 export interface TextInput {
   readonly text: string;
   readonly pair?: string;
+}
+
+/** A model, and the precision that it is to run in; where that is left out, its folder says. */
+export interface PreciseModel {
+  readonly model: string;
+  readonly precision?: Precision | undefined;
 }
 
 /** A model folder that has been read: all that it takes to open it, in one session or in several. */
@@ -68,17 +75,18 @@ function exportedIn(
 }
 
 /**
- * Reads a model folder (or Hub id) with its own `onnx/model.onnx`; a folder without one, such as a checkpoint made elsewhere, is exported
- * in memory. In int8 it must have its `onnx/model_quantized.onnx`: nobody has measured one that is made on the way. Throws CheckpointError for a
+ * Reads a model folder (or Hub id) in a precision, or in the one that it is meant to run in. In fp32 it has its own `onnx/model.onnx`; a folder without
+ * one, such as a checkpoint made elsewhere, is exported in memory. In int8 it must have its `onnx/model_quantized.onnx`: nobody has measured one that is made on the way. Throws CheckpointError for a
  * folder that holds no classifier, or none of that precision.
  */
 export async function readTextClassifier(
   model: string,
   maxTokens?: number,
-  precision: Precision = 'fp32',
+  asked?: Precision,
 ): Promise<StoredClassifier> {
   const folder = await resolveModel(model);
   const { config, parameters, tokenizer } = await readModelFolder(folder);
+  const precision = asked ?? (await precisionIn(folder));
   if (config.labels.length === 0 || !parameters.has('classifier.weight')) {
     throw new CheckpointError(folder, {
       expected: 'a classifier',

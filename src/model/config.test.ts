@@ -1,7 +1,7 @@
 /** Presets against BERT's published shapes, and `config.json` there, back, and wrong. */
 import { describe, expect, it } from 'vitest';
 import { ConfigError, PrumuxError } from '../base/index.ts';
-import { fromHuggingFace, type ModelConfig, presetConfig, toHuggingFace } from './config.ts';
+import { fromHuggingFace, type ModelConfig, precisionOf, presetConfig, toHuggingFace } from './config.ts';
 
 const mini = presetConfig('mini', 1000);
 const pruned = {
@@ -63,6 +63,13 @@ describe('config.json', () => {
     expect(fromHuggingFace(stored(config), 'config.json')).toEqual(config);
   });
 
+  it('says which precision its folder is meant to run in; where it says nothing, fp32', () => {
+    const [floats, integers] = [toHuggingFace(pruned), toHuggingFace(pruned, 'int8')];
+    expect(floats).not.toHaveProperty('prumux.precision');
+    expect([floats, integers].map((json) => precisionOf(json, 'config.json'))).toEqual(['fp32', 'int8']);
+    expect(fromHuggingFace(integers, 'config.json')).toEqual(pruned);
+  });
+
   it('without a prumux block is plain BERT', () => {
     const { prumux, ...plain } = stored({ encoder: mini, labels: ['a', 'b'], featureSize: 256 });
     expect(prumux).toBeDefined();
@@ -98,6 +105,11 @@ describe('config.json', () => {
       'an unknown prumux field',
       { prumux: { headSize: 64, featureSize: 64, layers: [], n: 1 } },
       'no unknown field (n)',
+    ],
+    [
+      'another precision',
+      { prumux: { headSize: 64, featureSize: 64, layers: [], precision: 'int4' } },
+      '(prumux.precision): expected fp32 or int8, got "int4"',
     ],
     [
       'instances of nothing',

@@ -3,7 +3,7 @@
  * is their form in a Hugging Face `config.json`, whose `prumux` block holds what plain BERT has no field for.
  */
 import { z } from 'zod';
-import { ConfigError } from '../base/index.ts';
+import { ConfigError, PRECISIONS, type Precision } from '../base/index.ts';
 
 /** What is left of one encoder layer. No heads: the attention sub-layer is gone; no units: the feed-forward one is. */
 export interface LayerShape {
@@ -104,9 +104,10 @@ function architectureOf({ labels, task }: ModelConfig): string {
 }
 
 /**
- * The `config.json` of a model. Where layers differ, the standard fields carry the largest; `prumux.layers` is what holds.
+ * The `config.json` of a model. Where layers differ, the standard fields carry the largest; `prumux.layers` is what holds. The precision is that
+ * which the model's folder is meant to run in.
  */
-export function toHuggingFace(config: ModelConfig): object {
+export function toHuggingFace(config: ModelConfig, precision: Precision = 'fp32'): object {
   const { encoder, labels } = config;
   return {
     model_type: 'bert',
@@ -134,6 +135,7 @@ export function toHuggingFace(config: ModelConfig): object {
       ...(config.maxTokens === undefined ? {} : { maxTokens: config.maxTokens }),
       layers: encoder.layers,
       ...(config.kept === undefined ? {} : { kept: config.kept }),
+      ...(precision === 'fp32' ? {} : { precision }),
     },
   };
 }
@@ -151,6 +153,7 @@ const prumuxBlock = z.strictObject({
   featureSize: positive,
   maxTokens: positive.optional(),
   layers: z.array(z.strictObject({ heads: count, intermediateSize: count })),
+  precision: z.enum(PRECISIONS, PRECISIONS.join(' or ')).default('fp32'),
   kept: z
     .strictObject({ hidden: indices, layers: z.array(z.strictObject({ heads: indices, intermediate: indices })) })
     .optional(),
@@ -187,13 +190,7 @@ type PrumuxBlock = z.infer<typeof prumuxBlock>;
  * BERT. Throws a ConfigError that names the first field that is missing, malformed or not supported.
  */
 export function fromHuggingFace(json: unknown, where: string): ModelConfig {
-  const parsed = bertConfig.safeParse(json, { error: expectation });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const path = issue?.path ?? [];
-    throw fieldError(where, path.join('.'), issue?.message ?? 'a BERT configuration', valueAt(json, path));
-  }
-  const bert = parsed.data;
+  const bert = parse(json, where);
   const encoder = encoderOf(bert, where);
   const labels = labelsOf(bert, where);
   const featureSize = bert.prumux?.featureSize ?? encoder.hiddenSize;
@@ -204,6 +201,19 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   const { kept, maxTokens } = bert.prumux;
   if (kept !== undefined) checkKept(kept, encoder, where);
   return { ...plain, ...(maxTokens && { maxTokens }), ...(mux && { mux }), ...(kept && { kept }) };
+}
+
+/** The precision that the folder of a parsed `config.json` is meant to run in: no property of the model, but of what was made of it. */
+export function precisionOf(json: unknown, where: string): Precision {
+  return parse(json, where).prumux?.precision ?? 'fp32';
+}
+
+function parse(json: unknown, where: string): BertConfig {
+  const parsed = bertConfig.safeParse(json, { error: expectation });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path = issue?.path ?? [];
+  throw fieldError(where, path.join('.'), issue?.message ?? 'a BERT configuration', valueAt(json, path));
 }
 
 function encoderOf(bert: BertConfig, where: string): EncoderConfig {

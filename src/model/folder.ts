@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CheckpointError, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
-import { fromHuggingFace, type ModelConfig, toHuggingFace } from './config.ts';
+import { fromHuggingFace, type ModelConfig, precisionOf, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
 import { floatTensors, readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
@@ -26,6 +26,8 @@ export interface Delivery extends ModelFiles {
   readonly onnx?: Uint8Array;
   /** The same in int8, for `onnx/model_quantized.onnx`. */
   readonly quantized?: Uint8Array;
+  /** Which of them the folder is meant to run; fp32 if left out. */
+  readonly precision?: Precision;
   /** What the model was sliced from, for `pruning.safetensors`. */
   readonly pruning?: Safetensors;
   /** The model card, Markdown, for `README.md`. */
@@ -79,6 +81,12 @@ export async function readModelFolder(folder: string): Promise<ModelFiles> {
     throw new CheckpointError(folder, { expected: `at most the ${vocabularySize} of vocab_size in config.json`, got });
   }
   return { config, parameters: await readParameters(join(folder, 'model.safetensors'), config), tokenizer };
+}
+
+/** The precision that a model folder is meant to run in. Throws a CheckpointError or ConfigError where it has no `config.json` that says one. */
+export async function precisionIn(folder: string): Promise<Precision> {
+  const path = join(folder, 'config.json');
+  return precisionOf(await readJsonObject(path), path);
 }
 
 /** Bytes of the files of a model folder; others beside them do not count. */
@@ -138,8 +146,8 @@ export async function checkDestination(folder: string): Promise<void> {
 }
 
 async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
-  const { config, parameters, tokenizer, onnx, quantized, pruning } = delivery;
-  await writeJson(join(folder, 'config.json'), toHuggingFace(config));
+  const { config, parameters, tokenizer, onnx, quantized, precision, pruning } = delivery;
+  await writeJson(join(folder, 'config.json'), toHuggingFace(config, precision));
   await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
   await writeJson(
     join(folder, 'tokenizer_config.json'),

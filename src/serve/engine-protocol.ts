@@ -1,10 +1,11 @@
 /** What the engine and its workers say to each other. */
+import type { PreciseModel } from '../infer/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { AskedText, ModelDescription, PassAnswers } from './served-model.ts';
 
 export interface OpenRequest {
-  /** Model folders by level, the most accurate first. */
-  readonly folders: readonly string[];
+  /** By level, the most accurate first. */
+  readonly models: readonly PreciseModel[];
   readonly placement: Placement;
   /** Longest row, in tokens; otherwise what each model was trained on. */
   readonly maxTokens: number | undefined;

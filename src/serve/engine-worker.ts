@@ -26,9 +26,9 @@ const LEAST_ROWS = 64;
 const MOST_ROWS = 256;
 const WARM_UP_TEXT: AskedText = { text: 'the quick brown fox jumps over the lazy dog', isCut: true };
 
-async function open({ folders, placement, maxTokens, rows }: OpenRequest): Promise<readonly OpenedLevel[]> {
+async function open({ models, placement, maxTokens, rows }: OpenRequest): Promise<readonly OpenedLevel[]> {
   yieldToServer();
-  levels = await Promise.all(folders.map((folder) => openServedModel(folder, placement, maxTokens)));
+  levels = await Promise.all(models.map((model) => openServedModel(model, placement, maxTokens)));
   const opened: OpenedLevel[] = [];
   for (const model of levels) opened.push(await warmedUp(model, rows));
   return opened;

@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'prumux-engine-'));
   await writeModel(at('dense'), randomModel());
   await writeModel(at('pruned'), prunedModel());
-  reference = await openServedModel(at('dense'), cpu(1), undefined);
+  reference = await openServedModel({ model: at('dense') }, cpu(1), undefined);
 }, 120_000);
 afterAll(async () => {
   await reference.close();
@@ -27,7 +27,7 @@ const asked = (...texts: string[]): AskedText[] => texts.map((text) => ({ text, 
 const TEXTS = asked('this film was great', 'that book is awful but short', 'poor old tale');
 
 const open = (options: Partial<EngineOptions> = {}): Promise<Engine> =>
-  Engine.open({ folders: [at('dense')], placement: cpu(2), workers: 2, kind: 'thread', rows: 8, ...options });
+  Engine.open({ models: [{ model: at('dense') }], placement: cpu(2), workers: 2, kind: 'thread', rows: 8, ...options });
 
 describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind) => {
   it('answers every pass as the model does in this thread, to the bit', async () => {
@@ -82,7 +82,7 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
 it('tells a worker that is lost from those that do not start in its place', async () => {
   const [lost, failed] = [vi.fn(), vi.fn()];
   await writeModel(at('gone'), randomModel());
-  const engine = await open({ folders: [at('gone')], workers: 1, onWorkerLost: lost, onFailedStart: failed });
+  const engine = await open({ models: [{ model: at('gone') }], workers: 1, onWorkerLost: lost, onFailedStart: failed });
   await rm(at('gone'), { recursive: true });
   engine.killWorker(0);
   await vi.waitFor(() => expect(failed).toHaveBeenCalledWith(expect.stringContaining('gone')), { timeout: 20_000 });
@@ -149,7 +149,7 @@ it('gives a worker up whose pass hangs, before it has ended: a thread may not en
 });
 
 it('has every level open, and says what is in it', async () => {
-  const engine = await open({ folders: [at('dense'), at('pruned')], workers: 1 });
+  const engine = await open({ models: [{ model: at('dense') }, { model: at('pruned') }], workers: 1 });
   expect(engine.levels.map(({ description: { name, labels, instances } }) => ({ name, labels, instances }))).toEqual([
     { name: 'dense', labels: ['0', '1'], instances: 1 },
     { name: 'pruned', labels: ['0', '1'], instances: 1 },
@@ -180,5 +180,5 @@ it('tells texts that are too long, unless they are to be cut', async () => {
 });
 
 it('says why a model does not open', async () => {
-  await expect(open({ folders: [at('nothing')] })).rejects.toThrow('nothing: expected a model folder');
+  await expect(open({ models: [{ model: at('nothing') }] })).rejects.toThrow('nothing: expected a model folder');
 });

@@ -4,14 +4,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, BackendError, messageOf } from '../base/index.ts';
+import type { PreciseModel } from '../infer/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import { type WorkerKind, WorkerLink, WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, OpenRequest, PassRequest } from './engine-protocol.ts';
 import type { ModelDescription, PassAnswers } from './served-model.ts';
 
 export interface EngineOptions {
-  /** Model folders by level, the most accurate first. */
-  readonly folders: readonly string[];
+  /** By level, the most accurate first. */
+  readonly models: readonly PreciseModel[];
   /** Its threads are shared by the workers. */
   readonly placement: Placement;
   readonly workers: number;
@@ -178,9 +179,9 @@ export class Engine {
   }
 }
 
-function openRequest({ folders, placement, workers, maxTokens, rows }: EngineOptions): OpenRequest {
+function openRequest({ models, placement, workers, maxTokens, rows }: EngineOptions): OpenRequest {
   const threads = Math.max(1, Math.floor(placement.threads / workers));
-  return { folders, placement: { ...placement, threads }, maxTokens, rows };
+  return { models, placement: { ...placement, threads }, maxTokens, rows };
 }
 
 function closedError(): BackendError {

@@ -184,7 +184,8 @@ describe('operation', () => {
       model_type: {
         classifier: { id2label: { 0: 'no', 1: 'yes', 2: 'maybe' }, label2id: { no: 0, yes: 1, maybe: 2 } },
       },
-      levels: [{ level: 0, name: 'sequence', accuracy: null }],
+      model_dtype: 'float32',
+      levels: [{ level: 0, name: 'sequence', precision: 'fp32', accuracy: null }],
     });
   });
 

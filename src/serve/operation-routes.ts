@@ -1,5 +1,5 @@
 /** What operators and their programs ask: `/health`, `/info`, `/metrics`. */
-import { VERSION } from '../base/index.ts';
+import { type Precision, VERSION } from '../base/index.ts';
 import { type Api, type ApiContext, ERROR_RESPONSES } from './api.ts';
 import { REFUSALS } from './refusal.ts';
 import { healthAnswer, type InfoAnswer, infoAnswer, jsonSchema } from './schemas.ts';
@@ -27,6 +27,9 @@ export const infoRoute: Api = (app, context) => {
   app.get('/info', { schema }, async () => infoOf(context));
 };
 
+/** As text-embeddings-inference calls them. */
+const DTYPES: Readonly<Record<Precision, string>> = { fp32: 'float32', int8: 'int8' };
+
 function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
   const { labels, options, levels } = service;
   const longest = levels[0]?.description.maxTokens ?? 0;
@@ -34,7 +37,7 @@ function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
   return {
     model_id: name,
     model_sha: null,
-    model_dtype: 'float32',
+    model_dtype: DTYPES[levels[0]?.description.precision ?? 'fp32'],
     model_type: {
       classifier: {
         id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
@@ -54,8 +57,10 @@ function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
     labels: [...labels],
     instances: levels[0]?.description.instances ?? 1,
     isolation: options.isolation,
-    levels: levels.map(({ description: { name: folder, instances, parameters, accuracy = null } }, level) => ({
-      ...{ level, name: folder, instances, parameters, accuracy },
-    })),
+    levels: levels.map(
+      ({ description: { name: folder, precision, instances, parameters, accuracy = null } }, level) => ({
+        ...{ level, name: folder, precision, instances, parameters, accuracy },
+      }),
+    ),
   };
 }

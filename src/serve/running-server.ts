@@ -3,17 +3,19 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { BackendError, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import type { PreciseModel } from '../infer/index.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
+import { inPrecision } from './served-model.ts';
 import { buildServer, type ServerOptions } from './server.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 export interface RunOptions {
-  readonly engine: Omit<EngineOptions, 'folders' | 'onWorkerLost' | 'onFailedStart'>;
-  /** Model folders by level, the most accurate first. */
-  readonly levels: readonly string[];
+  readonly engine: Omit<EngineOptions, 'models' | 'onWorkerLost' | 'onFailedStart'>;
+  /** By level, the most accurate first. */
+  readonly levels: readonly PreciseModel[];
   /** A model of one text per pass, for texts that would go through alone. */
-  readonly alone?: string | undefined;
+  readonly alone?: PreciseModel | undefined;
   readonly service: Omit<ServiceOptions, 'alone'>;
   readonly server: ServerOptions;
   readonly host: string;
@@ -38,7 +40,7 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
   const openEngine = (): Promise<Engine> =>
     openChecked({
       ...options.engine,
-      folders: alone === undefined ? levels : [...levels, alone],
+      models: alone === undefined ? levels : [...levels, alone],
       onWorkerLost(why) {
         log.error({ why }, 'a worker was lost; another one starts');
         service?.metrics.workerLost();
@@ -137,4 +139,6 @@ async function closeWithin(app: FastifyInstance, limitMs: number): Promise<void>
   clearTimeout(end);
 }
 
-const namesOf = (levels: readonly OpenedLevel[]): string[] => levels.map(({ description }) => description.folder);
+function namesOf(levels: readonly OpenedLevel[]): string[] {
+  return levels.map(({ description: { folder, precision } }) => inPrecision(folder, precision));
+}

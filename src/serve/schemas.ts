@@ -3,6 +3,7 @@
  * the API. Words are those of text-embeddings-inference (`/predict`, `/info`) and of the Open Inference Protocol (`/v2`).
  */
 import { z } from 'zod';
+import { PRECISIONS } from '../base/index.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -50,6 +51,7 @@ export type ErrorBody = z.infer<typeof errorBody>;
 const level = z.object({
   level: z.int(),
   name: z.string(),
+  precision: z.enum(PRECISIONS),
   instances: z.int(),
   parameters: z.int(),
   accuracy: z.number().nullable(),

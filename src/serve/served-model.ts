@@ -5,11 +5,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
+import type { Precision } from '../base/index.ts';
 import {
   answerFilled,
   type Entity,
   entitiesIn,
   type FilledAnswers,
+  type PreciseModel,
   predictorOf,
   readTextClassifier,
   refusePair,
@@ -29,10 +31,11 @@ export interface ModelDescription {
   readonly folder: string;
   readonly task: Task;
   readonly labels: readonly string[];
+  readonly precision: Precision;
   readonly instances: number;
   readonly maxTokens: number;
   readonly parameters: number;
-  /** Measured when the model was made, a fraction; unknown of models made elsewhere. */
+  /** Measured when the model was made, in its precision, a fraction; unknown of models made elsewhere. */
   readonly accuracy?: number;
   /** Which of its answers are worth recomputing; unknown where that was not calibrated. */
   readonly cascade?: Cascade;
@@ -64,17 +67,22 @@ export interface ServedModel {
   close(): Promise<void>;
 }
 
+/** A name that says the precision where it is not the usual one, as on the command line. */
+export function inPrecision(name: string, precision: Precision): string {
+  return precision === 'fp32' ? name : `${name}:${precision}`;
+}
+
 /** Opens a model folder for texts. Throws CheckpointError or BackendError where it does not open. */
 export async function openServedModel(
-  model: string,
+  { model, precision }: PreciseModel,
   placement: Placement,
   maxTokens: number | undefined,
 ): Promise<ServedModel> {
-  const stored = await readTextClassifier(model, maxTokens);
+  const stored = await readTextClassifier(model, maxTokens, precision);
   // A pattern would be kept for every shape that a pass ever had, which are thousands; it saves no time.
   const session = await openSession(stored.onnx, placement, { enableMemPattern: false });
   const predictor = predictorOf(session, stored.config);
-  const description = { name: basename(resolve(model)), ...(await describe(stored)) };
+  const description = { name: inPrecision(basename(resolve(model)), stored.precision), ...(await describe(stored)) };
   return {
     description,
     async run(texts) {
@@ -164,7 +172,12 @@ function entitiesOfAll(
   return all;
 }
 
-const evidence = z.object({ evaluation: z.object({ accuracy: z.number() }) });
+const evaluation = z.object({ accuracy: z.number() });
+/** Where a folder's record has the accuracy of each of its models. */
+const EVIDENCE = {
+  fp32: z.object({ evaluation }).transform((run) => run.evaluation.accuracy),
+  int8: z.object({ quantization: z.object({ int8: evaluation }) }).transform((run) => run.quantization.int8.accuracy),
+} as const satisfies Record<Precision, z.ZodType<number>>;
 
 /** The folder's record, if it has one that can be read. */
 async function runOf(folder: string): Promise<unknown> {
@@ -179,16 +192,18 @@ async function runOf(folder: string): Promise<unknown> {
 async function describe({
   folder,
   config,
+  precision,
   parameters,
   maxTokens,
 }: StoredClassifier): Promise<Omit<ModelDescription, 'name'>> {
   const run = await runOf(folder);
-  const accuracy = evidence.safeParse(run).data?.evaluation.accuracy;
+  const accuracy = EVIDENCE[precision].safeParse(run).data;
   const cascade = cascadeIn(run);
   return {
     folder,
     task: config.task ?? 'sequence',
     labels: config.labels,
+    precision,
     instances: instancesOf(config),
     maxTokens,
     parameters,

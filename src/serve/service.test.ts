@@ -24,7 +24,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Full passes have 8 rows, and are said to take so long. */
 async function open({ passMs, ...options }: Partial<ServiceOptions> & { readonly passMs?: number } = {}) {
-  const engine = await Engine.open({ folders: [folder], placement: cpu(1), workers: 1, kind: 'thread', rows: 8 });
+  const engine = await Engine.open({
+    models: [{ model: folder }],
+    placement: cpu(1),
+    workers: 1,
+    kind: 'thread',
+    rows: 8,
+  });
   const levels = engine.levels.map((level) => ({ ...level, passMs: passMs ?? level.passMs }));
   vi.spyOn(engine, 'levels', 'get').mockReturnValue(levels);
   const defaults = { isolation: 'none', maxWaitMs: 5, capacity: 100, maxQueueMs: 60_000, levelFor: () => 0 } as const;

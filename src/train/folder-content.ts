@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportClassifier } from '../infer/index.ts';
-import { type Delivery, onnxPath, readModelFolder } from '../model/index.ts';
+import { type Delivery, onnxPath, precisionIn, readModelFolder } from '../model/index.ts';
 import { readRunFile } from './finished-run.ts';
 
 /** The content of a classifier's folder; what a model from elsewhere lacks is made. */
@@ -14,6 +14,7 @@ export async function contentOf(folder: string): Promise<Delivery> {
     ...files,
     onnx: existsSync(onnx) ? await readFile(onnx) : exportClassifier(files.config, files.parameters).bytes,
     ...(existsSync(quantized) && { quantized: await readFile(quantized) }),
+    precision: await precisionIn(folder),
     card: existsSync(card) ? await readFile(card, 'utf8') : '# Text classifier\n',
     evidence: existsSync(join(folder, 'run.json')) ? await readRunFile(folder) : {},
   };

@@ -32,7 +32,10 @@ function qualityRows(evaluation: Evaluation, of = ''): Row[] {
 function figureRows({ evaluation, int8 }: CardFigures): Row[] {
   if (int8 === undefined) return [['Precision', 'fp32'], ...qualityRows(evaluation)];
   return [
-    ['Precision', 'fp32 (`onnx/model.onnx`) and int8 (`onnx/model_quantized.onnx`)'],
+    [
+      'Precision',
+      'fp32 (`onnx/model.onnx`) and int8 (`onnx/model_quantized.onnx`), which PruMUX runs unless it is told otherwise',
+    ],
     ...qualityRows(evaluation, ', fp32'),
     ...qualityRows(int8, ', int8'),
   ];

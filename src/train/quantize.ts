@@ -62,7 +62,7 @@ function recordOfStranger({ fp32, data }: Awaited<ReturnType<typeof measure>>, p
   return { command: 'quantize', seed, data, evaluation: fp32, parameters };
 }
 
-/** Writes the folder of a classifier with its int8 model. Throws CheckpointError for a folder that holds no classifier. */
+/** Writes the folder of a classifier with its int8 model, which it is meant to run from then on. Throws CheckpointError for a folder that holds no classifier. */
 export async function quantizeClassifier(model: string, options: QuantizeOptions): Promise<Quantized> {
   const { output, seed, placement } = options;
   await checkDestination(output);
@@ -76,7 +76,7 @@ export async function quantizeClassifier(model: string, options: QuantizeOptions
   const isKnown = Object.keys(content.evidence).length > 0;
   await writeModelFolder(output, {
     ...content,
-    ...{ onnx: exports.fp32, quantized: exports.int8 },
+    ...{ onnx: exports.fp32, quantized: exports.int8, precision: 'int8' },
     card: modelCard(titleOf(content.card) ?? taskOf(classifier.config).modelNoun, classifier.config, figures),
     evidence: {
       ...(isKnown ? content.evidence : recordOfStranger(measured, parameters, seed)),
