@@ -149,14 +149,19 @@ it('gives a worker up whose pass hangs, before it has ended: a thread may not en
 });
 
 it('has every level open, and says what is in it', async () => {
-  const engine = await open({ models: [{ model: at('dense') }, { model: at('pruned') }], workers: 1 });
+  const models = [{ model: at('dense') }, { model: at('pruned') }, { model: at('dense'), precision: 'int8' }] as const;
+  const engine = await open({ models, workers: 1 });
   expect(engine.levels.map(({ description: { name, labels, instances } }) => ({ name, labels, instances }))).toEqual([
     { name: 'dense', labels: ['0', '1'], instances: 1 },
     { name: 'pruned', labels: ['0', '1'], instances: 1 },
+    { name: 'dense:int8', labels: ['0', '1'], instances: 1 },
   ]);
   const [first, second] = [await engine.run({ level: 0, texts: TEXTS }), await engine.run({ level: 1, texts: TEXTS })];
   expect(first.logits).not.toEqual(second.logits);
   expect(second.model.name).toBe('pruned');
+  const third = await engine.run({ level: 2, texts: TEXTS });
+  expect(third.logits).not.toEqual(first.logits);
+  expect(third.model.precision).toBe('int8');
   await engine.close();
 });
 
