@@ -114,7 +114,7 @@ it('serve: the same entities as predict', async () => {
   const { predictions } = (await documentOf('predict', at('dense'), ...texts)) as {
     predictions: { entities: unknown }[];
   };
-  const served = await openServedModel(at('dense'), cpu(1), undefined);
+  const served = await openServedModel({ model: at('dense'), precision: undefined }, cpu(1), undefined);
   const { entities } = await served.run(texts.map((text) => ({ text, isCut: true })));
   await served.close();
   expect(entities).toMatchObject(predictions.map((each) => each.entities as Entity[]).map(places));
