@@ -108,6 +108,20 @@ it('raises the target from level to level, and tells of a model how it came abou
 
 const evidenceOf = async (output: string) => JSON.parse(await readFile(join(output, 'run.json'), 'utf8'));
 
+it('does not end a phase of pruning far beyond its target, even where the loss of so few rows holds nothing back', async () => {
+  const long: CompressRecipe = {
+    ...recipe,
+    ...{ instances: 1, groups: 8, target: { measure: 'sparsity', levels: [0.6] } },
+    epochs: { multiplex: 1, prune: 120, recover: 1 },
+  };
+  await compressInto(at('long'), undefined, { recipe: long });
+  const { curves } = await evidenceOf(at('long'));
+  const { values, step } = curves.prune.at(-1);
+  expect(step).toBe(240);
+  // 0.12 beyond it; 0.23 with multipliers that ascend as fast as gates move.
+  expect(Math.abs(values.sparsity - 0.6)).toBeLessThan(0.16);
+}, 120_000);
+
 describe('pruning that was kept', () => {
   const to = (level: number, prune = recipe.learningRate.prune): CompressRecipe => ({
     ...recipe,
