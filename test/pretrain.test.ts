@@ -198,19 +198,8 @@ it('compress starts from the primed encoder, and says in what one differs that d
   const data = ['--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--max-tokens', '24', '--groups', '4'];
   const short = ['--multiplex-epochs', '40', '--prune-epochs', '2', '--recover-epochs', '2', '--sparsity', '0.3'];
   const run = (name: string, ...more: string[]) =>
-    program([
-      'compress',
-      at('classifier'),
-      ...data,
-      ...short,
-      '--primed',
-      at('primed'),
-      ...more,
-      '-o',
-      at(name),
-      '--json',
-    ]);
-  const { code, out, err } = await run('fast', '--instances', '2', '--retrieval', '0.1');
+    program(['compress', at('classifier'), ...data, '--primed', at('primed'), ...more, '-o', at(name), '--json']);
+  const { code, out, err } = await run('fast', ...short, '--instances', '2', '--retrieval', '0.1');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const document = JSON.parse(out);
   expect(document.sparsity).toBeGreaterThan(0.2);
@@ -238,7 +227,7 @@ it('compress starts from the primed encoder, and says in what one differs that d
     [['--instances', '2', '--prefill-layers', '1'], "with prefillLayers 1, as the student's, got 0"],
   ] as const;
   for (const [flags, message] of refusals) {
-    expect(await run('never', ...flags)).toMatchObject({ code: 1, err: expect.stringContaining(message) });
+    expect(await run('never', ...short, ...flags)).toMatchObject({ code: 1, err: expect.stringContaining(message) });
   }
 }, 120_000);
 
