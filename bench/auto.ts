@@ -26,7 +26,7 @@ import {
 import { readRunFile } from '../src/train/index.ts';
 import { argumentsOf, resultOf } from './named-run-result.ts';
 
-const BUDGETS = [0.5, 1, 2, 3, 4, 5];
+const ALLOWED_DROPS = [0.5, 1, 2, 3, 4, 5];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -84,9 +84,9 @@ function boughtBy(maxDrop: number, { trials, dense }: Exploration): string {
 
 async function report(): Promise<void> {
   const record = autoRecordIn(await readRunFile(grid), join(grid, 'run.json'));
-  for (const maxDrop of BUDGETS) console.log(`${maxDrop} points buy ${boughtBy(maxDrop, record.exploration)}`);
+  for (const maxDrop of ALLOWED_DROPS) console.log(`${maxDrop} points buy ${boughtBy(maxDrop, record.exploration)}`);
   const part = partAt(COMPARED_SPARSITIES, record.exploration);
-  for (const maxDrop of BUDGETS) {
+  for (const maxDrop of ALLOWED_DROPS) {
     const { share, trained, chosen, best } = await replay(questionAt(maxDrop, part), part, record.examples);
     console.log(
       `${maxDrop} points, sparsities to ${Math.max(...COMPARED_SPARSITIES)}: the search takes ${chosen} of best ${best}, ` +

@@ -60,13 +60,26 @@ async function rowsOf(instances: number): Promise<Row[]> {
 
 const points = (share: number): string => (100 * share).toFixed(2);
 
-function printRow({ instances, asked, models }: Row, teacher: number): void {
+const meanAccuracy = ({ models }: Row): number => spreadOf(models.map(({ accuracy }) => accuracy)).mean;
+
+/** What multiplexing alone loses at a row's N and pruning alone at its sparsity, from the teacher on; undefined where one of them was not measured. */
+function sumOfDrops({ instances, asked }: Row, measured: readonly Row[], teacher: number): number | undefined {
+  if (instances === 1 || asked === 0) return undefined;
+  const multiplexed = measured.find((row) => row.instances === instances && row.asked === 0);
+  const pruned = measured.find((row) => row.instances === 1 && row.asked === asked);
+  return multiplexed && pruned && 2 * teacher - meanAccuracy(multiplexed) - meanAccuracy(pruned);
+}
+
+function printRow(row: Row, measured: readonly Row[], teacher: number): void {
+  const { instances, asked, models } = row;
   const accuracies = models.map(({ accuracy }) => accuracy);
   const { mean, std } = spreadOf(accuracies);
   const reached = models.map(({ sparsity }) => sparsity.toFixed(3)).join(' ');
+  const sum = sumOfDrops(row, measured, teacher);
   console.log(
     `N=${instances} s=${asked}: accuracy ${points(mean)} ± ${points(std)} over ${models.length} seeds ` +
-      `(${accuracies.map(points).join(' ')}), drop ${points(teacher - mean)}, realised sparsity ${reached}`,
+      `(${accuracies.map(points).join(' ')}), drop ${points(teacher - mean)}` +
+      `${sum === undefined ? '' : ` of ${points(sum)} in sum`}, realised sparsity ${reached}`,
   );
 }
 
@@ -75,8 +88,8 @@ console.log(`teacher: ${points(Number(teacher.accuracy))}`);
 const rows: Row[] = [];
 for (const instances of numbersIn(values.instances)) {
   const found = await rowsOf(instances);
-  for (const row of found) printRow(row, Number(teacher.accuracy));
   rows.push(...found);
+  for (const row of found) printRow(row, rows, Number(teacher.accuracy));
 }
 
 for (const speedup of numbersIn(values.speedups)) {

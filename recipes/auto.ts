@@ -1,5 +1,5 @@
 /**
- * A grid of SST-2 that is trained in full: what budgets buy, and how near the search comes to it on the part of four sparsities. Chosen before
+ * A grid of SST-2 that is trained in full: what allowed drops buy, and how near the search comes to it on the part of four sparsities. Chosen before
  * the runs, but for the last sparsity, which was added as drops hardly grew up to 0.9: some three and a half hours of two cores with AVX2; the dense
  * model is from scratch, so that nothing else has to be trained before.
  */

@@ -72,7 +72,7 @@ export const sampleRecord: AutoRecord = {
       ],
       throughput: { shapesLeftOut: 0.06, trials: 0.09 },
     },
-    budgets: [
+    purchases: [
       { maxDrop: 0.5, model: 'dense', ratio: 1 },
       { maxDrop: 2, model: 'n2-s0.6', ratio: 4.4 },
       { maxDrop: 5, model: 'n4-s0.8', ratio: 15.9, expected: { name: 'n8-s0.8', ratio: 29, probability: 0.55 } },

@@ -1,5 +1,5 @@
 /**
- * Which point to train next: the one that can still win most, by expected improvement within the budget. Improvement counts as a share of what
+ * Which point to train next: the one that can still win most, by expected improvement within the allowed drop. Improvement counts as a share of what
  * there is (in logarithms), so that a small chance of something enormous does not outweigh a fair one of twice the throughput.
  * Papers: Bayesian optimization with inequality constraints (Gardner et al. 2014), section 3 - https://proceedings.mlr.press/v32/gardner14.html;
  * Practical Bayesian optimization of machine learning algorithms (Snoek et al. 2012), section 3.2 - https://arxiv.org/abs/1206.2944

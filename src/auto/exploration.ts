@@ -63,7 +63,7 @@ const prediction = z.object({
   /** In points, with its standard deviation. */
   drop: z.object({ points: z.number(), deviation: z.number() }),
   ratio: z.number(),
-  /** That it would be found to be within the budget. */
+  /** That it would be found to be within the allowed drop. */
   probability: z.number(),
 });
 
@@ -95,13 +95,13 @@ const throughputError = z.object({
   trials: z.number().optional(),
 });
 
-/** What a budget would buy. */
+/** What an allowed drop buys. */
 const purchase = z.object({
   maxDrop: z.number(),
   /** The name of the best trained model, or of the dense one. */
   model: z.string(),
   ratio: z.number(),
-  /** What is likely to be faster and within that budget, but was not trained. */
+  /** What is likely to be faster and within that drop, but was not trained. */
   expected: z.object({ name: z.string(), ratio: z.number(), probability: z.number() }).optional(),
 });
 
@@ -112,7 +112,7 @@ export const STOPS = ['nothing to gain', 'time', 'all trained'] as const;
 export const explorationSchema = z.object({
   /** What may be lost, in points of accuracy. */
   maxDrop: z.number(),
-  /** That a drop is within the budget, one-sided. */
+  /** That a drop is within the allowed one, one-sided. */
   confidence: z.number(),
   dense: measured,
   trials: z.array(measured),
@@ -127,7 +127,7 @@ export const explorationSchema = z.object({
   verdict: z.string(),
   stop: z.enum(STOPS),
   errors: z.object({ accuracy: z.array(accuracyError), throughput: throughputError }),
-  budgets: z.array(purchase),
+  purchases: z.array(purchase),
 });
 
 export type Stop = (typeof STOPS)[number];

@@ -28,7 +28,7 @@ describe('the grid', () => {
 });
 
 describe('explore', () => {
-  it('takes the fastest within the budget', async () => {
+  it('takes the fastest within the allowed drop', async () => {
     const { chosen, frontier, trials, stop } = await explore(exhaustive, pretend(PLAIN, exhaustive).instruments);
     // By the surface: N=2 at 0.5 loses 1.6 points at 4x, N=4 dense loses 2.0 at 4x, N=4 at 0.5 loses 2.7 at 8x.
     expect(chosen.ratio).toBe(4);
@@ -57,7 +57,7 @@ describe('explore', () => {
     const question = { ...exhaustive, maxDrop: 0.1 };
     const { chosen, verdict } = await explore(question, pretend(PLAIN, question).instruments);
     expect(chosen.name).toBe('dense');
-    expect(verdict).toBe('the dense model: no other is surely within 0.1 points');
+    expect(verdict).toBe('the dense model: no other has an upper bound of the drop within 0.1 points');
   });
 
   it('delivers the dense model from an empty grid', async () => {
@@ -65,7 +65,7 @@ describe('explore', () => {
     expect((await explore(question, pretend(PLAIN, question).instruments)).chosen.name).toBe('dense');
   });
 
-  it('takes no model whose drop is within the budget but not surely so', async () => {
+  it('takes no model whose drop is within the allowed one but whose upper bound is not', async () => {
     const question = { ...exhaustive, grid: gridOf([2], [0]) };
     // One point is lost, give or take 1.28 times the noise.
     const chosenAt = async (maxDrop: number, evaluationNoise: number): Promise<string> => {
@@ -302,9 +302,9 @@ it('is the same when it is played again on the grid that was trained in full', a
   await expect(replay(other, known, instruments.rows)).rejects.toThrow(/n3-s0: expected a point that was trained/);
 });
 
-it('predicts what it did not train, tells its errors, and what other budgets would buy', async () => {
+it('predicts what it did not train, tells its errors, and what other allowed drops would buy', async () => {
   const question: Question = { ...QUESTION, grid: GRID, precisions: ['fp32', 'int8'], maxDrop: 3 };
-  const { trials, predicted, errors, budgets, decisions } = await explore(
+  const { trials, predicted, errors, purchases, decisions } = await explore(
     question,
     pretend(drawSurface(4), question).instruments,
   );
@@ -312,8 +312,9 @@ it('predicts what it did not train, tells its errors, and what other budgets wou
   expect(decisions.length).toBeLessThan(GRID.length);
   // The pretended models are as fast as their shapes.
   expect(errors.throughput.trials).toBeCloseTo(0);
-  expect(budgets.map(({ maxDrop }) => maxDrop)).toEqual([0.5, 1, 2, 3, 5]);
-  for (const [at, { ratio }] of budgets.entries()) expect(ratio).toBeGreaterThanOrEqual(budgets[at - 1]?.ratio ?? 1);
+  expect(purchases.map(({ maxDrop }) => maxDrop)).toEqual([0.5, 1, 2, 3, 5]);
+  for (const [at, { ratio }] of purchases.entries())
+    expect(ratio).toBeGreaterThanOrEqual(purchases[at - 1]?.ratio ?? 1);
   for (const { probability } of predicted) expect(probability >= 0 && probability <= 1).toBe(true);
 });
 

@@ -1,6 +1,6 @@
 /**
- * `auto`: trains the points that can still win most, measures what was trained side by side, and takes the fastest model that surely loses no more
- * than the budget. Training, assessing and measuring are functions that it is handed, so it knows nothing of them; given the same results
+ * `auto`: trains the points that can still win most, measures what was trained side by side, and takes the fastest model whose upper bound of
+ * the drop is within the allowed drop. Training, assessing and measuring are functions that it is handed, so it knows nothing of them; given the same results
  * it takes the same decisions, so a run that was killed goes on where it was by asking for the same points again.
  * Paper: PruMUX (Su et al. 2023), Auto-PruMUX - https://arxiv.org/abs/2305.14706
  */
@@ -179,6 +179,6 @@ export async function explore(question: Question, instruments: Instruments): Pro
     frontier: frontierOf([dense, ...trials]),
     ...choose<Measured>(trials, dense, maxDrop),
     errors: { accuracy: [...forecast.errors], throughput: throughputError(trials, shapes) },
-    budgets: purchases(trials, dense, known, forecast),
+    purchases: purchases(trials, dense, known, forecast),
   };
 }

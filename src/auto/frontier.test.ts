@@ -57,16 +57,16 @@ const DENSE_MODEL = { accuracy: 0.9, examplesPerSecond: 10, drop: dropOf(0) };
 it('takes the dense model where no other fits, and says so', () => {
   const { chosen, verdict } = choose([{ accuracy: 0.8, examplesPerSecond: 100, drop: dropOf(10) }], DENSE_MODEL, 2);
   expect(chosen).toBe(DENSE_MODEL);
-  expect(verdict).toBe('the dense model: no other is surely within 2 points');
+  expect(verdict).toBe('the dense model: no other has an upper bound of the drop within 2 points');
 });
 
 it('takes the dense model where nothing that fits is faster', () => {
   const { chosen, verdict } = choose([{ accuracy: 0.91, examplesPerSecond: 9, drop: dropOf(-1) }], DENSE_MODEL, 2);
   expect(chosen).toBe(DENSE_MODEL);
-  expect(verdict).toContain('none of 1 of 1 models surely within 2 points is faster');
+  expect(verdict).toContain('none of 1 of 1 models whose upper bound of the drop is within 2 points is faster');
 });
 
-it('counts a bound of exactly the budget as within it, and the bound, not the drop itself', () => {
+it('counts a bound of exactly the allowed drop as within it, and the bound, not the drop itself', () => {
   expect(fits({ drop: dropOf(100 * (0.9 - 0.88)) }, 2)).toBe(true); // 2.0000000000000018 in floating point
   expect(fits({ drop: { points: 1, standardError: 1, upper: 2.28 } }, 2)).toBe(false);
 });

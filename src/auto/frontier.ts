@@ -1,4 +1,4 @@
-/** The frontier: what no other model beats in both accuracy and throughput; and the choice among what a budget allows. */
+/** The frontier: what no other model beats in both accuracy and throughput; and the choice among what may be lost. */
 import type { Candidate, Measured } from './exploration.ts';
 
 type Quality = Pick<Measured, 'accuracy' | 'examplesPerSecond'>;
@@ -19,7 +19,7 @@ export function frontierOf<T extends Quality>(models: readonly T[]): T[] {
 /** A fraction of a point that is rounding, not loss. */
 const ROUNDING = 1e-9;
 
-/** Whether a model surely loses no more than the budget: the upper bound of its drop is within it. */
+/** Whether the upper bound of a model's drop is within the allowed drop, in points. */
 export function fits({ drop }: Pick<Candidate, 'drop'>, maxDrop: number): boolean {
   return drop.upper <= maxDrop + ROUNDING;
 }
@@ -29,7 +29,7 @@ export interface Choice<T> {
   readonly verdict: string;
 }
 
-/** The fastest model that surely loses no more than the budget; the dense one where none that does is faster. */
+/** The fastest model of those whose upper bound of the drop is within the allowed drop; the dense one where none of them is faster. */
 export function choose<T extends Quality & Pick<Candidate, 'drop'>>(
   trials: readonly T[],
   dense: T,
@@ -42,11 +42,11 @@ export function choose<T extends Quality & Pick<Candidate, 'drop'>>(
   const chosen = fitting.reduce((best, trial) => (isBetter(trial, best) ? trial : best), dense);
   const count = `${fitting.length} of ${trials.length} models`;
   if (chosen !== dense) {
-    return { chosen, verdict: `the fastest of those that are surely within ${maxDrop} points, which are ${count}` };
+    return { chosen, verdict: `the fastest of ${count} whose upper bound of the drop is within ${maxDrop} points` };
   }
   const verdict =
     fitting.length === 0
-      ? `the dense model: no other is surely within ${maxDrop} points`
-      : `the dense model: none of ${count} surely within ${maxDrop} points is faster`;
+      ? `the dense model: no other has an upper bound of the drop within ${maxDrop} points`
+      : `the dense model: none of ${count} whose upper bound of the drop is within ${maxDrop} points is faster`;
   return { chosen, verdict };
 }

@@ -1,4 +1,4 @@
-/** Choosing: which (N, sparsity, precision) is the fastest within an accuracy budget. Works on functions handed to it. */
+/** Choosing: which (N, sparsity, precision) is the fastest within an allowed drop in accuracy. Works on functions handed to it. */
 export * from './confidence.ts';
 export * from './exploration.ts';
 export * from './explore.ts';

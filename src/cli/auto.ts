@@ -1,4 +1,4 @@
-/** `prumux auto`: the fastest model within an accuracy budget, delivered with its report. */
+/** `prumux auto`: the fastest model within an allowed drop in accuracy, delivered with its report. */
 import { join } from 'node:path';
 import { explore, gridOf, type Instruments, nameOf, type Question } from '../auto/index.ts';
 import { PRECISIONS } from '../base/index.ts';

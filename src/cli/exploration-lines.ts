@@ -25,14 +25,14 @@ function modelTable({ dense, measured, chosen }: Found): string {
   return table([heads, ...[dense, ...measured].map(row)]);
 }
 
-function purchaseTable(budgets: readonly Purchase[]): string {
+function purchaseTable(purchases: readonly Purchase[]): string {
   const row = ({ maxDrop, model, ratio, expected }: Purchase): string[] => [
     `${maxDrop} points`,
     model,
     `${ratio.toFixed(2)}x`,
     expected === undefined ? '' : `${expected.name}, ${expected.ratio.toFixed(2)}x`,
   ];
-  return table([['budget', 'buys', 'ratio', 'perhaps, if it was trained'], ...budgets.map(row)]);
+  return table([['allowed drop', 'buys', 'ratio', 'perhaps, if it was trained'], ...purchases.map(row)]);
 }
 
 function finalLine({ final }: Found): string {
@@ -79,11 +79,11 @@ function guessLines({ guesses }: Found): string {
 }
 
 export function explorationLines(found: Found): string {
-  const { chosen, verdict, stop, rows, seconds, folder, report, budgets } = found;
+  const { chosen, verdict, stop, rows, seconds, folder, report, purchases } = found;
   const flag = chosen.precision === 'fp32' ? '' : `, to be used with --precision ${chosen.precision}`;
   const spent = Object.entries(seconds).map(([kind, value]) => `${kind} ${value.toFixed(0)} s`);
   return (
-    `${modelTable(found)}\n${purchaseTable(budgets)}\n` +
+    `${modelTable(found)}\n${purchaseTable(purchases)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
     `${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
   );

@@ -28,19 +28,24 @@ export function vocabularyLine(vocabulary: VocabularyRecord | undefined): string
   return `vocabulary  ${counts.join(', ')}\n`;
 }
 
+interface EvaluatedModel extends Evaluation {
+  readonly folder: string;
+  readonly parameters?: number | undefined;
+  /** Where it may be either, the precision that was measured. */
+  readonly precision?: Precision;
+}
+
 /** Quality of a model, and where it is. */
-export function qualityLines(
-  result: Evaluation & { readonly folder: string; readonly parameters?: number | undefined },
-): string {
+export function qualityLines(result: EvaluatedModel): string {
   const { accuracy, accuracyStd, macroF1, spanF1, spanF1Std = 0, groupings, examples, examplesPerSecond } = result;
-  const { parameters, folder } = result;
+  const { parameters, folder, precision } = result;
   const spread = (std: number): string => (groupings > 1 ? ` ± ${percent(std)} over ${groupings} groupings` : '');
   const lines = [
     ...(spanF1 === undefined ? [] : [`span F1     ${percent(spanF1)}${spread(spanF1Std)}`]),
     `accuracy    ${percent(accuracy)}${spread(accuracyStd)} of ${examples} rows; macro F1 ${percent(macroF1)}`,
     `throughput  ${Math.round(examplesPerSecond)} examples/s`,
     ...(parameters === undefined ? [] : [`parameters  ${parameters.toLocaleString('en')}`]),
-    `model       ${folder}`,
+    `model       ${folder}${precision === undefined ? '' : ` in ${precision}`}`,
   ];
   return `${lines.join('\n')}\n`;
 }

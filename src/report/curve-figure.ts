@@ -34,7 +34,7 @@ function join(curves: ModelDetails['curves']): Joined {
   return { series, starts, steps: offset };
 }
 
-const COLORS: Readonly<Record<string, string>> = { accuracy: PALETTE.frontier.light, sparsity: PALETTE.budget.light };
+const COLORS: Readonly<Record<string, string>> = { accuracy: PALETTE.frontier.light, sparsity: PALETTE.allowed.light };
 const GRID = { left: 48, right: 24, top: 44, bottom: 44 };
 /** Of a letter of a phase's name, in pixels. */
 const LETTER = 6.5;

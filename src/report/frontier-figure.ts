@@ -1,4 +1,4 @@
-/** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the budget, and the choice. */
+/** Accuracy against throughput: the dense model, every trained and predicted candidate, the frontier, the allowed drop, and the choice. */
 import type { Exploration, Measured } from '../auto/index.ts';
 import { type ChartSize, drawChart } from './chart.ts';
 import { type Place, type Plane, placeOf, placeOfBound, placeOfPrediction, planeOf } from './frontier-plane.ts';
@@ -39,14 +39,14 @@ const BESIDE: readonly LabelPlace[] = [
   { side: 'left', dy: 0 },
 ];
 
-const budgetText = ({ maxDrop }: Exploration): string => `budget: ${maxDrop} points`;
+const allowedText = ({ maxDrop }: Exploration): string => `allowed drop: ${maxDrop} points`;
 
-/** What the name of the budget covers: the right end of its line, below it, where the choice never is. */
-function budgetBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }: ChartSize): Box {
+/** What the name of the allowed drop covers: the right end of its line, below it, where the choice never is. */
+function allowedBox(exploration: Exploration, { pixelOf, grid }: Plane, { width }: ChartSize): Box {
   const { dense, maxDrop } = exploration;
   const [, y] = pixelOf([dense.examplesPerSecond, 100 * dense.accuracy - maxDrop]);
   const right = width - grid.right;
-  return { left: right - textWidth(budgetText(exploration)) - 10, right, top: y, bottom: y + 20 };
+  return { left: right - textWidth(allowedText(exploration)) - 10, right, top: y, bottom: y + 20 };
 }
 
 /** What a mark covers, with its line down to the bound; a name must not lie on those of other models. */
@@ -71,7 +71,7 @@ function labelsOf(exploration: Exploration, plane: Plane, size: ChartSize): Labe
     bottom: size.height - plane.grid.bottom,
   };
   const drawn = [dense, ...trials].map((model) => markBox(model, exploration, plane));
-  const found = findRoom(marks, whole, [budgetBox(exploration, plane, size), ...drawn]);
+  const found = findRoom(marks, whole, [allowedBox(exploration, plane, size), ...drawn]);
   return new Map(named.flatMap(({ name }, at) => (found[at] === undefined ? [] : [[name, found[at]]])));
 }
 
@@ -116,9 +116,9 @@ function frontierLine(frontier: readonly Measured[]): object {
   };
 }
 
-function budgetLine(exploration: Exploration): object {
+function allowedLine(exploration: Exploration): object {
   const { dense, maxDrop } = exploration;
-  const color = PALETTE.budget.light;
+  const color = PALETTE.allowed.light;
   return {
     type: 'line',
     data: [],
@@ -126,7 +126,7 @@ function budgetLine(exploration: Exploration): object {
       silent: true,
       symbol: 'none',
       lineStyle: { color, type: 'dashed' },
-      label: { color, position: 'insideEndBottom', formatter: budgetText(exploration) },
+      label: { color, position: 'insideEndBottom', formatter: allowedText(exploration) },
       data: [{ yAxis: 100 * dense.accuracy - maxDrop }],
     },
   };
@@ -162,7 +162,7 @@ export function frontierFigure(exploration: Exploration, size: ChartSize = FRONT
           ),
           markLine: bounds(trials, dense),
         },
-        budgetLine(exploration),
+        allowedLine(exploration),
       ],
     },
     size,

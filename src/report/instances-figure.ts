@@ -9,7 +9,7 @@ export interface InstancesLine {
 }
 
 const SIZE: ChartSize = { width: 640, height: 400 };
-const COLOURS = [PALETTE.frontier, PALETTE.chosen, PALETTE.budget, PALETTE.trial].map(({ light }) => light);
+const COLOURS = [PALETTE.frontier, PALETTE.chosen, PALETTE.allowed, PALETTE.trial].map(({ light }) => light);
 
 function seriesOf({ name, points }: InstancesLine, at: number): object[] {
   const color = COLOURS[at % COLOURS.length];

@@ -41,7 +41,7 @@ tr.chosen td:first-child::after{content:" ●";color:var(--chosen)}
 .card h3{font-size:.95rem;margin:0 0 .3rem}
 .structure .gone{fill:var(--line)}
 .structure .heads,.key .heads{fill:var(--frontier);background:var(--frontier)}
-.structure .units,.key .units{fill:var(--budget);background:var(--budget)}
+.structure .units,.key .units{fill:var(--allowed);background:var(--allowed)}
 .key i{display:inline-block;width:.7em;height:.7em;margin:0 .3em 0 .8em}
 pre{padding:.75rem 1rem;overflow-x:auto;background:color-mix(in srgb,var(--line) 45%,transparent);border-radius:6px;font-size:.85rem}
 h1,h2{line-height:1.25}

@@ -13,8 +13,8 @@ const HOSTILE = '</pre><script>alert("1")</script>';
 describe('the figure', () => {
   const svg = frontierFigure(sampleRecord.exploration);
 
-  it('shows every model, the budget and the axes', () => {
-    for (const text of ['dense', 'N=2, 60 %', 'N=4, 80 %', 'budget: 2 points', 'predicted', 'accuracy, %']) {
+  it('shows every model, the allowed drop and the axes', () => {
+    for (const text of ['dense', 'N=2, 60 %', 'N=4, 80 %', 'allowed drop: 2 points', 'predicted', 'accuracy, %']) {
       expect(svg).toContain(`>${text}<`);
     }
   });
@@ -57,7 +57,7 @@ describe('the page', () => {
     expect(heading(exploration.dense)).not.toContain('throughput');
   });
 
-  it('tells what budgets would buy, how far predictions were off, and where the time went', () => {
+  it('tells what other allowed drops would buy, how far predictions were off, and where the time went', () => {
     expect(page).toContain(
       '<td class="words">2 points</td><td class="words">N=2, 60 % pruned</td><td class="numbers">4.4×</td>',
     );

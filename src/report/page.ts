@@ -8,7 +8,7 @@ import { PREDICTION_SIZE, predictionFigure } from './prediction-figure.ts';
 import { percent, points, titleOf } from './quantities.ts';
 import { responsiveFigure } from './responsive-figure.ts';
 import { summary } from './summary.ts';
-import { budgetTable, decisionTable, errorTable, modelTable, predictionTable, timeTable } from './tables.ts';
+import { decisionTable, errorTable, modelTable, predictionTable, purchaseTable, timeTable } from './tables.ts';
 
 function frontier({ exploration }: AutoRecord): Markup {
   const sure = percent(exploration.confidence, 0);
@@ -82,8 +82,8 @@ export function reportPage(record: AutoRecord): string {
 <body>
 ${summary(record)}
 ${frontier(record)}
-<h2>What a budget would buy</h2>
-${budgetTable(record.exploration)}
+<h2>What other allowed drops would buy</h2>
+${purchaseTable(record.exploration)}
 <h2>Every model that was measured</h2>
 ${modelTable(record)}
 ${predictions(record)}

@@ -7,5 +7,5 @@ export const PALETTE = {
   trial: { light: '#8c959f', dark: '#6e7681' },
   frontier: { light: '#0969da', dark: '#58a6ff' },
   chosen: { light: '#cf222e', dark: '#ff7b72' },
-  budget: { light: '#9a6700', dark: '#d29922' },
+  allowed: { light: '#9a6700', dark: '#d29922' },
 } as const satisfies Record<string, { readonly light: string; readonly dark: string }>;

@@ -16,7 +16,7 @@ export interface SpeedupLine {
 }
 
 const SIZE: ChartSize = { width: 720, height: 440 };
-const COLOURS = [PALETTE.frontier, PALETTE.chosen, PALETTE.budget, PALETTE.trial].map(({ light }) => light);
+const COLOURS = [PALETTE.frontier, PALETTE.chosen, PALETTE.allowed, PALETTE.trial].map(({ light }) => light);
 
 function seriesOf({ name, points, isPublished = false }: SpeedupLine, at: number): object {
   const color = COLOURS[at % COLOURS.length];

@@ -1,4 +1,4 @@
-/** The tables of the page: what budgets would buy, every model, what was predicted, how far predictions were off, and where the time went. */
+/** The tables of the page: what other allowed drops would buy, every model, what was predicted, how far predictions were off, and where the time went. */
 import type { AutoRecord, Exploration, Measured, Prediction, Purchase } from '../auto/index.ts';
 import { html, type Markup } from './markup.ts';
 import { count, duration, percent, points, times, titleOf } from './quantities.ts';
@@ -38,12 +38,12 @@ function titleIn({ dense, trials, predicted }: Exploration, name: string): strin
   return found === undefined ? name : titleOf(found);
 }
 
-export function budgetTable(exploration: Exploration): Markup {
-  const { budgets, maxDrop } = exploration;
-  const row = ({ maxDrop: budget, model, ratio, expected }: Purchase): Row => ({
-    isChosen: budget === maxDrop,
+export function purchaseTable(exploration: Exploration): Markup {
+  const { purchases, maxDrop } = exploration;
+  const row = ({ maxDrop: allowed, model, ratio, expected }: Purchase): Row => ({
+    isChosen: allowed === maxDrop,
     cells: [
-      `${budget} points`,
+      `${allowed} points`,
       titleIn(exploration, model),
       times(ratio),
       expected === undefined
@@ -52,8 +52,13 @@ export function budgetTable(exploration: Exploration): Markup {
     ],
   });
   return table(
-    [words('budget'), words('the fastest that was trained'), numbers('ratio'), words('likely faster, not trained')],
-    budgets.map(row),
+    [
+      words('allowed drop'),
+      words('the fastest that was trained'),
+      numbers('ratio'),
+      words('likely faster, not trained'),
+    ],
+    purchases.map(row),
   );
 }
 
@@ -88,7 +93,7 @@ export function predictionTable({ predicted }: Exploration): Markup {
   });
   const fastestFirst = predicted.toSorted((a, b) => b.ratio - a.ratio);
   return table(
-    [words('model'), numbers('points lost'), numbers('ratio'), numbers('within the budget')],
+    [words('model'), numbers('points lost'), numbers('ratio'), numbers('within the allowed drop')],
     fastestFirst.map(row),
   );
 }
