@@ -20,6 +20,7 @@ import {
   labelledBatches,
   labelObjective,
   type Phase,
+  recipeFor,
   type StepReport,
   startState,
   weightGroups,
@@ -90,7 +91,7 @@ async function measure(instances: number): Promise<void> {
     ...STEP_OPTIONS,
     ...{ name: 'plain', batches, frozen: new Map(), objective: labelObjective(config) },
   };
-  const recipe = { ...compressDefaults, instances };
+  const recipe = recipeFor(config, { ...compressDefaults, instances });
   const pruning = { config, recipe, budget: weightBudget(encoder), shares: { from: 0, to: 0.8 }, seed: 1 };
   const base = { ...STEP_OPTIONS, name: 'prune', batches, frozen: asUnpruned(parameters), feeds: () => ({}) };
   const trained = new Map([...parameters, ...initialGates(config, recipe, 1)]);

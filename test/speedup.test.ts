@@ -1,4 +1,5 @@
 /** `compress --speedup` from the command line to the model folder, on a model so small that this machine's times are noise: what is told, not what is reached. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,9 +21,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const compress = (...more: string[]) =>
+const compressTo = (instances: number, ...more: string[]) =>
   program([
-    ...['compress', at('dense'), '--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--instances', '1'],
+    ...['compress', at('dense'), '--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--instances', `${instances}`],
     ...['--threads', '1', '--prune-epochs', '8', '--recover-epochs', '1', '--groups', '8', '--json'],
     ...more,
   ]);
@@ -31,7 +32,7 @@ const above0 = expect.toSatisfy((value: unknown) => typeof value === 'number' &&
 
 it('prunes until the table of times promises the speed, and tells what was measured', async () => {
   // As much as noise does not promise before anything is pruned (1.6 was seen), and less than there is (4 and more).
-  const { code, out } = await compress('--speedup', '2.2', '-o', at('fast'));
+  const { code, out } = await compressTo(1, '--speedup', '2.2', '-o', at('fast'));
   expect(code).toBe(0);
   const { speedup, sparsity, folder: output } = JSON.parse(out);
   expect({ speedup, sparsity, output }).toEqual({
@@ -44,13 +45,20 @@ it('prunes until the table of times promises the speed, and tells what was measu
   expect(curves.prune.at(-1).values).toMatchObject({ speedup: above0, target: above0, prediction: above0 });
 }, 300_000);
 
-it('refuses a speed that no model on this machine has, and says which one has', async () => {
-  const { code, err } = await compress('--speedup', '10000', '-o', at('faster'));
+it('refuses a speed that no model on this machine has before anything is trained, and says which one has', async () => {
+  const argv = ['--multiplex-epochs', '100000', '--speedup', '10000', '-o', at('faster')];
+  const { code, err } = await compressTo(2, ...argv);
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/speedup: expected below [\d.]+, .*got 10000/) });
+  expect(existsSync(at('faster.run'))).toBe(false);
 }, 300_000);
 
+it('times no other model than the one that runs', async () => {
+  const { code, err } = await compressTo(1, '--speedup', '2', '--precision', 'int8', '-o', at('both'));
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('--precision: expected fp32 with --speedup') });
+});
+
 it('aims at one thing', async () => {
-  const { code, err } = await compress('--speedup', '2', '--sparsity', '0.5', '-o', at('both'));
+  const { code, err } = await compressTo(1, '--speedup', '2', '--sparsity', '0.5', '-o', at('both'));
   expect({ code, err }).toEqual({
     code: 2,
     err: expect.stringContaining('--speedup: expected either it or --sparsity'),

@@ -90,6 +90,16 @@ function trainingFreeRecipeOf({
   return { ...trainingFreeDefaults, ...asked };
 }
 
+/** Throws a UsageError for a speed that would be told of another model than the one that runs. */
+function refuseTimedInt8({ speedup, precision }: Asked): void {
+  if (speedup === undefined || precision === 'fp32') return;
+  throw new UsageError('--precision', {
+    expected: 'fp32 with --speedup, as that is what is timed',
+    got: precision,
+    hint: 'prumux quantize makes an int8 model of the result, and prumux bench tells how fast it is.',
+  });
+}
+
 /** The models of a run: one for each sparsity or speed. */
 async function compress(
   model: string,
@@ -144,6 +154,7 @@ export default command({
   isResumable: true,
   async run(values, [model], context) {
     if (values.noTrain) refuseTraining(values, context.given);
+    refuseTimedInt8(values);
     const run = { source: dataSourceOf(values), output: values.output, ...trainingIn(context) };
     let int8: readonly Evaluation[] = [];
     const compressed = await compress(model, values, {

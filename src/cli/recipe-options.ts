@@ -5,6 +5,7 @@ import {
   type CompressRecipe,
   type CompressSettings,
   compressDefaults,
+  type LearningRates,
   type PruningTarget,
   RETRIEVAL_WEIGHT,
   SMALLEST_VOCABULARY,
@@ -12,6 +13,7 @@ import {
   trainDefaults,
   trainingFreeDefaults,
   usualGroups,
+  usualLearningRates,
   usualMultiplexEpochs,
 } from '../train/index.ts';
 import { choice, number, numbers, type Option, option, optional, type Reader, type Values, whole } from './option.ts';
@@ -75,13 +77,18 @@ export const MULTIPLEXING = {
 
 /** Throws a UsageError for what only several inputs per pass have, where one goes alone. */
 export function refuseAlone(asked: Values<typeof MULTIPLEXING> & Partial<Values<typeof COMPRESSION>>): void {
-  const { mux, learningRate } = compressDefaults;
-  const usual = { ...mux, multiplexEpochs: undefined, multiplexLearningRate: learningRate.multiplex };
+  const usual = { ...compressDefaults.mux, multiplexEpochs: undefined, multiplexLearningRate: undefined };
   for (const name of Object.keys(usual) as (keyof typeof usual)[]) {
     const got = asked[name];
     if (got === undefined || got === usual[name]) continue;
     throw new UsageError(`--${flagOf(name)}`, { expected: 'nothing, as one input goes alone', got: String(got) });
   }
+}
+
+/** What a rate is unless it is given: that of narrow encoders, and of BERT-base. */
+function rateOf(phase: keyof LearningRates): string {
+  const [narrow, wide] = [256, 768].map((hiddenSize) => usualLearningRates(hiddenSize)[phase]);
+  return `highest learning rate of that phase [${narrow}; ${wide} of encoders as wide as BERT-base]`;
 }
 
 /** Compression, but for how many instances and what pruning aims at. */
@@ -97,9 +104,9 @@ export const COMPRESSION = {
     compressDefaults.epochs.prune,
   ),
   recoverEpochs: option('epochs of training what was kept, for each model', epochs, compressDefaults.epochs.recover),
-  multiplexLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.multiplex),
-  pruneLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.prune),
-  recoverLearningRate: option('learning rate of that phase', rate, compressDefaults.learningRate.recover),
+  multiplexLearningRate: optional(rateOf('multiplex'), rate),
+  pruneLearningRate: optional(rateOf('prune'), rate),
+  recoverLearningRate: optional(rateOf('recover'), rate),
   groups: optional(
     `groups of N rows per batch [${usualGroups(1)} / N, at least ${usualGroups(Number.POSITIVE_INFINITY)}]`,
     whole(),

@@ -8,7 +8,7 @@ import type { GridPoint, Trial } from '../auto/index.ts';
 import { pruningPath } from '../model/index.ts';
 import { inProcessQueue, type TrialOrder } from '../queue/index.ts';
 import { cpu } from '../runtime/index.ts';
-import { type CompressRecipe, compressDefaults, openData } from '../train/index.ts';
+import { type AskedRecipe, compressDefaults, openData } from '../train/index.ts';
 import { tryShortly } from './candidates.ts';
 import { fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const recipe: CompressRecipe = {
+const recipe: AskedRecipe = {
   ...{ ...compressDefaults, instances: 1, groups: 8 },
   epochs: { multiplex: 1, prune: 2, recover: 1 },
 };

@@ -14,7 +14,6 @@ import {
 } from '../auto/index.ts';
 import { assert, countParameters, VERSION } from '../base/index.ts';
 import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
-import { longestRow } from '../mux/index.ts';
 import { hasStart, type TrialQueue } from '../queue/index.ts';
 import {
   type CompressionIdentity,
@@ -34,9 +33,9 @@ import {
   readEvidence,
   readTeacher,
   recipeAt,
+  recipeFor,
   rowsSetAside,
   setAside,
-  studentConfig,
 } from '../train/index.ts';
 import { WorkNotes } from './work-notes.ts';
 
@@ -132,12 +131,11 @@ function identityAt(
   { point, from, share = 1 }: Route,
   { settings, options, data, teacher, config }: Laboratory,
 ): CompressionIdentity {
-  const asked = recipeAt(settings, point);
-  const maxTokens = Math.min(asked.maxTokens, longestRow(studentConfig(config, asked)));
-  const multiplex = share * asked.epochs.multiplex;
-  const prune = from === undefined ? asked.epochs.prune : WARM_SHARE * asked.epochs.prune;
+  const { epochs, ...recipe } = recipeFor(config, recipeAt(settings, point));
+  const multiplex = share * epochs.multiplex;
+  const prune = from === undefined ? epochs.prune : WARM_SHARE * epochs.prune;
   return {
-    recipe: { ...asked, maxTokens, epochs: { ...asked.epochs, multiplex, prune } },
+    recipe: { ...recipe, epochs: { ...epochs, multiplex, prune } },
     ...{ seed: options.seed, data, teacher },
     ...(from && { from: from.fingerprint }),
   };

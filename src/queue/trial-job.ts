@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ConfigError, VERSION } from '../base/index.ts';
 import { MODEL_SOURCES } from '../model/index.ts';
 import { MATCHINGS, type MatchingName, MEASURES } from '../prune/index.ts';
-import { builtinName, type CompressRecipe, type DataSource, TEACHERS } from '../train/index.ts';
+import { type AskedRecipe, builtinName, type DataSource, TEACHERS } from '../train/index.ts';
 import { type Artefact, type Artefacts, artefactSchema, placeSchema } from './artefacts.ts';
 import type { TrialOrder } from './trial-order.ts';
 
@@ -18,7 +18,7 @@ const recipe = z.strictObject({
   mux: z.strictObject({ multiplexer: z.string(), demultiplexer: z.string(), prefillLayers: z.number() }),
   target: z.strictObject({ measure: z.enum(MEASURES), levels: z.array(z.number()) }),
   epochs: perPhase,
-  learningRate: perPhase,
+  learningRate: perPhase.partial(),
   groups: z.number(),
   maxTokens: z.number(),
   warmup: z.number(),
@@ -31,7 +31,7 @@ const recipe = z.strictObject({
   teacher: z.enum(TEACHERS),
   sparsityWarmup: z.number(),
   pruneVocabulary: z.boolean(),
-}) satisfies z.ZodType<CompressRecipe>;
+}) satisfies z.ZodType<AskedRecipe>;
 
 /** Rows: those that every prumux has, or a file. */
 const rows = z.union([z.literal(builtinName), artefactSchema]);

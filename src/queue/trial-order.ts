@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { pruningPath } from '../model/index.ts';
 import {
+  type AskedRecipe,
   type CompressRecipe,
   compressClassifier,
   type DataSource,
@@ -13,7 +14,7 @@ export interface TrialOrder {
   readonly name: string;
   /** Folder of the dense model. */
   readonly model: string;
-  readonly recipe: CompressRecipe;
+  readonly recipe: AskedRecipe;
   readonly seed: number;
   readonly source: DataSource;
   /** The folder of the trained model; its checkpoints go beside it. */

@@ -92,6 +92,12 @@ export class RunFolder {
     if (own.length === entries.length) await rmdir(this.path);
   }
 
+  /** Removes it unless something was trained: notes alone would only be in the way of another recipe. */
+  async removeUntrained(): Promise<void> {
+    const entries = existsSync(this.path) ? await readdir(this.path) : [];
+    if (!entries.some((entry) => entry.endsWith('.safetensors'))) await this.remove();
+  }
+
   /** Makes the folder. To be asked before the work: a place that cannot be written is better known early. */
   async prepare(): Promise<void> {
     try {

@@ -9,11 +9,12 @@ import { pruningPath, readModelFolder } from '../model/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { type CompressOptions, compressClassifier } from './compress.ts';
 import { type PruningSource, readPruning } from './pruning-state.ts';
-import { type CompressRecipe, compressDefaults } from './recipe.ts';
+import { type CompressRecipe, compressDefaults, usualLearningRates } from './recipe.ts';
 
 const LEVELS = [0.3, 0.6];
 const recipe: CompressRecipe = {
   ...compressDefaults,
+  learningRate: usualLearningRates(16),
   target: { measure: 'sparsity', levels: LEVELS },
   epochs: { multiplex: 1, prune: 4, recover: 1 },
   groups: 4,

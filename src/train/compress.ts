@@ -8,7 +8,6 @@
 import { existsSync } from 'node:fs';
 import { assert, countParameters, VERSION } from '../base/index.ts';
 import { checkDestination, readModelFolder, type Tokenizer } from '../model/index.ts';
-import { longestRow } from '../mux/index.ts';
 import { type Measure, realisedSparsity, wholeStructure } from '../prune/index.ts';
 import {
   finish,
@@ -43,13 +42,14 @@ import {
   readPruning,
   storedPruning,
 } from './pruning-state.ts';
-import { type CompressRecipe, checkCompressRecipe } from './recipe.ts';
+import { type AskedRecipe, type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import type { Run } from './run-phase.ts';
 import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import {
   checkedStudentConfig,
   classifierOnly,
   type Origins,
+  recipeFor,
   type Student,
   startStudent,
   withoutUnusedSegments,
@@ -84,14 +84,14 @@ export interface CompressOptions extends RunOptions {
 
 /** What is read before anything is computed. */
 interface Sources extends Origins {
-  /** With rows as long as the student has positions for. */
+  /** For this teacher. */
   readonly recipe: CompressRecipe;
   readonly data: LabelledData;
   readonly start?: PruningState;
 }
 
 /** Throws ConfigError for what this teacher, this primed encoder, or pruning under way cannot become. */
-async function readSources(model: string, asked: CompressRecipe, { source, from }: CompressOptions): Promise<Sources> {
+async function readSources(model: string, asked: AskedRecipe, { source, from }: CompressOptions): Promise<Sources> {
   const teacher = await readTeacher(model);
   const student = checkedStudentConfig(teacher.config, asked);
   const primed = asked.primed === undefined ? undefined : await readPrimed(asked.primed, student, teacher.tokenizer);
@@ -101,7 +101,7 @@ async function readSources(model: string, asked: CompressRecipe, { source, from 
     teacher,
     ...(primed && { primed }),
     ...(start && { start }),
-    recipe: { ...asked, maxTokens: Math.min(asked.maxTokens, longestRow(student)) },
+    recipe: recipeFor(teacher.config, asked),
     data: await openData(source, teacher.config),
   };
 }
@@ -129,9 +129,8 @@ async function prepareOrigins(
 }
 
 /** The dense model of as many inputs as are wanted: trained, or found. */
-async function multiplex(origins: Origins, compression: Compression, found?: string): Promise<Student> {
-  const { recipe, run, set } = compression;
-  const start = withoutUnusedSegments(startStudent(origins, recipe, run.seed), set);
+async function multiplex(start: Student, origins: Origins, compression: Compression, found?: string): Promise<Student> {
+  const { recipe, run } = compression;
   if (recipe.instances === 1) return start;
   if (found !== undefined) return readModelFolder(found);
   const trained = recipe.losses.retrieval > 0 ? withWordHead(start, origins, run.seed) : start;
@@ -217,10 +216,9 @@ async function compressToLevels(
   multiplexed: Student,
   compression: Compression,
   occasion: Occasion,
-  output: string,
+  levels: readonly Level[],
 ): Promise<readonly Compressed[]> {
-  const { recipe, run, goal, start } = occasion;
-  const levels = levelsOf(recipe, goal.budget, output, start);
+  const { run, goal, start } = occasion;
   const pruning: Compression = { ...compression, recipe: perLevel(compression.recipe, levels) };
   let gated = openGates(multiplexed, pruning, start);
   const models: Compressed[] = [];
@@ -235,6 +233,22 @@ async function compressToLevels(
     models.push(existsSync(level.folder) ? model : await make());
   }
   return models;
+}
+
+/** The levels of a run. Throws a ConfigError for one that is out of reach, and leaves nothing that a run to another were refused for. */
+async function reachableLevels(
+  recipe: CompressRecipe,
+  { budget }: Goal,
+  output: string,
+  { folder }: Run,
+  start?: PruningState,
+): Promise<readonly Level[]> {
+  try {
+    return levelsOf(recipe, budget, output, start);
+  } catch (error) {
+    await folder.removeUntrained();
+    throw error;
+  }
 }
 
 /** Rows to train on and to evaluate on, in a tokenizer's terms. */
@@ -260,8 +274,18 @@ async function compressSources(
     specialIds: specialIdsOf(tokenizer),
     teacherLogits: await logitsOf(teacher, taught, maxTokens, run),
   };
-  const student = await multiplex(origins, compression, options.multiplexed);
-  const goal = await openGoal(target.measure, { teacher, teacherSet, student, evaluationSet, maxTokens, run });
+  const unpruned = withoutUnusedSegments(startStudent(origins, recipe, run.seed), set);
+  // What is aimed at depends on no weight of the student: a speed out of reach is refused before anything is trained.
+  const goal = await openGoal(target.measure, {
+    teacher,
+    teacherSet,
+    student: unpruned,
+    evaluationSet,
+    maxTokens,
+    run,
+  });
+  const levels = await reachableLevels(recipe, goal, options.output, run, start);
+  const student = await multiplex(unpruned, origins, compression, options.multiplexed);
   const occasion: Occasion = {
     ...before,
     teacher,
@@ -276,7 +300,7 @@ async function compressSources(
     keepsPruning: options.keepsPruning ?? false,
   };
   const pruning = await withTeacher(student, withoutRetrieval(compression));
-  return compressToLevels(student, pruning, occasion, options.output);
+  return compressToLevels(student, pruning, occasion, levels);
 }
 
 /**
@@ -285,7 +309,7 @@ async function compressSources(
  */
 export async function compressClassifier(
   model: string,
-  asked: CompressRecipe,
+  asked: AskedRecipe,
   options: CompressOptions,
 ): Promise<readonly [Compressed, ...Compressed[]]> {
   checkCompressRecipe(asked);

@@ -16,6 +16,7 @@ import {
   weightBudget,
   wholeStructure,
 } from '../prune/index.ts';
+import { fingerprintOf, machineOf } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import type { Run } from './run-phase.ts';
 import { measureTimes } from './sub-layer-times.ts';
@@ -51,7 +52,7 @@ export interface GoalContext {
   readonly teacher: Model;
   /** The same rows in the teacher's tokens. */
   readonly teacherSet: EncodedSet;
-  /** The model of as many inputs as are wanted, before pruning. */
+  /** The model of as many inputs as are wanted, before pruning; its weights do not matter. */
   readonly student: Model;
   /** Rows that speed is measured on. */
   readonly evaluationSet: EncodedSet;
@@ -156,7 +157,8 @@ const ROUNDS = { decision: 3, report: 7 } as const;
 export async function speedupGoal(context: GoalContext, stopwatch = stopwatchFor(context)): Promise<Goal> {
   const { student, run } = context;
   const { encoder } = student.config;
-  const unpruned = await run.folder.remembered('pace', () => stopwatch.pace(student, ROUNDS.decision));
+  const machine = fingerprintOf(machineOf(run.placement)).slice(0, 8); // a run that goes on elsewhere measures anew
+  const unpruned = await run.folder.remembered(`pace-${machine}`, () => stopwatch.pace(student, ROUNDS.decision));
   const table = await stopwatch.times(unpruned);
   const budget = timeBudget(encoder, table, unpruned.ratio);
   const most = mostSaved(budget, table, student.config);
@@ -176,7 +178,7 @@ export async function speedupGoal(context: GoalContext, stopwatch = stopwatchFor
       },
     },
     decide: (level, { logAlpha, slice }) =>
-      run.folder.remembered(`gates-x${level}`, () =>
+      run.folder.remembered(`gates-x${level}-${machine}`, () =>
         decideMeasured(level, budget.shareAt(level), async (share) => {
           const gates = hardGatesAt(encoder, logAlpha, budget, Math.min(share, most));
           return { share, gates, measured: (await stopwatch.pace(slice(gates), ROUNDS.decision)).ratio };

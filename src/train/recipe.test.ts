@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../base/index.ts';
 import {
-  type CompressRecipe,
+  type AskedRecipe,
   checkCompressRecipe,
   checkTrainRecipe,
   compressDefaults,
@@ -73,7 +73,7 @@ describe('recipes', () => {
   });
 
   it('at a point of a grid ask for consistency only where there are neighbours', () => {
-    const recipe: CompressRecipe = { ...compressDefaults, losses: { ...compressDefaults.losses, consistency: 2 } };
+    const recipe: AskedRecipe = { ...compressDefaults, losses: { ...compressDefaults.losses, consistency: 2 } };
     const unpruned = { measure: 'sparsity', levels: [0] };
     expect(recipeAt(recipe, { instances: 4, sparsity: 0 })).toEqual({ ...recipe, instances: 4, target: unpruned });
     const alone = recipeAt(recipe, { instances: 1, sparsity: 0.5 });

@@ -103,6 +103,33 @@ export interface PruningTarget {
   readonly levels: readonly number[];
 }
 
+/** The highest rate of each phase. */
+export interface LearningRates {
+  readonly multiplex: number;
+  readonly prune: number;
+  readonly recover: number;
+}
+
+const NARROW_RATES: LearningRates = { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 };
+/** As published for BERT-base (PruMUX, Su et al. 2023, appendix A); recovery by the middle of those that were tried there. */
+const WIDE_RATES: LearningRates = { multiplex: 5e-5, prune: 5e-5, recover: 3e-5 };
+const WIDE = 768;
+
+/** Narrow encoders bear larger steps. */
+export function usualLearningRates(hiddenSize: number): LearningRates {
+  return hiddenSize < WIDE ? NARROW_RATES : WIDE_RATES;
+}
+
+/** The rates of a recipe for an encoder of that width. */
+export function learningRatesFor(
+  { learningRate }: Pick<AskedRecipe, 'learningRate'>,
+  hiddenSize: number,
+): LearningRates {
+  const usual = usualLearningRates(hiddenSize);
+  const { multiplex = usual.multiplex, prune = usual.prune, recover = usual.recover } = learningRate;
+  return { multiplex, prune, recover };
+}
+
 /** Multiplexing and pruning of a dense classifier, its teacher. */
 export interface CompressRecipe {
   /** Model folder of a multiplexed encoder that the student starts from, in place of the teacher's encoder and a fresh multiplexer. */
@@ -112,7 +139,7 @@ export interface CompressRecipe {
   readonly mux: Required<Omit<MuxConfig, 'instances'>>;
   readonly target: PruningTarget;
   readonly epochs: { readonly multiplex: number; readonly prune: number; readonly recover: number };
-  readonly learningRate: { readonly multiplex: number; readonly prune: number; readonly recover: number };
+  readonly learningRate: LearningRates;
   /** Groups per batch; rows are groups times instances. */
   readonly groups: number;
   readonly maxTokens: number;
@@ -142,11 +169,16 @@ export interface CompressRecipe {
   readonly pruneVocabulary: boolean;
 }
 
+/** A recipe as it is asked for: rates that are left out follow from the width of the encoder. */
+export interface AskedRecipe extends Omit<CompressRecipe, 'learningRate'> {
+  readonly learningRate: { readonly [Phase in keyof LearningRates]?: LearningRates[Phase] | undefined };
+}
+
 export const TEACHERS = ['dense', 'multiplexed'] as const;
 export type TeacherName = (typeof TEACHERS)[number];
 
 /** What a compression is told, to whatever point; what is left out follows from how many inputs share a pass. */
-export interface CompressSettings extends Omit<CompressRecipe, 'instances' | 'target' | 'groups' | 'epochs'> {
+export interface CompressSettings extends Omit<AskedRecipe, 'instances' | 'target' | 'groups' | 'epochs'> {
   readonly groups?: number;
   readonly epochs: Omit<CompressRecipe['epochs'], 'multiplex'> & { readonly multiplex?: number };
 }
@@ -172,12 +204,12 @@ export function usualMultiplexEpochs(instances: number): number {
 
 const DEFAULT_INSTANCES = 2;
 
-export const compressDefaults: CompressRecipe = {
+export const compressDefaults: AskedRecipe = {
   instances: DEFAULT_INSTANCES,
   mux: { multiplexer: 'gaussian-hadamard', demultiplexer: 'mlp', prefillLayers: 0 },
   target: { measure: 'sparsity', levels: [0.6] },
   epochs: { multiplex: usualMultiplexEpochs(DEFAULT_INSTANCES), prune: 3, recover: 2 },
-  learningRate: { multiplex: 3e-4, prune: 3e-4, recover: 2e-4 },
+  learningRate: {},
   groups: usualGroups(DEFAULT_INSTANCES),
   maxTokens: 128,
   warmup: 0.06,
@@ -299,14 +331,14 @@ function checkMultiplexed({ mux, primeSteps, retrieval }: MultiplexedPretraining
 }
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
-export function checkCompressRecipe(recipe: CompressRecipe): void {
-  const { epochs, learningRate, losses, mux } = recipe;
+export function checkCompressRecipe(recipe: AskedRecipe): void {
+  const { epochs, losses, mux } = recipe;
   check(recipe, COMPRESS);
   checkTarget(recipe.target);
   strategiesOf(mux);
   check(mux, { prefillLayers: whole(0) }, 'mux.');
   check(epochs, { multiplex: above0, prune: above0, recover: above0 }, 'epochs.');
-  check(learningRate, { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
+  check(learningRatesFor(recipe, WIDE), { multiplex: above0, prune: above0, recover: above0 }, 'learningRate.');
   const { matching, ...numbers } = losses;
   check(
     numbers,
@@ -333,10 +365,7 @@ export function checkTrainingFreeRecipe(recipe: TrainingFreeRecipe): void {
 const AMONG_NEIGHBOURS = { consistency: 0, retrieval: 0 } as const satisfies Partial<CompressRecipe['losses']>;
 
 /** The recipe of a compression to that point. */
-export function recipeTo(
-  settings: CompressSettings,
-  point: Pick<CompressRecipe, 'instances' | 'target'>,
-): CompressRecipe {
+export function recipeTo(settings: CompressSettings, point: Pick<AskedRecipe, 'instances' | 'target'>): AskedRecipe {
   const { multiplex = usualMultiplexEpochs(point.instances), ...epochs } = settings.epochs;
   const { groups = usualGroups(point.instances) } = settings;
   return { ...settings, ...point, groups, epochs: { multiplex, ...epochs } };
@@ -346,7 +375,7 @@ export function recipeTo(
 export function recipeAt(
   settings: CompressSettings,
   { instances, sparsity }: { readonly instances: number; readonly sparsity: number },
-): CompressRecipe {
+): AskedRecipe {
   const recipe = recipeTo(settings, { instances, target: { measure: 'sparsity', levels: [sparsity] } });
   return instances === 1 ? { ...recipe, losses: { ...recipe.losses, ...AMONG_NEIGHBOURS } } : recipe;
 }

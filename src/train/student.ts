@@ -1,11 +1,11 @@
 /** The student of a compression before it is trained: the teacher's encoder, or a primed one of its shape, with a multiplexer. */
 import { float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
 import { initialParameters, type ModelConfig, SEGMENT_TABLE, takenFrom, wordHeadShapes } from '../model/index.ts';
-import { checkMux, initialModel, modelShapes } from '../mux/index.ts';
+import { checkMux, initialModel, longestRow, modelShapes } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
-import type { CompressRecipe } from './recipe.ts';
+import { type AskedRecipe, type CompressRecipe, learningRatesFor } from './recipe.ts';
 
 /** A model on its way. */
 export interface Student {
@@ -20,12 +20,22 @@ export interface Origins {
   readonly primed?: TrainedModel;
 }
 
-export function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: CompressRecipe): ModelConfig {
+export function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: AskedRecipe): ModelConfig {
   return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
 }
 
+/** A recipe for a teacher: with rows as long as the student has positions for, and rates for its width. */
+export function recipeFor(teacher: ModelConfig, asked: AskedRecipe): CompressRecipe {
+  const student = studentConfig(teacher, asked);
+  return {
+    ...asked,
+    learningRate: learningRatesFor(asked, student.encoder.hiddenSize),
+    maxTokens: Math.min(asked.maxTokens, longestRow(student)),
+  };
+}
+
 /** The student's configuration. Throws a ConfigError where this teacher cannot have such a student, before anything is computed. */
-export function checkedStudentConfig(teacher: ModelConfig, recipe: CompressRecipe): ModelConfig {
+export function checkedStudentConfig(teacher: ModelConfig, recipe: AskedRecipe): ModelConfig {
   const student = studentConfig(teacher, recipe);
   checkMux(student);
   if (recipe.target.levels.some((level) => level > 0)) uniformShape(teacher.encoder);
