@@ -75,6 +75,13 @@ it('compress: takes the task from the teacher', async () => {
   });
 });
 
+it('compress --no-train --prune-vocabulary: tells what dropping words does by the span F1', async () => {
+  const argv = ['compress', at('dense'), ...data(), '--no-train', '--sparsity', '0.1', '--prune-vocabulary'];
+  const { code, out } = await program([...argv, '-o', at('seen')]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^vocabulary .* span F1 (100\.0|9\d\.\d) % -> (100\.0|9\d\.\d) % by that alone$/m);
+});
+
 it('eval: span F1 with its spread over groupings', async () => {
   const argv = ['eval', at('fast'), '--data', at('dev.conll')];
   const { folder: _, ...figures } = await documentOf(...argv, '--groupings', '3');

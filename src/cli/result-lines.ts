@@ -18,12 +18,15 @@ export function megabytes(bytes: number): string {
 /** What dropping words alone has done; nothing where the vocabulary was not pruned. */
 export function vocabularyLine(vocabulary: VocabularyRecord | undefined): string {
   if (vocabulary === undefined) return '';
-  const { tokens, tokensBefore, parameters, parametersBefore, accuracy, accuracyBefore } = vocabulary;
+  const { tokens, tokensBefore, parameters, parametersBefore, spanF1, spanF1Before } = vocabulary;
+  const { accuracy, accuracyBefore } = vocabulary;
   const arrow = (before: string, after: string): string => `${before} -> ${after}`;
   const counts = [
     `${arrow(tokensBefore.toLocaleString('en'), tokens.toLocaleString('en'))} tokens`,
     `${arrow(parametersBefore.toLocaleString('en'), parameters.toLocaleString('en'))} parameters`,
-    `accuracy ${arrow(percent(accuracyBefore), percent(accuracy))} by that alone`,
+    spanF1 === undefined || spanF1Before === undefined
+      ? `accuracy ${arrow(percent(accuracyBefore), percent(accuracy))} by that alone`
+      : `span F1 ${arrow(percent(spanF1Before), percent(spanF1))} by that alone`,
   ];
   return `vocabulary  ${counts.join(', ')}\n`;
 }

@@ -14,6 +14,9 @@ export interface VocabularyRecord {
   readonly parameters: number;
   readonly accuracyBefore: number;
   readonly accuracy: number;
+  /** Of token classification. */
+  readonly spanF1Before?: number;
+  readonly spanF1?: number;
 }
 
 /** The model without the words that no training text has. Texts are read to their ends, wherever they are cut later. */
@@ -48,6 +51,8 @@ export async function prepare(
     parameters: countParameters(smaller.parameters),
     accuracyBefore: before.accuracy,
     accuracy: after.accuracy,
+    ...(before.spanF1 !== undefined && { spanF1Before: before.spanF1 }),
+    ...(after.spanF1 !== undefined && { spanF1: after.spanF1 }),
   };
   return { evaluation: before, model: smaller, vocabulary };
 }
