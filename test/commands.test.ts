@@ -88,8 +88,8 @@ it('compress: to several sparsities in one run', async () => {
     teacherAccuracy: fraction,
     models: [
       { ...model, sparsity: 0, folder: at('levels/s0') },
-      { ...model, sparsity: expect.closeTo(0.5, 1), folder: at('levels/s50') },
-      { ...model, sparsity: expect.closeTo(0.7, 1), folder: at('levels/s70') },
+      { ...model, sparsity: expect.closeTo(0.5, 1), settled: fraction, folder: at('levels/s50') },
+      { ...model, sparsity: expect.closeTo(0.7, 1), settled: fraction, folder: at('levels/s70') },
     ],
   });
   expect(document).not.toHaveProperty('accuracy'); // of which?

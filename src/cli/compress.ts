@@ -134,14 +134,23 @@ async function quantizeAll(
 
 /** A model in the JSON document. */
 async function entryOf(
-  { evaluation, sparsity, speedup, parameters, parity, folder }: Compressed,
+  { evaluation, target, sparsity, settled, speedup, parameters, parity, folder }: Compressed,
   int8: Evaluation | undefined,
 ) {
   const bytes = await folderBytes(folder);
   return {
     ...evaluation,
     ...(int8 && { int8 }),
-    ...{ sparsity, ...(speedup && { speedup }), parameters, bytes, parity, folder },
+    ...{
+      target,
+      sparsity,
+      ...(settled !== undefined && { settled }),
+      ...(speedup && { speedup }),
+      parameters,
+      bytes,
+      parity,
+      folder,
+    },
   };
 }
 

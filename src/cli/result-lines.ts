@@ -1,6 +1,6 @@
 /** Results in words: short lines that begin with what they say. */
 import type { Precision } from '../base/index.ts';
-import type { Evaluation, GoalFigures, Isolation, Speedup, VocabularyRecord } from '../train/index.ts';
+import type { Compressed, Evaluation, GoalFigures, Isolation, Speedup, VocabularyRecord } from '../train/index.ts';
 
 /** Line breaks as spaces. */
 export function oneLine(text: string): string {
@@ -67,6 +67,8 @@ interface CompressedResult extends Evaluation, GoalFigures {
   readonly folder: string;
   readonly parameters: number;
   readonly sparsity: number;
+  readonly target: Compressed['target'];
+  readonly settled?: number;
   readonly instances: number;
   readonly bytes: number;
   readonly teacherBytes: number;
@@ -80,8 +82,23 @@ export function compressedLines(result: CompressedResult): string {
     `structure   ${instances} inputs per pass, sparsity ${sparsity.toFixed(3)}`,
     `size        ${megabytes(bytes)} on disk, of ${megabytes(teacherBytes)}`,
     ...(speedup === undefined ? [] : [speedupLine(speedup)]),
+    ...unsettledLines(result),
   ];
   return `${qualityLines(result)}${quantizedLine(result, result.int8)}${lines.join('\n')}\n`;
+}
+
+/** Share of what is to be kept that gates may still be off by when they are decided. */
+const SETTLED = 0.15;
+
+/** That gates had not arrived when they were decided, and what helps; nothing where they had. */
+function unsettledLines({ target: { measure, level }, settled }: CompressedResult): string[] {
+  if (settled === undefined) return [];
+  const kept = (reached: number): number => (measure === 'sparsity' ? 1 - reached : 1 / reached);
+  if (Math.abs(kept(settled) / kept(level) - 1) <= SETTLED) return [];
+  const [reached, asked] = [settled, level].map((value) => Number(value.toFixed(3)));
+  return [
+    `pruning     had come to ${measure} ${reached} of ${asked} when it was decided: more --prune-epochs let it arrive`,
+  ];
 }
 
 function speedupLine({ asked, predicted, measured }: Speedup): string {

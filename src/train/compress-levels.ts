@@ -54,6 +54,8 @@ export interface Gated {
   readonly student: Student;
   readonly trained: ParameterTree;
   readonly frozen: ParameterTree;
+  /** The level that its gates are expected to be at, by the last part of the phase; undefined where none was pruned in this run. */
+  readonly settled?: number;
 }
 
 /** Pruning before its first step: of the student as it is, or of what was kept of an earlier run. Throws CheckpointError where that is of another shape. */
@@ -84,7 +86,8 @@ export async function prune(gated: Gated, level: Level, goal: Goal, compression:
   const phase = prunePhase({ ...base, frozen: gated.frozen }, pruning);
   const { parameters, curve } = await runPhase(phase, gated.trained, run);
   curves[phase.name] = curve;
-  return { ...gated, trained: parameters };
+  const settled = curve.at(-1)?.values[goal.budget.measure];
+  return { ...gated, trained: parameters, ...(settled !== undefined && { settled }) };
 }
 
 /** Decides the gates of a level, cuts the model to what they keep, and lets it recover. */

@@ -69,6 +69,8 @@ export interface Compressed extends Delivered, GoalFigures {
   readonly vocabulary?: VocabularyRecord;
   /** Realised share of the encoder's weights that is gone. */
   readonly sparsity: number;
+  /** The level that gates were expected to be at when they were decided; what was missing or too much was decided by their order alone. */
+  readonly settled?: number;
 }
 
 export interface CompressOptions extends RunOptions {
@@ -187,7 +189,8 @@ async function deliverLevel(
   const told = {
     target: { measure: recipe.target.measure, level: level.value },
     ...(vocabulary && { vocabulary }),
-    ...{ sparsity, ...(await goal.figures(level.value, student)) },
+    ...{ sparsity, ...(level.shares.to > 0 && gated.settled !== undefined && { settled: gated.settled }) },
+    ...(await goal.figures(level.value, student)),
   };
   const kept = keptPruning(gated, level, occasion);
   const delivered = await deliver(
