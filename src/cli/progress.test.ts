@@ -69,6 +69,11 @@ it.each([
   expect(text).toContain('320 examples/s, 0:05 left');
 });
 
+it('tells how long all phases take together, where more are to come', () => {
+  const text = shown(false, true, (progress) => progress.step({ ...report(50), stepsAhead: 700 }));
+  expect(text).toContain('0:05 left, about 1:15 left in all');
+});
+
 it.each([
   ['a terminal', true, false],
   ['a file, when asked for', false, true],

@@ -67,11 +67,15 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       stderr.write(`${text}\n`);
     },
     step(report, unit = 'examples') {
-      const { phase, step, steps, seconds } = report;
+      const { phase, step, steps, seconds, stepsAhead = 0 } = report;
       const { bar, pace } = show(phase, step - 1, steps);
       pace.add(1, seconds, report[unit]);
       const throughput = `${Math.round(pace.perSecond)} ${unit}/s`;
-      bar.update(step, { facts: factsOf(report), left: `${throughput}, ${pace.left(steps - step)}` });
+      const left = [
+        pace.left(steps - step),
+        ...(stepsAhead > 0 ? [`about ${pace.left(steps - step + stepsAhead)} in all`] : []),
+      ];
+      bar.update(step, { facts: factsOf(report), left: [throughput, ...left].join(', ') });
       if (step === steps) stop(); // what follows is not this phase's any more
     },
     trial(report) {

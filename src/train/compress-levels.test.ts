@@ -38,21 +38,25 @@ interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning' | 'onDeliv
   readonly recipe: CompressRecipe;
 }
 
-/** Steps that a run did, as `phase step`; it breaks off after the one that is named. */
+/** Steps that a run did, as `phase step`; it breaks off after the one that is named. Each must have told how many were left. */
 async function compressInto(output: string, last?: string, asked: Asked = { recipe }): Promise<string[]> {
   const done: string[] = [];
+  const left: number[] = [];
   const { recipe: by, ...options } = asked;
   const run = compressClassifier(at('dense'), by, {
     source: { data: at('rows.tsv'), evaluation: at('rows.tsv') },
     ...options,
     ...{ output, seed: 5, placement: cpu(1), checkpointSeconds: 0 },
-    onStep({ phase, step }) {
+    onStep({ phase, step, steps, stepsAhead = Number.NaN }) {
       done.push(`${phase} ${step}`);
+      left.push(steps - step + stepsAhead);
       if (done.at(-1) === last) throw new CheckpointError('test', { expected: 'time', got: 'the end' });
     },
   });
   if (last === undefined) await run;
   else await expect(run).rejects.toThrow('the end');
+  expect(left).toEqual(left.map((_, at) => (left[0] ?? 0) - at));
+  if (last === undefined) expect(left.at(-1) ?? 0).toBe(0);
   return done;
 }
 

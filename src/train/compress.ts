@@ -45,6 +45,7 @@ import {
 import { type AskedRecipe, type CompressRecipe, checkCompressRecipe } from './recipe.ts';
 import type { Run } from './run-phase.ts';
 import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
+import { tellingStepsAhead } from './steps-ahead.ts';
 import {
   checkedStudentConfig,
   classifierOnly,
@@ -272,7 +273,7 @@ async function compressSources(
   const [taught, teacherSet] = encodeBoth(data, teacher.tokenizer, maxTokens);
   const isShared = tokenizer === teacher.tokenizer;
   const [set, evaluationSet] = isShared ? [taught, teacherSet] : encodeBoth(data, tokenizer, maxTokens);
-  const compression: Compression = {
+  const prepared: Compression = {
     ...{ recipe, run, curves: {}, set },
     specialIds: specialIdsOf(tokenizer),
     teacherLogits: await logitsOf(teacher, taught, maxTokens, run),
@@ -288,6 +289,10 @@ async function compressSources(
     run,
   });
   const levels = await reachableLevels(recipe, goal, options.output, run, start);
+  const compression: Compression = {
+    ...prepared,
+    run: tellingStepsAhead(prepared, levels, options.multiplexed !== undefined),
+  };
   const student = await multiplex(unpruned, origins, compression, options.multiplexed);
   const occasion: Occasion = {
     ...before,

@@ -57,6 +57,8 @@ export interface StepReport {
   /** From 1. */
   readonly step: number;
   readonly steps: number;
+  /** Steps of later phases of the same run, where these are known. */
+  readonly stepsAhead?: number;
   readonly loss: number;
   readonly metrics: Readonly<Record<string, number>>;
   /** Rows that counted. */
