@@ -127,6 +127,32 @@ it('does not end a phase of pruning far beyond its target, even where the loss o
   expect(Math.abs(values.sparsity - 0.6)).toBeLessThan(0.16);
 }, 120_000);
 
+describe('pruning learns', () => {
+  const still = { ...recipe, dropout: 0, target: { measure: 'sparsity', levels: [0.3] } } as const;
+  const firstOfPruning = async (name: string, by: Partial<CompressRecipe>): Promise<Record<string, number>> => {
+    await compressInto(at(name), undefined, { recipe: { ...still, ...by } });
+    const { curves } = await evidenceOf(at(name));
+    return curves.prune[0].values;
+  };
+
+  it('from the model of several inputs, where that is the teacher: to begin with, the student is nearer to it than to the dense one', async () => {
+    const losses = { ...recipe.losses, logits: 1, labels: 0, layers: 0 };
+    const dense = await firstOfPruning('by-dense', { losses });
+    const multiplexed = await firstOfPruning('by-multiplexed', { losses, teacher: 'multiplexed' });
+    expect(multiplexed.prediction).toBeLessThan(0.8 * (dense.prediction ?? 0));
+  }, 120_000);
+
+  it('layers before the inputs are mixed as well as those after it', async () => {
+    const { layers } = await firstOfPruning('prefill', { mux: { ...recipe.mux, prefillLayers: 1 } });
+    expect(layers).toBeGreaterThan(0);
+    const { config } = await readModelFolder(at('prefill'));
+    expect(config.mux?.prefillLayers).toBe(1);
+    const { sparsity, parity } = await evidenceOf(at('prefill'));
+    expect(sparsity).toBeCloseTo(0.3, 1);
+    expect(parity).toBeLessThan(1e-4);
+  }, 120_000);
+});
+
 describe('pruning that was kept', () => {
   const to = (level: number, prune = recipe.learningRate.prune): CompressRecipe => ({
     ...recipe,
