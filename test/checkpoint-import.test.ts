@@ -1,13 +1,13 @@
 /** Checkpoints of other makers, through the door that training uses: the same tensors under Hugging Face's other names give the same answers. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError, type FloatTensor, float32, type ParameterTree } from '../src/base/index.ts';
-import { openTextClassifier } from '../src/infer/index.ts';
+import { classify, openTextClassifier, scoresOf } from '../src/infer/index.ts';
 import { readModelFolder, writeModelFolder, writeSafetensors } from '../src/model/index.ts';
 import { cpu } from '../src/runtime/index.ts';
-import { compressClassifier, compressDefaults } from '../src/train/index.ts';
+import { compressClassifier, compressDefaults, readTeacher, recipeFor } from '../src/train/index.ts';
 import { prunedModel, randomModel, writeModel } from './model-folder.kit.ts';
 
 let folder = '';
@@ -66,6 +66,64 @@ describe('a checkpoint of another maker', () => {
     });
     await expect(openTextClassifier(path, cpu())).rejects.toThrow(/classifier\.bias: expected \[3\], got \[2\]/);
   });
+});
+
+describe('a classifier of another maker', () => {
+  /** A folder as transformers leaves it: without our block, and without what is usual. */
+  async function foreign(name: string, labels: readonly string[], changes: object = {}): Promise<string> {
+    const path = join(folder, name);
+    await writeModel(path, randomModel(labels));
+    const { prumux, id2label, label2id, ...rest } = JSON.parse(await readFile(join(path, 'config.json'), 'utf8'));
+    expect([prumux, id2label, label2id]).not.toContain(undefined);
+    await writeFile(join(path, 'config.json'), JSON.stringify({ ...rest, ...changes }));
+    return path;
+  }
+
+  it('has the classes of its head where config.json says nothing of them, as of two without names', async () => {
+    const { config } = await readModelFolder(await foreign('nameless', ['a', 'b']));
+    expect(config.labels).toEqual(['LABEL_0', 'LABEL_1']);
+    const teacher = await readTeacher(join(folder, 'nameless'));
+    expect(teacher.config.labels).toEqual(['LABEL_0', 'LABEL_1']);
+  });
+
+  it('is refused where its head has one number', async () => {
+    const path = await foreign('regression', ['a']);
+    for (const open of [() => openTextClassifier(path, cpu()), () => readTeacher(path)]) {
+      await expect(open()).rejects.toThrow(/expected a classifier of two classes or more, got a head of one number/);
+    }
+  });
+
+  it('is a teacher of students that read as long rows as it does, unless it is said otherwise', async () => {
+    const { config } = await readModelFolder(await foreign('long', ['a', 'b']));
+    expect(recipeFor(config, compressDefaults).maxTokens).toBe(32);
+    expect(recipeFor({ ...config, maxTokens: 24 }, compressDefaults).maxTokens).toBe(24);
+    expect(recipeFor({ ...config, maxTokens: 24 }, { ...compressDefaults, maxTokens: 16 }).maxTokens).toBe(16);
+    expect(recipeFor(config, { ...compressDefaults, maxTokens: 64 }).maxTokens).toBe(32);
+  });
+
+  it('is a teacher of students that learn at rates for its width', async () => {
+    const { config } = await readModelFolder(await foreign('wide', ['a', 'b']));
+    const wide = { ...config, encoder: { ...config.encoder, hiddenSize: 768 } };
+    expect(recipeFor(config, compressDefaults).learningRate).toEqual({ multiplex: 3e-4, prune: 3e-4, recover: 2e-4 });
+    const asked = { ...compressDefaults, learningRate: { prune: 1e-4 } };
+    expect(recipeFor(wide, asked).learningRate).toEqual({ multiplex: 5e-5, prune: 1e-4, recover: 3e-5 });
+  });
+
+  it('is run by its weights, whatever ONNX file lies beside them, and reads as many tokens as it has positions for', async () => {
+    const path = await foreign('stale', ['a', 'b']);
+    await writeFile(join(path, 'onnx', 'model.onnx'), 'of another model');
+    const classifier = await openTextClassifier(path, cpu());
+    expect(classifier.maxTokens).toBe(32);
+    expect(await classify(classifier, [{ text: 'a fine story' }])).toHaveLength(1);
+    await classifier.close();
+  });
+});
+
+it('answers that are no numbers are an error', () => {
+  expect(scoresOf(Float32Array.of(0, 0))).toEqual([0.5, 0.5]);
+  for (const broken of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(() => scoresOf(Float32Array.of(broken, 0))).toThrow(/logits: expected finite numbers/);
+  }
 });
 
 describe('a teacher', () => {

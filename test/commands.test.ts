@@ -134,6 +134,12 @@ it('predict: JSON lines in the order of the texts, from arguments or standard in
   const texts = ['this film was awful', 'this play was great', ''];
   const fromArguments = await program(['predict', at('fast'), ...texts]);
   const fromLines = await program(['predict', at('fast')], { stdin: `${texts.join('\n')}\n` });
+  const marked = await program(['predict', at('fast')], { stdin: 'one\rline\r\nanother' });
+  const textsOf = marked.out
+    .trimEnd()
+    .split('\n')
+    .map((answer) => JSON.parse(answer).text);
+  expect(textsOf).toEqual(['one\rline', 'another']);
   expect(fromLines).toEqual(fromArguments);
   const lines = fromLines.out
     .trimEnd()

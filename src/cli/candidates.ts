@@ -21,10 +21,10 @@ import {
   openPredictor,
   predictorOf,
   readTextClassifier,
+  rowLimit,
   type StoredClassifier,
 } from '../infer/index.ts';
 import { readModelFolder } from '../model/index.ts';
-import { longestRow } from '../mux/index.ts';
 import { openSession } from '../runtime/index.ts';
 import {
   calibrationFrom,
@@ -108,7 +108,7 @@ async function scoresWithoutTraining(
   const { source, seed, placement, onProgress } = options;
   const dense = await readTeacher(model);
   const { train } = await openData(source, config);
-  const maxTokens = Math.min(settings.maxTokens, longestRow(config));
+  const maxTokens = rowLimit(config, settings.maxTokens);
   const set = encodeSet(compared, dense.tokenizer, maxTokens);
   const { examples } = trainingFreeDefaults;
   const scores: ScoredRows[] = [];

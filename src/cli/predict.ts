@@ -1,5 +1,4 @@
 /** `prumux predict`: labels for texts, or the entities in them, as JSON lines in the order of the texts. */
-import { createInterface } from 'node:readline';
 import { DataError } from '../base/index.ts';
 import { type Answer, answerTexts, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
@@ -49,19 +48,28 @@ function inputOf(line: string, isPair: boolean): TextInput {
   return tab < 0 ? { text: line } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
 }
 
-/** Lines of UTF-8. Anything else is an error, as it is in a data file: a text that was repaired would get an answer that nobody asked for. */
+/**
+ * Lines of UTF-8, which end with a line feed or with a carriage return before it: a carriage return alone is white space of a text. Other bytes are an
+ * error, as they are in a data file: a text that was repaired would get an answer that nobody asked for.
+ */
 async function* linesOf(stdin: NodeJS.ReadableStream): AsyncGenerator<string> {
-  const lines = createInterface({ input: stdin.setEncoding('latin1'), crlfDelay: Number.POSITIVE_INFINITY });
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let line = 0;
-  for await (const bytes of lines) {
+  const textOf = (bytes: string): string => {
     line++;
     try {
-      yield decoder.decode(Buffer.from(bytes, 'latin1'));
+      return decoder.decode(Buffer.from(bytes.replace(/\r$/, ''), 'latin1'));
     } catch (cause) {
       throw new DataError({ file: 'standard input', line }, { expected: 'UTF-8', got: 'other bytes', cause });
     }
+  };
+  let rest = '';
+  for await (const chunk of stdin.setEncoding('latin1')) {
+    const parts = `${rest}${chunk}`.split('\n');
+    rest = parts.pop() ?? '';
+    for (const part of parts) yield textOf(part);
   }
+  if (rest !== '') yield textOf(rest);
 }
 
 async function* batchesOf(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {

@@ -16,7 +16,7 @@ import {
 } from '../train/index.ts';
 import { command, trainingIn } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
-import { INSTANCES, MULTIPLEXING, optimisation, refuseAlone } from './recipe-options.ts';
+import { INSTANCES, MULTIPLEXING, optimisation, refuseAlone, rowLength } from './recipe-options.ts';
 import { percent } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -60,6 +60,7 @@ const options = {
     `what the words of a preset begin as: vectors from counts of words nearby in the text, or random ones [${pretrainDefaults.wordVectors}]`,
     choice(WORD_VECTORS),
   ),
+  maxTokens: rowLength(pretrainDefaults),
   ...optimisation(pretrainDefaults),
 };
 

@@ -25,15 +25,20 @@ const rate: Reader<number> = number({ above: 0 }, 'RATE');
 const weight: Reader<number> = number({ least: 0 }, 'WEIGHT');
 const share: Reader<number> = number({ least: 0, below: 1 }, 'SHARE');
 
-type Optimisation = Pick<CompressRecipe, 'maxTokens' | 'warmup' | 'weightDecay' | 'dropout'>;
+type Optimisation = Pick<CompressRecipe, 'warmup' | 'weightDecay' | 'dropout'>;
 
 /** What every kind of training can be told. */
-export const optimisation = ({ maxTokens, warmup, weightDecay, dropout }: Optimisation) => ({
-  maxTokens: option('longest row, in tokens; longer ones are cut', whole(3), maxTokens),
+export const optimisation = ({ warmup, weightDecay, dropout }: Optimisation) => ({
   warmup: option('share of the steps over which the learning rate rises', share, warmup),
   weightDecay: option('decoupled weight decay', number({ least: 0 }, 'RATE'), weightDecay),
   dropout: option('probability of dropping a value while training', share, dropout),
 });
+
+const LONGEST = 'longest row, in tokens; longer ones are cut';
+
+/** Of training that has no model to follow. */
+export const rowLength = ({ maxTokens }: Pick<CompressRecipe, 'maxTokens'>): Option<number> =>
+  option(LONGEST, whole(3), maxTokens);
 
 /** What pruning aims at: one of the two, each a number or several. */
 export const TARGET = {
@@ -144,6 +149,7 @@ export const COMPRESSION = {
     share,
     compressDefaults.sparsityWarmup,
   ),
+  maxTokens: optional(`${LONGEST} [as MODEL was trained]`, whole(3)),
   ...optimisation(compressDefaults),
 };
 
@@ -155,6 +161,7 @@ export const TRAINING = {
     whole(SMALLEST_VOCABULARY),
     trainDefaults.vocabularySize,
   ),
+  maxTokens: rowLength(trainDefaults),
   ...optimisation(trainDefaults),
 };
 

@@ -22,6 +22,9 @@ describe('spansOf', () => {
     ['after a single one', 'S-a I-a E-a', 'a0-1 a1-3'],
     ['types with hyphens', 'B-creative-work I-creative-work', 'creative-work0-2'],
     ['prefixes alone', 'B I O', '_0-2'],
+    ['no prefixes: neighbours of one type are one span', 'ORG ORG O PER BIO', 'ORG0-2 PER3-4 BIO4-5'],
+    ['BILOU', 'U-a B-a I-a L-a U-a', 'a0-1 a1-4 a4-5'],
+    ['underscores', 'B_a I_a O', 'a0-2'],
   ])('%s: %s', (_, tags, expected) => {
     expect(shown(tags)).toBe(expected);
   });

@@ -1,7 +1,7 @@
 /**
  * Spans: the entities that the tags of a sentence say. A tag is `O`, or a prefix and a type: `B-person`. Where a span starts and ends is
  * decided by the rules of the CoNLL-2000 script conlleval, which seqeval follows in its default mode: they give every sequence of tags of
- * the schemes BIO (IOB2), IOB1 and BIOES a meaning, also one that breaks the scheme.
+ * the schemes BIO (IOB2), IOB1, BIOES and BILOU a meaning, also one that breaks the scheme. A tag without a prefix is its own type, as if it had I.
  */
 
 /** The tag of a word that belongs to no entity. */
@@ -20,9 +20,12 @@ export interface TagParts {
   readonly type: string;
 }
 
+/** BILOU's names for the last word of a span and for a span of one word. */
+const BIOES: Readonly<Record<string, string>> = { L: 'E', U: 'S' };
+
 export function tagParts(tag: string): TagParts {
-  const [, prefix = '', type = ''] = /^(.)-?(.*)$/su.exec(tag) ?? [];
-  return { prefix, type: type === '' ? '_' : type };
+  const [, prefix = '', type = '_'] = /^([BIOESLU])(?:[-_](.+))?$/su.exec(tag) ?? ['', 'I', tag];
+  return { prefix: BIOES[prefix] ?? prefix, type };
 }
 
 /** A span starts at B and S, after E and S, and where the type is another than before. */

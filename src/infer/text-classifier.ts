@@ -1,7 +1,7 @@
 /** A model folder opened for texts: tokenizer and exported model together. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError, countParameters, type ParameterTree, type Precision } from '../base/index.ts';
+import { BackendError, CheckpointError, countParameters, type ParameterTree, type Precision } from '../base/index.ts';
 import {
   type Encoding,
   type ModelConfig,
@@ -50,28 +50,48 @@ export interface TextClassifier extends StoredClassifier {
   close(): Promise<void>;
 }
 
-/** Of models that do not say what length they were trained on. */
-const USUAL_LENGTH = 128;
-
-/** The longest row that a model is given, in tokens: as asked for, or as it was trained on. */
+/** The longest row that a model is given, in tokens: as asked for, or as it was trained on; where that is not known, as long as it has positions for. */
 export function rowLimit(config: ModelConfig, asked?: number): number {
-  return Math.min(asked ?? config.maxTokens ?? USUAL_LENGTH, longestRow(config));
+  return Math.min(asked ?? config.maxTokens ?? Number.POSITIVE_INFINITY, longestRow(config));
 }
 
-/** The path of the exported model of a precision; of fp32, where a folder has none, the bytes of a fresh export. */
+/**
+ * The path of the exported model of a precision; of fp32 the bytes of a fresh export where a folder has none, or one that was made elsewhere: it may be
+ * of other weights than are beside it, or of another task.
+ */
 function exportedIn(
   folder: string,
   precision: Precision,
   { config, parameters }: { readonly config: ModelConfig; readonly parameters: ParameterTree },
 ): string | Uint8Array {
   const path = onnxPath(folder, precision);
+  const isOwn = config.maxTokens !== undefined;
+  if (precision === 'fp32' && !(isOwn && existsSync(path))) return exportClassifier(config, parameters).bytes;
   if (existsSync(path)) return path;
-  if (precision === 'fp32') return exportClassifier(config, parameters).bytes;
   throw new CheckpointError(path, {
     expected: `the ${precision} model`,
     got: 'no such file',
     hint: `Make it: prumux quantize ${folder} --eval FILE -o DIR.`,
   });
+}
+
+/** Throws a CheckpointError for a folder that holds no classifier of two classes or more. */
+export function requireClassifier(
+  folder: string,
+  { config, parameters }: { readonly config: ModelConfig; readonly parameters: ParameterTree },
+): void {
+  const refuse = (got: string, hint: string): never => {
+    throw new CheckpointError(folder, { expected: 'a classifier of two classes or more', got, hint });
+  };
+  if (config.labels.length === 0 || !parameters.has('classifier.weight')) {
+    const isDense = config.mux === undefined;
+    const next = isDense
+      ? 'Train it first: prumux train --encoder FOLDER.'
+      : 'Start a classifier from it: prumux compress MODEL --primed FOLDER.';
+    refuse('an encoder without a classification head', next);
+  }
+  if (config.labels.length === 1) refuse('a head of one number', 'Regression and ranking are not supported.');
+  requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
 }
 
 /**
@@ -87,17 +107,7 @@ export async function readTextClassifier(
   const folder = await resolveModel(model);
   const { config, parameters, tokenizer } = await readModelFolder(folder);
   const precision = asked ?? (await precisionIn(folder));
-  if (config.labels.length === 0 || !parameters.has('classifier.weight')) {
-    throw new CheckpointError(folder, {
-      expected: 'a classifier',
-      got: 'an encoder without a classification head',
-      hint:
-        config.mux === undefined
-          ? 'Train it first: prumux train --encoder FOLDER.'
-          : 'Start a classifier from it: prumux compress MODEL --primed FOLDER.',
-    });
-  }
-  requireParameters(modelShapes(config), parameters, join(folder, 'model.safetensors'));
+  requireClassifier(folder, { config, parameters });
   const longest = rowLimit(config, maxTokens);
   return {
     folder,
@@ -154,10 +164,14 @@ export async function classify(
   });
 }
 
-/** The scores of one text, or one token, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C] */
+/**
+ * The scores of one text, or one token, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C]. Throws a BackendError for logits that are
+ * no numbers.
+ */
 export function scoresOf(logits: Float32Array): number[] {
   const largest = Math.max(...logits);
   const weights = Array.from(logits, (value) => Math.exp(value - largest));
   const sum = weights.reduce((total, weight) => total + weight, 0);
+  if (Number.isNaN(sum)) throw new BackendError('logits', { expected: 'finite numbers', got: logits.join(', ') });
   return weights.map((weight) => weight / sum);
 }

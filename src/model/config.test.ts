@@ -91,12 +91,20 @@ describe('config.json', () => {
     expect(id2label).toEqual({});
     expect(fromHuggingFace({ ...rest, num_labels: 2 }, 'config.json').labels).toEqual(['LABEL_0', 'LABEL_1']);
     expect(fromHuggingFace(rest, 'config.json').labels).toEqual([]);
+    expect(fromHuggingFace({ ...rest, id2label: null, num_labels: null }, 'config.json').labels).toEqual([]);
+  });
+
+  it('takes names that are numbers, fields that say nothing, and another name of the same activation', () => {
+    const plain = stored({ encoder: mini, labels: ['1', '2'], featureSize: 256 });
+    const others = { id2label: { 0: 1, 1: 2 }, position_embedding_type: null, hidden_act: 'gelu_python' };
+    expect(fromHuggingFace({ ...plain, ...others }, 'config.json')).toEqual(fromHuggingFace(plain, 'config.json'));
   });
 
   it.each<[string, object, string]>([
     ['another model', { model_type: 'roberta' }, '(model_type): expected the only supported model_type, "bert"'],
     ['another activation', { hidden_act: 'relu' }, '(hidden_act): expected the only supported hidden_act, "gelu"'],
     ['relative positions', { position_embedding_type: 'relative_key' }, '"absolute", got "relative_key"'],
+    ['several labels per text', { problem_type: 'multi_label_classification' }, '"single_label_classification", got'],
     ['a missing size', { hidden_size: undefined }, '(hidden_size): expected a number, got nothing'],
     ['a size of no layer', { intermediate_size: 0 }, '(intermediate_size): expected at least 1, got 0'],
     ['a depth that contradicts', { num_hidden_layers: 7 }, '(prumux.layers): expected num_hidden_layers (7) of them'],

@@ -124,7 +124,6 @@ export function toHuggingFace(config: ModelConfig, precision: Precision = 'fp32'
     type_vocab_size: encoder.typeVocabularySize,
     layer_norm_eps: encoder.layerNormEpsilon,
     position_embedding_type: 'absolute',
-    pad_token_id: 0,
     id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
     prumux: {
@@ -168,17 +167,19 @@ const bertConfig = z.looseObject({
   num_hidden_layers: count,
   num_attention_heads: positive,
   intermediate_size: positive,
-  hidden_act: z.literal('gelu', 'the only supported hidden_act, "gelu"').default('gelu'),
-  position_embedding_type: z
-    .literal('absolute', 'the only supported position_embedding_type, "absolute"')
-    .default('absolute'),
+  // gelu_python is the same function.
+  hidden_act: z.enum(['gelu', 'gelu_python'], 'the only supported hidden_act, "gelu"').nullish(),
+  position_embedding_type: z.literal('absolute', 'the only supported position_embedding_type, "absolute"').nullish(),
+  problem_type: z
+    .literal('single_label_classification', 'the only supported problem_type, "single_label_classification"')
+    .nullish(),
   is_decoder: z.literal(false, 'an encoder, is_decoder false').default(false),
   hidden_dropout_prob: z.number().min(0).max(1).default(0.1),
   max_position_embeddings: positive.default(512),
   type_vocab_size: positive.default(2),
   layer_norm_eps: z.number().positive().default(1e-12),
-  id2label: z.record(z.string(), z.string()).optional(),
-  num_labels: count.optional(),
+  id2label: z.record(z.string(), z.union([z.string(), z.number().transform(String)])).nullish(),
+  num_labels: count.nullish(),
   prumux: prumuxBlock.optional(),
 });
 
@@ -238,9 +239,14 @@ function encoderOf(bert: BertConfig, where: string): EncoderConfig {
   };
 }
 
+/** As Hugging Face names classes that have no names. */
+export function namelessLabels(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, id) => `LABEL_${id}`);
+}
+
 function labelsOf(bert: BertConfig, where: string): readonly string[] {
-  if (bert.id2label === undefined) return Array.from({ length: bert.num_labels ?? 0 }, (_, id) => `LABEL_${id}`);
   const named = bert.id2label;
+  if (named === undefined || named === null) return namelessLabels(bert.num_labels ?? 0);
   return Array.from({ length: Object.keys(named).length }, (_, id) => {
     const label = named[String(id)];
     if (label === undefined) {

@@ -100,6 +100,11 @@ describe('a model folder', () => {
 
   it('has a tokenizer that transformers.js loads and that encodes alike', async () => {
     await writeModelFolder(folder, delivery);
+    const told = async (file: string) => JSON.parse(await readFile(join(folder, file), 'utf8'));
+    expect(await told('config.json')).toMatchObject({ pad_token_id: tokenizer.padId });
+    expect(await told('tokenizer_config.json')).toMatchObject({
+      ...{ do_lower_case: true, strip_accents: null, tokenize_chinese_chars: true },
+    });
     env.allowRemoteModels = false;
     env.localModelPath = dirname(folder);
     const theirs = await AutoTokenizer.from_pretrained(basename(folder));

@@ -5,10 +5,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { CheckpointError, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
-import { fromHuggingFace, type ModelConfig, precisionOf, toHuggingFace } from './config.ts';
+import { fromHuggingFace, type ModelConfig, namelessLabels, precisionOf, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
 import { floatTensors, readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
@@ -73,14 +74,21 @@ export async function readModelFolder(folder: string): Promise<ModelFiles> {
   if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a model folder', got: 'a file' });
   await requireFiles(folder);
   const configPath = join(folder, 'config.json');
-  const config = fromHuggingFace(await readJsonObject(configPath), configPath);
+  const told = fromHuggingFace(await readJsonObject(configPath), configPath);
   const tokenizer = await loadTokenizer(folder);
-  const { vocabularySize } = config.encoder;
+  const { vocabularySize } = told.encoder;
   if (tokenizer.vocabularySize > vocabularySize) {
     const got = `${tokenizer.vocabularySize} tokens in its tokenizer`;
     throw new CheckpointError(folder, { expected: `at most the ${vocabularySize} of vocab_size in config.json`, got });
   }
-  return { config, parameters: await readParameters(join(folder, 'model.safetensors'), config), tokenizer };
+  const parameters = await readParameters(join(folder, 'model.safetensors'), told);
+  return { config: withLabels(told, parameters), parameters, tokenizer };
+}
+
+/** Hugging Face leaves out of `config.json` what is usual: of two classes without names it says nothing, but the head has them. */
+function withLabels(config: ModelConfig, parameters: ParameterTree): ModelConfig {
+  const [classes = 0] = parameters.get('classifier.weight')?.shape ?? [];
+  return config.labels.length > 0 ? config : { ...config, labels: namelessLabels(classes) };
 }
 
 /** The precision that a model folder is meant to run in. Throws a CheckpointError or ConfigError where it has no `config.json` that says one. */
@@ -147,7 +155,7 @@ export async function checkDestination(folder: string): Promise<void> {
 
 async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
   const { config, parameters, tokenizer, onnx, quantized, precision, pruning } = delivery;
-  await writeJson(join(folder, 'config.json'), toHuggingFace(config, precision));
+  await writeJson(join(folder, 'config.json'), { ...toHuggingFace(config, precision), pad_token_id: tokenizer.padId });
   await writeFileAtomically(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer.json));
   await writeJson(
     join(folder, 'tokenizer_config.json'),
@@ -162,11 +170,28 @@ async function writeFiles(folder: string, delivery: Delivery): Promise<void> {
   await writeJson(join(folder, 'run.json'), delivery.evidence);
 }
 
+const bertNormalizer = z.looseObject({
+  normalizer: z.looseObject({
+    type: z.literal('BertNormalizer'),
+    strip_accents: z.boolean().nullish(),
+    handle_chinese_chars: z.boolean().nullish(),
+  }),
+});
+
+/** What transformers would otherwise put in the place of what `tokenizer.json` says. */
+function normalizerFlags(json: object): object {
+  const { data } = bertNormalizer.safeParse(json);
+  if (data === undefined) return {};
+  const { strip_accents = null, handle_chinese_chars } = data.normalizer;
+  return { strip_accents, tokenize_chinese_chars: handle_chinese_chars ?? true };
+}
+
 /** What transformers.js and others want beside `tokenizer.json`. */
 function tokenizerConfig(tokenizer: Tokenizer, maxTokens: number): object {
   return {
     tokenizer_class: 'BertTokenizer',
     do_lower_case: tokenizer.isLowerCase,
+    ...normalizerFlags(tokenizer.json),
     model_max_length: maxTokens,
     pad_token: '[PAD]',
     unk_token: '[UNK]',

@@ -151,6 +151,20 @@ describe('loadTokenizer', () => {
     expect(loaded).toMatchObject({ vocabularySize: 140, padId: 0, unknownId: 1, maskId: 4, isLowerCase: true });
   });
 
+  it('takes what tokenizer_config.json says of how its texts are normalised', async () => {
+    await writeFile(join(folder, 'vocab.txt'), `${parity.vocabulary.join('\n')}\n`);
+    const path = join(folder, 'tokenizer_config.json');
+    await writeFile(path, JSON.stringify({ do_lower_case: false, tokenize_chinese_chars: false }));
+    const loaded = await loadTokenizer(folder);
+    expect(loaded.isLowerCase).toBe(false);
+    expect(loaded.json).toMatchObject({
+      normalizer: { lowercase: false, strip_accents: null, handle_chinese_chars: false },
+    });
+    await writeFile(path, JSON.stringify({ do_lower_case: 'no' }));
+    await expect(loadTokenizer(folder)).rejects.toThrow(/\(do_lower_case\): expected true, false or null, got "no"/);
+    await rm(path);
+  });
+
   it.each([
     ['is no JSON', '{"model"'],
     ['is no object', '[]'],

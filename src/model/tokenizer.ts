@@ -5,10 +5,11 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { CheckpointError, ConfigError } from '../base/index.ts';
 import { readJsonObject } from './json-file.ts';
 import { type Frame, type TokenizerStages, tokenizerStages } from './tokenizer-library.ts';
-import { wordPieceTokenizer } from './vocabulary.ts';
+import { type Normalization, wordPieceTokenizer } from './vocabulary.ts';
 
 /** One text, or one pair of texts, as token ids with the special tokens, and the segment of each token. */
 export interface Encoding {
@@ -53,23 +54,43 @@ export interface TokenBatch {
 }
 
 /**
- * The tokenizer of a model folder: its `tokenizer.json`, or an uncased BERT tokenizer over its `vocab.txt`. Throws a
- * CheckpointError where there is neither, or where it cannot be read.
+ * The tokenizer of a model folder: its `tokenizer.json`, or a BERT tokenizer over its `vocab.txt`, which lowercases unless `tokenizer_config.json` says
+ * otherwise. Throws a CheckpointError where there is neither, or where it cannot be read.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
-  if (existsSync(path)) {
-    const configPath = join(folder, 'tokenizer_config.json');
-    const config = existsSync(configPath) ? await readJsonObject(configPath) : {};
-    return tokenizerOf(await readJsonObject(path), config, path);
-  }
+  const configPath = join(folder, 'tokenizer_config.json');
+  const config = existsSync(configPath) ? await readJsonObject(configPath) : {};
+  if (existsSync(path)) return tokenizerOf(await readJsonObject(path), config, path);
   const vocabularyPath = join(folder, 'vocab.txt');
   if (!existsSync(vocabularyPath)) {
     throw new CheckpointError(folder, { expected: 'tokenizer.json or vocab.txt', got: 'neither' });
   }
   const lines = (await readFile(vocabularyPath, 'utf8')).split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
-  return tokenizerOf(wordPieceTokenizer(lines), {}, vocabularyPath);
+  return tokenizerOf(wordPieceTokenizer(lines, normalizationIn(config, configPath)), {}, vocabularyPath);
+}
+
+const bertTokenizer = z.looseObject({
+  do_lower_case: z.boolean().nullish(),
+  strip_accents: z.boolean().nullish(),
+  tokenize_chinese_chars: z.boolean().nullish(),
+});
+
+/** What a `tokenizer_config.json` says of BERT's normalizer, with the defaults of Hugging Face's `BertTokenizer`. */
+function normalizationIn(config: object, where: string): Normalization {
+  const parsed = bertTokenizer.safeParse(config);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const got = JSON.stringify(Reflect.get(config, issue?.path[0] ?? ''));
+    throw new CheckpointError(`${where} (${issue?.path.join('.')})`, { expected: 'true, false or null', got });
+  }
+  const { do_lower_case, strip_accents, tokenize_chinese_chars } = parsed.data;
+  return {
+    lowercase: do_lower_case ?? true,
+    strip_accents: strip_accents ?? null,
+    handle_chinese_chars: tokenize_chinese_chars ?? true,
+  };
 }
 
 /** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */
@@ -79,7 +100,9 @@ export function tokenizerOf(json: object, config: object = {}, where = 'tokenize
   return {
     ...{ vocabularySize, isLowerCase, unknownId, json },
     padId: specialId('[PAD]'),
-    maskId: specialId('[MASK]'),
+    get maskId() {
+      return specialId('[MASK]'); // only pretraining needs it
+    },
     encode(text, pair, maxTokens) {
       const texts = splitWithin(stages, text, pair, maxTokens);
       return framed(texts, stages.framesOf(texts.length > 1));

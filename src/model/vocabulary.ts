@@ -19,20 +19,22 @@ const LARGEST_ALPHABET = 1000;
 /** A pair that was seen once says nothing about other texts. */
 const LEAST_PAIR_COUNT = 2;
 
-const NORMALIZER = {
-  type: 'BertNormalizer',
-  clean_text: true,
-  handle_chinese_chars: true,
-  strip_accents: null,
-  lowercase: true,
-} as const;
+/** How BERT's normalizer treats a text before it is split. */
+export interface Normalization {
+  readonly lowercase: boolean;
+  /** As `lowercase` says where it is null. */
+  readonly strip_accents: boolean | null;
+  readonly handle_chinese_chars: boolean;
+}
+
+const UNCASED: Normalization = { lowercase: true, strip_accents: null, handle_chinese_chars: true };
 const PRE_TOKENIZER = { type: 'BertPreTokenizer' } as const;
 
 /**
- * The `tokenizer.json` of an uncased BERT tokenizer with these tokens; the place of a token is its id. The special tokens
- * must be among them.
+ * The `tokenizer.json` of a BERT tokenizer with these tokens, uncased unless it is said otherwise; the place of a token is its id. The special
+ * tokens must be among them.
  */
-export function wordPieceTokenizer(tokens: readonly string[]): object {
+export function wordPieceTokenizer(tokens: readonly string[], normalization = UNCASED): object {
   const vocabulary = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const id = (token: string): number => {
     const found = vocabulary[token];
@@ -59,7 +61,7 @@ export function wordPieceTokenizer(tokens: readonly string[]): object {
       normalized: false,
       special: true,
     })),
-    normalizer: NORMALIZER,
+    normalizer: { type: 'BertNormalizer', clean_text: true, ...normalization },
     pre_tokenizer: PRE_TOKENIZER,
     post_processor: {
       type: 'TemplateProcessing',

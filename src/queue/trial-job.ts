@@ -20,7 +20,7 @@ const recipe = z.strictObject({
   epochs: perPhase,
   learningRate: perPhase.partial(),
   groups: z.number(),
-  maxTokens: z.number(),
+  maxTokens: z.number().optional(),
   warmup: z.number(),
   weightDecay: z.number(),
   dropout: z.number(),

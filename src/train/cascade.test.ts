@@ -44,6 +44,11 @@ describe('the threshold', () => {
     );
   });
 
+  it('takes the answers of a large evaluation', () => {
+    const many = drawn(200_000, () => 0.5, 0.6, 1);
+    expect(thresholdFor(many, { accuracy: 1 })).toBeGreaterThan(0);
+  });
+
   it('recomputes as few as reach an accuracy, as a count over all thresholds says', () => {
     const distinct = answers.filter((rows) => new Set(rows.map(({ margin }) => margin)).size === rows.length);
     fc.assert(

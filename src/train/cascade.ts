@@ -55,7 +55,7 @@ function recomputed(sorted: readonly CascadeAnswer[], goal: CascadeGoal): number
   if ('share' in goal) return Math.round(goal.share * sorted.length);
   const reached = accuracies(sorted);
   const first = reached.findIndex((accuracy) => accuracy >= goal.accuracy);
-  return first < 0 ? reached.indexOf(Math.max(...reached)) : first;
+  return first < 0 ? reached.indexOf(reached.reduce((most, accuracy) => Math.max(most, accuracy))) : first;
 }
 
 /** The margin below which as many answers lie as the goal asks for: below 0 none does, below 2 all do. */

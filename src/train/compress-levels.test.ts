@@ -15,6 +15,7 @@ const LEVELS = [0.3, 0.6];
 const recipe: CompressRecipe = {
   ...compressDefaults,
   learningRate: usualLearningRates(16),
+  maxTokens: 32,
   target: { measure: 'sparsity', levels: LEVELS },
   epochs: { multiplex: 1, prune: 4, recover: 1 },
   groups: 4,

@@ -3,8 +3,9 @@
  * Paper: A Fast Post-Training Pruning Framework for Transformers (Kwon et al. 2022) - https://arxiv.org/abs/2204.09656
  */
 import { ConfigError, countParameters } from '../base/index.ts';
+import { rowLimit } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
-import { instancesOf, longestRow } from '../mux/index.ts';
+import { instancesOf } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
 import { calibrationFrom } from './calibration.ts';
 import type { Compressed } from './compress.ts';
@@ -32,7 +33,7 @@ function requireInstances(model: string, { config }: TrainedModel, asked: number
 async function prune(
   model: TrainedModel,
   train: LabelledSet,
-  { sparsity, examples, maxTokens }: TrainingFreeRecipe,
+  { sparsity, examples, maxTokens }: TrainingFreeRecipe & { readonly maxTokens: number },
   options: RunOptions,
 ): Promise<PrunedModel> {
   const { config, parameters } = model;
@@ -56,7 +57,7 @@ export async function compressWithoutTraining(
   requireInstances(model, teacher, asked.instances);
   if (asked.sparsity > 0) uniformShape(teacher.config.encoder);
   const instances = instancesOf(teacher.config);
-  const recipe = { ...asked, instances, maxTokens: Math.min(asked.maxTokens, longestRow(teacher.config)) };
+  const recipe = { ...asked, instances, maxTokens: rowLimit(teacher.config, asked.maxTokens) };
   const { maxTokens } = recipe;
   const data = await openData(source, teacher.config);
   const evaluating = { maxTokens, seed, placement, onProgress };

@@ -49,6 +49,24 @@ describe('labelsOf', () => {
   });
 });
 
+describe('classes by their numbers', () => {
+  const names = ['NEGATIVE', 'POSITIVE'];
+
+  it('are taken where the names of a model are no numbers and a file has nothing else', () => {
+    const numbered = datasetOf(rowsWith(['1', '0', '1']), names);
+    expect(numbered.examples.map(({ label }) => label)).toEqual([1, 0, 1]);
+    expect(numbered.labels).toEqual(names);
+  });
+
+  it.each([
+    ['one of them beside names', ['1', 'NEGATIVE'], names],
+    ['one too large', ['1', '2'], names],
+    ['classes that are called by other numbers', ['0', '1'], ['1', '2']],
+  ])('are not taken for %s', (_, labels, known) => {
+    expect(failureOf(() => datasetOf(rowsWith(labels), known))).toBeInstanceOf(DataError);
+  });
+});
+
 describe('datasetOf', () => {
   it('numbers every label by its place among the classes', () => {
     const labels = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1 });

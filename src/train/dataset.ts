@@ -48,13 +48,13 @@ export function labelsOf(rows: Rows): readonly string[] {
     const got = labels[0] === undefined ? 'no rows' : `${JSON.stringify(labels[0])} in every row`;
     throw new DataError({ file: rows.file }, { expected: 'at least two classes', got });
   }
-  const areNumbers = labels.every((label) => /^-?\d+$/.test(label));
-  return areNumbers ? labels.sort((a, b) => Number(a) - Number(b)) : labels;
+  return labels.every(isWhole) ? labels.sort((a, b) => Number(a) - Number(b)) : labels;
 }
 
 /** The rows as examples of those classes; a label that is not among them is an error. */
 export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
-  const classOf = classesOf(rows.file, labels);
+  const present = rows.rows.flatMap(({ label }) => label ?? []);
+  const classOf = classesOf(rows.file, labels, present);
   const examples = rows.rows.map((row) => {
     const label = classOf(labelOf(rows.file, row), row.line);
     return { text: row.text, ...(row.pair === undefined ? {} : { pair: row.pair }), label };
@@ -72,7 +72,8 @@ export function tagsOf({ file, sentences }: Sentences): readonly string[] {
 
 /** The sentences as examples of those tags; one that is not among them is an error. */
 export function taggedDatasetOf({ file, sentences }: Sentences, labels: readonly string[]): TaggedDataset {
-  const classOf = classesOf(file, labels);
+  const present = sentences.flatMap(({ tags }) => tags);
+  const classOf = classesOf(file, labels, present);
   const examples = sentences.map(({ words, tags, lines }) => ({
     words,
     labels: tags.map((tag, at) => classOf(tag, lines[at] as number)),
@@ -131,13 +132,26 @@ function labelOf(file: string, row: Row): string {
 }
 
 /** The number of a label that stands on some line; of one that is not known, an error. */
-function classesOf(file: string, labels: readonly string[]): (label: string, line: number) => number {
-  const numbers = new Map(labels.map((label, index) => [label, index]));
+function classesOf(
+  file: string,
+  labels: readonly string[],
+  present: Iterable<string>,
+): (label: string, line: number) => number {
+  const names = isByNumber(labels, new Set(present)) ? labels.map((_, index) => String(index)) : labels;
+  const numbers = new Map(names.map((label, index) => [label, index]));
   return (label, line) => {
     const found = numbers.get(label);
     if (found === undefined) throw unseenLabel(file, line, label, labels);
     return found;
   };
+}
+
+const isWhole = (label: string): boolean => /^-?\d+$/.test(label);
+
+/** Whether a file has the numbers of classes where a model made elsewhere has names for them: all of its labels are such numbers, and no name is one. */
+function isByNumber(labels: readonly string[], present: ReadonlySet<string>): boolean {
+  const numbers = new Set(labels.map((_, index) => String(index)));
+  return !labels.some(isWhole) && present.size > 0 && [...present].every((label) => numbers.has(label));
 }
 
 function unseenLabel(file: string, line: number, label: string, labels: readonly string[]): DataError {

@@ -169,8 +169,9 @@ export interface CompressRecipe {
   readonly pruneVocabulary: boolean;
 }
 
-/** A recipe as it is asked for: rates that are left out follow from the width of the encoder. */
-export interface AskedRecipe extends Omit<CompressRecipe, 'learningRate'> {
+/** A recipe as it is asked for: rates that are left out follow from the width of the encoder, the length of rows from what the teacher was trained on. */
+export interface AskedRecipe extends Omit<CompressRecipe, 'learningRate' | 'maxTokens'> {
+  readonly maxTokens?: number | undefined;
   readonly learningRate: { readonly [Phase in keyof LearningRates]?: LearningRates[Phase] | undefined };
 }
 
@@ -211,7 +212,6 @@ export const compressDefaults: AskedRecipe = {
   epochs: { multiplex: usualMultiplexEpochs(DEFAULT_INSTANCES), prune: 3, recover: 2 },
   learningRate: {},
   groups: usualGroups(DEFAULT_INSTANCES),
-  maxTokens: 128,
   warmup: 0.06,
   weightDecay: 0.01,
   dropout: 0.1,
@@ -225,7 +225,7 @@ export const compressDefaults: AskedRecipe = {
 };
 
 /** Pruning of a model as it is, of which no weight is trained. */
-export interface TrainingFreeRecipe extends Pick<CompressRecipe, 'maxTokens' | 'pruneVocabulary'> {
+export interface TrainingFreeRecipe extends Pick<AskedRecipe, 'maxTokens' | 'pruneVocabulary'> {
   /** Share of the encoder's weights to be removed, 0 to below 1. */
   readonly sparsity: number;
   /** How many the model must take per pass, where that is asked for. */
@@ -238,7 +238,6 @@ export interface TrainingFreeRecipe extends Pick<CompressRecipe, 'maxTokens' | '
 export const trainingFreeDefaults: TrainingFreeRecipe = {
   sparsity: 0.4,
   examples: 2048,
-  maxTokens: 128,
   pruneVocabulary: false,
 };
 
@@ -333,7 +332,7 @@ function checkMultiplexed({ mux, primeSteps, retrieval }: MultiplexedPretraining
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkCompressRecipe(recipe: AskedRecipe): void {
   const { epochs, losses, mux } = recipe;
-  check(recipe, COMPRESS);
+  check({ ...recipe, maxTokens: recipe.maxTokens ?? SHORTEST_ROW }, COMPRESS);
   checkTarget(recipe.target);
   strategiesOf(mux);
   check(mux, { prefillLayers: whole(0) }, 'mux.');
@@ -357,7 +356,7 @@ export function checkCompressRecipe(recipe: AskedRecipe): void {
 
 /** Throws a ConfigError for the first field that cannot be; field names are those of the recipe. */
 export function checkTrainingFreeRecipe(recipe: TrainingFreeRecipe): void {
-  const { sparsity, examples, maxTokens } = recipe;
+  const { sparsity, examples, maxTokens = SHORTEST_ROW } = recipe;
   check({ sparsity, examples, maxTokens }, { sparsity: below1, examples: whole(1), maxTokens: whole(SHORTEST_ROW) });
 }
 

@@ -1,7 +1,8 @@
 /** The student of a compression before it is trained: the teacher's encoder, or a primed one of its shape, with a multiplexer. */
 import { float32, type ParameterTree, parameterOf, sizeOf } from '../base/index.ts';
+import { rowLimit } from '../infer/index.ts';
 import { initialParameters, type ModelConfig, SEGMENT_TABLE, takenFrom, wordHeadShapes } from '../model/index.ts';
-import { checkMux, initialModel, longestRow, modelShapes } from '../mux/index.ts';
+import { checkMux, initialModel, modelShapes } from '../mux/index.ts';
 import { uniformShape } from '../prune/index.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
@@ -21,7 +22,11 @@ export interface Origins {
 }
 
 export function studentConfig(teacher: ModelConfig, { instances, maxTokens, mux }: AskedRecipe): ModelConfig {
-  return { ...teacher, maxTokens, ...(instances > 1 && { mux: { instances, ...mux } }) };
+  return {
+    ...teacher,
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(instances > 1 && { mux: { instances, ...mux } }),
+  };
 }
 
 /** A recipe for a teacher: with rows as long as the student has positions for, and rates for its width. */
@@ -30,7 +35,7 @@ export function recipeFor(teacher: ModelConfig, asked: AskedRecipe): CompressRec
   return {
     ...asked,
     learningRate: learningRatesFor(asked, student.encoder.hiddenSize),
-    maxTokens: Math.min(asked.maxTokens, longestRow(student)),
+    maxTokens: rowLimit(student),
   };
 }
 

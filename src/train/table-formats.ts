@@ -46,9 +46,21 @@ export function decode(file: string, bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch (cause) {
+    if (isTooLong(cause)) {
+      const got = `${Math.round(bytes.length / 1e6)} MB`;
+      throw new DataError(
+        { file },
+        { expected: 'at most 500 MB of text', got, hint: 'Convert it to Parquet, or divide it.', cause },
+      );
+    }
     const facts = { expected: 'UTF-8', got: 'bytes that are not', hint: 'Save the file as UTF-8.', cause };
     throw new DataError({ file, line: firstBadLine(bytes) }, facts);
   }
+}
+
+/** V8 has no string of 2²⁹ characters or more. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STRING_TOO_LONG';
 }
 
 /** No byte of a longer UTF-8 sequence equals a line feed, so lines can be checked one by one. */

@@ -1,10 +1,9 @@
 /** What a compression starts from and learns from: classifiers in folders, and a teacher's answers to the training rows. */
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ConfigError, type FloatTensor, partOf } from '../base/index.ts';
-import { closing, DEFAULT_GROUPS, openPredictor, predictLogits } from '../infer/index.ts';
-import { type ModelFiles, readModelFolder, requireParameters, resolveModel } from '../model/index.ts';
+import { closing, DEFAULT_GROUPS, openPredictor, predictLogits, requireClassifier } from '../infer/index.ts';
+import { type ModelFiles, readModelFolder, resolveModel } from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
@@ -12,8 +11,8 @@ import type { Run } from './run-phase.ts';
 
 /** A classifier, from a folder that may hold more. */
 function classifierIn(folder: string, files: ModelFiles): TrainedModel {
+  requireClassifier(folder, files);
   const shapes = modelShapes(files.config);
-  requireParameters(shapes, files.parameters, join(folder, 'model.safetensors'));
   // Heads of other tasks that a checkpoint brings along are no part of the classifier.
   return { ...files, parameters: new Map(Array.from(files.parameters).filter(([name]) => shapes.has(name))) };
 }
