@@ -1,5 +1,5 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -95,6 +95,13 @@ describe('a model folder', () => {
     await rm(join(root, 'README.md'));
     await expect(checkDestination(join(import.meta.dirname, 'folder.ts'))).rejects.toThrow(
       'expected a folder, got a file',
+    );
+  });
+
+  const isVolume = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync('/dev').dev;
+  it.skipIf(!isVolume)('is not written in the place of a volume, as /dev/shm is on most machines', async () => {
+    await expect(checkDestination('/dev/shm')).rejects.toThrow(
+      '/dev/shm: expected a folder that can be replaced, got the root of a volume. Choose a folder in it, as /dev/shm/model.',
     );
   });
 

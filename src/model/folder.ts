@@ -147,10 +147,21 @@ export async function checkDestination(folder: string): Promise<void> {
   await recoverFolder(folder);
   if (!existsSync(folder)) return;
   if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a folder', got: 'a file' });
+  refuseMountPoint(folder);
   const overwritten = (await readdir(folder)).filter((entry) => OWNED.includes(entry));
   if (overwritten.length === 0 || overwritten.includes('config.json')) return;
   const got = `one with other files of the names ${overwritten.join(', ')}`;
   throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });
+}
+
+/** A volume itself cannot be replaced at once, only a folder in it. */
+function refuseMountPoint(folder: string): void {
+  if (statSync(folder).dev === statSync(join(folder, '..')).dev) return;
+  throw new CheckpointError(folder, {
+    expected: 'a folder that can be replaced',
+    got: 'the root of a volume',
+    hint: `Choose a folder in it, as ${join(folder, 'model')}.`,
+  });
 }
 
 async function writeFiles(folder: string, delivery: Delivery): Promise<void> {

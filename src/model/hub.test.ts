@@ -1,6 +1,6 @@
 /** Models by name: from a folder, from a stand-in for the Hub on this machine, from the cache, and from nowhere. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,11 @@ const answer: RequestListener = (request, response) => {
   if (url === `/api/models/owner/model/paths-info/${SHA}`) {
     return request.setEncoding('utf8').on('data', (body: string) => json(JSON.parse(body).paths.map(entryOf)));
   }
-  if (url.startsWith('/api/models/owner/model')) return json({ _id: '1', id: 'owner/model', sha: SHA });
+  if (url.startsWith(`/api/models/owner/old/tree/${SHA}`)) return json([entryOf('pytorch_model.bin')]);
+  if (url.startsWith('/api/models/owner/locked')) {
+    return response.writeHead(401, { 'Content-Type': 'application/json' }).end('{"error":"Restricted"}');
+  }
+  if (url.startsWith('/api/models/owner/')) return json({ _id: '1', id: url.slice('/api/models/'.length), sha: SHA });
   return response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"error":"Repository not found"}');
 };
 
@@ -82,6 +86,26 @@ describe('resolveModel', () => {
     expect(await resolveModel('owner/model', { hubUrl: NOWHERE, cacheDir })).toBe(folder);
   });
 
+  it('does not take from the cache what the Hub refuses', async () => {
+    const snapshot = join(cacheDir, 'models--owner--locked', 'snapshots', SHA);
+    await mkdir(snapshot, { recursive: true });
+    await mkdir(join(cacheDir, 'models--owner--locked', 'refs'));
+    await writeFile(join(cacheDir, 'models--owner--locked', 'refs', 'main'), SHA);
+    for (const file of ['config.json', 'model.safetensors']) await writeFile(join(snapshot, file), '');
+    await withHub(async (hubUrl) => {
+      await expect(resolveModel('owner/locked', { hubUrl, cacheDir })).rejects.toThrow('the Hub answered 401');
+    });
+    expect(await resolveModel('owner/locked', { hubUrl: NOWHERE, cacheDir })).toBe(snapshot);
+  });
+
+  it('says what a repository has in the place of weights that can be read', async () => {
+    await withHub(async (hubUrl) => {
+      await expect(resolveModel('owner/old', { hubUrl, cacheDir })).rejects.toThrow(
+        'owner/old: expected model.safetensors in the repository, got only pytorch_model.bin',
+      );
+    });
+  });
+
   it('says that the folder does not exist and that the Hub could not be reached', async () => {
     const error = await resolveModel('owner/model', { hubUrl: NOWHERE, cacheDir }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CheckpointError);
@@ -91,7 +115,7 @@ describe('resolveModel', () => {
 
   it('says what the Hub answered', async () => {
     await withHub(async (hubUrl) => {
-      await expect(resolveModel('owner/other', { hubUrl, cacheDir })).rejects.toThrow('the Hub answered 404');
+      await expect(resolveModel('nobody/other', { hubUrl, cacheDir })).rejects.toThrow('the Hub answered 404');
     });
   });
 

@@ -48,10 +48,16 @@ export async function resolveModel(idOrFolder: string, places: HubPlaces = {}): 
   try {
     return await fetchSnapshot(idOrFolder, cacheDir, hubUrl);
   } catch (cause) {
-    const cached = await cachedSnapshot(idOrFolder, cacheDir);
+    if (cause instanceof CheckpointError) throw cause;
+    const cached = isRefusal(cause) ? undefined : await cachedSnapshot(idOrFolder, cacheDir);
     if (cached !== undefined) return cached;
     throw notFound(idOrFolder, cause);
   }
+}
+
+/** Whether the Hub was reached and will not give the model; where it only cannot, the cache may serve. */
+function isRefusal(cause: unknown): boolean {
+  return cause instanceof HubApiError && [400, 401, 403, 404].includes(cause.statusCode);
 }
 
 function notFound(id: string, cause: unknown): CheckpointError {
@@ -77,8 +83,11 @@ async function fetchSnapshot(name: string, cacheDir: string, hubUrl: string | un
   const access = { ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
   const { sha } = await modelInfo({ ...access, name, additionalFields: ['sha'] });
   const repository = { ...access, repo: name, revision: sha };
-  for await (const { path } of listFiles(repository)) {
-    if (MODEL_SOURCES.includes(path)) await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
+  const paths: string[] = [];
+  for await (const { path } of listFiles(repository)) paths.push(path);
+  requireWeights(name, paths);
+  for (const path of paths.filter((each) => MODEL_SOURCES.includes(each))) {
+    await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
   }
   const reference = referencePath(name, cacheDir);
   await mkdir(dirname(reference), { recursive: true });
@@ -86,12 +95,21 @@ async function fetchSnapshot(name: string, cacheDir: string, hubUrl: string | un
   return snapshotPath(name, cacheDir, sha);
 }
 
+function requireWeights(name: string, paths: readonly string[]): void {
+  if (paths.includes('model.safetensors')) return;
+  throw new CheckpointError(name, {
+    expected: 'model.safetensors in the repository',
+    got: paths.length === 0 ? 'no file' : `only ${paths.slice(0, 12).join(', ')}`,
+    hint: 'Weights in other formats, or in several files, must be made one model.safetensors first.',
+  });
+}
+
 /** The snapshot that the cache calls the newest, if it is there. */
 async function cachedSnapshot(name: string, cacheDir: string): Promise<string | undefined> {
   const reference = referencePath(name, cacheDir);
   if (!existsSync(reference)) return undefined;
   const snapshot = snapshotPath(name, cacheDir, (await readFile(reference, 'utf8')).trim());
-  return existsSync(join(snapshot, 'config.json')) ? snapshot : undefined;
+  return ['config.json', 'model.safetensors'].every((file) => existsSync(join(snapshot, file))) ? snapshot : undefined;
 }
 
 function repositoryPath(name: string, cacheDir: string): string {
