@@ -11,6 +11,8 @@ export interface Reader<T> {
   readonly hint: string;
   /** Whether a flag takes all words up to the next flag, and may be repeated; the reader is given a list. */
   readonly isList?: boolean;
+  /** Whether an empty variable is read as well, which for others counts as none. */
+  readonly isHeededEmpty?: boolean;
   read(given: unknown, where: string): T;
 }
 
@@ -72,6 +74,20 @@ export function texts(hint: string): Reader<readonly string[]> {
       const items: readonly unknown[] = Array.isArray(given) ? given : [given];
       if (items.length > 0) return items.map((item) => each.read(item, where));
       throw new UsageError(where, { expected: hint, got: 'nothing' });
+    },
+  };
+}
+
+/** Keys with commas between, none of them empty: what comes from a secret that is empty must not open what it was to close. */
+export function keys(hint: string): Reader<readonly string[]> {
+  return {
+    hint,
+    isHeededEmpty: true,
+    read(given, where) {
+      const items = typeof given === 'string' ? given.split(',').map((key) => key.trim()) : [''];
+      if (!items.includes('')) return items;
+      const got = typeof given === 'string' ? (given.trim() === '' ? 'nothing' : 'an empty key') : typeof given;
+      throw new UsageError(where, { expected: hint, got, hint: 'Leave it out if nobody needs a key.' });
     },
   };
 }

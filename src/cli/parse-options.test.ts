@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { number, numbers, option, optional, required, text, texts, toggle, whole } from './option.ts';
+import { keys, number, numbers, option, optional, required, text, texts, toggle, whole } from './option.ts';
 import { nearest, parseOptions } from './parse-options.ts';
 
 const options = {
@@ -120,4 +120,21 @@ it('reads variables of the environment, which flags overrule and which overrule 
     'PRUMUX_JSON: expected true or false, got "perhaps"',
   );
   expect(parseOptions(['-o', 'out'], options).values.instances).toBe(2);
+});
+
+it('refuses keys that are empty, from a variable too, where other empty variables count as none', () => {
+  const locked = { apiKey: optional('who may ask', keys('KEY,KEY')), name: optional('a name', text('NAME')) };
+  const read = (argv: readonly string[], environment = {}) => parseOptions(argv, locked, environment).values;
+  expect(read([]).apiKey).toBeUndefined();
+  expect(read(['--api-key', 'a, b']).apiKey).toEqual(['a', 'b']);
+  expect(read([], { PRUMUX_API_KEY: 'a\n', PRUMUX_NAME: '' })).toEqual({ apiKey: ['a'], name: undefined });
+  for (const given of [',', 'a,', ' ', 'a,,b']) {
+    expect(() => read([`--api-key=${given}`])).toThrow('--api-key: expected KEY,KEY, got');
+    expect(() => read([], { PRUMUX_API_KEY: given })).toThrow('PRUMUX_API_KEY: expected KEY,KEY, got');
+  }
+  expect(() => read([], { PRUMUX_API_KEY: '' })).toThrow(
+    'PRUMUX_API_KEY: expected KEY,KEY, got nothing. Leave it out if nobody needs a key.',
+  );
+  const file = configFile('{ "apiKey": 7 }');
+  expect(() => parseOptions(['--config', file], { ...locked, config: options.config })).toThrow('got number');
 });

@@ -166,13 +166,13 @@ function distance(a: string, b: string): number {
   return row[b.length] as number;
 }
 
-/** An empty variable counts as none. */
+/** An empty variable counts as none, except where its option must not be left out by mistake. */
 function readVariables(environment: Environment, options: Options, given: Given): void {
   for (const [name, { reader }] of Object.entries(options)) {
     if (name === HELP) continue;
     const where = variableOf(name);
     const text = environment[where];
-    if (text === undefined || text === '') continue;
+    if (text === undefined || (text === '' && reader.isHeededEmpty !== true)) continue;
     given.set(name, { value: reader === toggle ? (SWITCHES.get(text.toLowerCase()) ?? text) : text, where });
   }
 }

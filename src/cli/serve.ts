@@ -15,7 +15,7 @@ import {
   startServer,
 } from '../serve/index.ts';
 import { type Context, command } from './command.ts';
-import { choice, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
+import { choice, keys, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
 import { preciseModel } from './precision-option.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -60,7 +60,7 @@ const OPTIONS = {
     'whose texts may share a pass: of all, of one tenant, of one request [tenant with several keys, otherwise none]',
     choice(ISOLATIONS),
   ),
-  apiKey: optional('keys that open the API, with commas between; with several, each is a tenant', text('KEY,KEY')),
+  apiKey: optional('keys that open the API, with commas between; with several, each is a tenant', keys('KEY,KEY')),
   cors: optional('origins whose pages may ask, with commas between; * for all [none]', text('ORIGIN,ORIGIN')),
   requestTimeout: option('how long a client may take to send a request, in milliseconds', whole(), 10_000),
   drainTimeout: option('how long open requests are answered after SIGTERM, in milliseconds', whole(), 25_000),
@@ -106,8 +106,19 @@ async function runOptions(
   models: readonly [string, ...string[]],
   { placement, terminal }: Context,
 ): Promise<RunOptions> {
-  const apiKeys = values.apiKey?.split(',').filter((key) => key !== '') ?? [];
-  const { alone, rows, maxWait, queue, maxQueueWait, workers, streams, maxTokens, host, port } = values;
+  const {
+    apiKey: apiKeys = [],
+    alone,
+    rows,
+    maxWait,
+    queue,
+    maxQueueWait,
+    workers,
+    streams,
+    maxTokens,
+    host,
+    port,
+  } = values;
   const levels = await Promise.all(models.map(resolved));
   return {
     ...{ levels, host, port },
