@@ -22,12 +22,14 @@ const ENTRY = new URL('./engine-worker.ts', import.meta.url);
 
 /** A pass that takes longer hangs: none is made to take more than some seconds. Its worker is replaced. */
 const LONGEST_PASS_MS = 60_000;
+/** Models are opened and warmed up in seconds, large ones from a slow disk in minutes. */
+const LONGEST_OPEN_MS = 300_000;
 
 interface Waiting {
   /** What was to happen, as errors say it. */
   readonly expected: string;
   /** How long the worker may be at it. */
-  readonly limitMs: number | undefined;
+  readonly limitMs: number;
   /** Texts of a pass. */
   readonly rows: number;
   resolve(reply: WorkerReply): void;
@@ -112,7 +114,7 @@ export class WorkerLink {
   }
 
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
-    return (await this.request('models that open', { open })).opened ?? [];
+    return (await this.request('models that open', { open }, LONGEST_OPEN_MS)).opened ?? [];
   }
 
   async run(pass: PassRequest): Promise<PassAnswers> {
@@ -125,7 +127,7 @@ export class WorkerLink {
     this.host.kill();
   }
 
-  private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs?: number): Promise<WorkerReply> {
+  private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs: number): Promise<WorkerReply> {
     const rows = what.pass?.texts.length ?? 0;
     if (this.end !== undefined) return Promise.reject(new WorkerLost(expected, this.end, false));
     const id = this.requests++;
@@ -141,12 +143,12 @@ export class WorkerLink {
   private watchFirst(): void {
     clearTimeout(this.watchdog);
     const [first] = this.waiting.values();
-    if (first?.limitMs !== undefined) this.watchdog = setTimeout(() => this.giveUp(first), first.limitMs).unref();
+    if (first !== undefined) this.watchdog = setTimeout(() => this.giveUp(first), first.limitMs).unref();
   }
 
   /** It counts as ended before it has: the end of a thread waits for the runtime, and may never come. */
   private giveUp({ limitMs }: Waiting): void {
-    this.ended(`a pass of more than ${limitMs} ms`);
+    this.ended(`no reply in ${limitMs} ms`);
     this.kill();
   }
 

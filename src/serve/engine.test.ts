@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
@@ -134,7 +135,7 @@ it('gives a worker up whose pass hangs, before it has ended: a thread may not en
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
-    const outcome = expect(pass).rejects.toThrow('a pass of more than 60000 ms');
+    const outcome = expect(pass).rejects.toThrow('no reply in 60000 ms');
     for (const losses of [1, 2]) {
       await vi.waitUntil(() => engine.readyWorkers === 1 && !engine.isFree, { timeout: 50_000, interval: 1 });
       vi.advanceTimersByTime(60_000);
@@ -144,6 +145,25 @@ it('gives a worker up whose pass hangs, before it has ended: a thread may not en
     await outcome;
   } finally {
     vi.useRealTimers();
+    await engine.close();
+  }
+});
+
+it('gives a worker up that hangs while it opens its models, and tries another one', async () => {
+  const failed = vi.fn();
+  const engine = await open({ workers: 1, onFailedStart: failed });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  // The worker that replaces the first never hears what it should open.
+  const posted = vi.spyOn(Worker.prototype, 'postMessage').mockImplementationOnce(() => undefined);
+  try {
+    engine.killWorker(0);
+    await vi.waitUntil(() => posted.mock.calls.length === 1, { timeout: 20_000, interval: 1 });
+    vi.advanceTimersByTime(300_000);
+    await vi.waitUntil(() => engine.readyWorkers === 1, { timeout: 50_000, interval: 1 });
+    expect(failed.mock.calls).toEqual([[expect.stringContaining('no reply in 300000 ms')]]);
+  } finally {
+    vi.useRealTimers();
+    posted.mockRestore();
     await engine.close();
   }
 });

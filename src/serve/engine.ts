@@ -3,11 +3,12 @@
  * what it was running runs once more, elsewhere.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assert, BackendError, messageOf } from '../base/index.ts';
+import { assert, BackendError, messageOf, type PrumuxError } from '../base/index.ts';
 import type { PreciseModel } from '../infer/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import { type WorkerKind, WorkerLink, WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, OpenRequest, PassRequest } from './engine-protocol.ts';
+import { Refusal } from './refusal.ts';
 import type { ModelDescription, PassAnswers } from './served-model.ts';
 
 export interface EngineOptions {
@@ -40,16 +41,23 @@ interface Ready {
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
+/** After so long without a worker nobody should wait for one: a lost one is replaced in seconds, unless something is wrong that stays so. */
+const OUTAGE_MS = 30_000;
 
 export class Engine {
   readonly options: EngineOptions;
   /** Told when a worker is ready, by itself: nothing else may happen that would give it something to do. */
   onWorkerReady: (() => void) | undefined;
+  /** Told when it is out of service: there has been no worker for so long that whoever waits for one gets this instead. */
+  onOutage: ((reason: Refusal) => void) | undefined;
   private readonly ready: Ready[] = [];
   private readonly starting = new Set<WorkerLink>();
   /** Who waits for any worker to be ready. */
-  private readonly waiting: ((error?: BackendError) => void)[] = [];
+  private readonly waiting: ((error?: PrumuxError) => void)[] = [];
   private isClosed = false;
+  /** While there is no worker, until that has lasted too long; and from then on why there is no answer. */
+  private outageTimer: NodeJS.Timeout | undefined;
+  private outageReason: Refusal | undefined;
 
   private constructor(options: EngineOptions) {
     this.options = options;
@@ -99,6 +107,11 @@ export class Engine {
     return this.ready.length;
   }
 
+  /** Why it has been out of service for a while, if it has: its workers are lost, and none starts in their place. */
+  get outage(): Refusal | undefined {
+    return this.outageReason;
+  }
+
   /** Of workers that are processes. */
   get pids(): readonly number[] {
     return this.ready.flatMap(({ link }) => link.pid ?? []);
@@ -109,7 +122,10 @@ export class Engine {
     this.ready[at]?.link.kill();
   }
 
-  /** Runs a pass on the worker that has least to do; once more where that worker is lost, and again where it was lost over another pass. */
+  /**
+   * Runs a pass on the worker that has least to do; once more where that worker is lost, and again where it was lost over another pass. A Refusal where
+   * there is no worker for long.
+   */
   async run(pass: PassRequest): Promise<EngineAnswers> {
     for (let wasBegun = false; ; ) {
       try {
@@ -124,6 +140,7 @@ export class Engine {
   /** Ends the workers at once. What is under way fails: wait for it before. */
   async close(): Promise<void> {
     this.isClosed = true;
+    clearTimeout(this.outageTimer);
     for (const { link } of this.ready) link.kill();
     for (const link of this.starting) link.kill();
     for (const wake of this.waiting.splice(0)) wake(closedError());
@@ -138,7 +155,8 @@ export class Engine {
   }
 
   private untilReady(): Promise<void> {
-    if (this.isClosed) return Promise.reject(closedError());
+    const reason = this.isClosed ? closedError() : this.outageReason;
+    if (reason !== undefined) return Promise.reject(reason);
     return new Promise((resolve, reject) => this.waiting.push((error) => (error ? reject(error) : resolve())));
   }
 
@@ -148,6 +166,8 @@ export class Engine {
     try {
       const levels = await link.open(openRequest(this.options));
       this.ready.push({ link, levels });
+      this.outageReason = undefined;
+      clearTimeout(this.outageTimer);
       for (const wake of this.waiting.splice(0)) wake();
       this.onWorkerReady?.();
     } catch (error) {
@@ -162,8 +182,19 @@ export class Engine {
     const at = this.ready.findIndex((each) => each.link === link);
     if (at < 0 || this.isClosed) return;
     this.ready.splice(at, 1);
+    if (this.ready.length === 0) this.outageTimer = setTimeout(() => this.beginOutage(), OUTAGE_MS).unref();
     this.options.onWorkerLost?.(why);
     void this.replace();
+  }
+
+  private beginOutage(): void {
+    const reason = new Refusal('unhealthy', 'engine', {
+      expected: 'a worker that is ready',
+      got: `none for ${OUTAGE_MS / 1000} s`,
+    });
+    this.outageReason = reason;
+    for (const wake of this.waiting.splice(0)) wake(reason);
+    this.onOutage?.(reason);
   }
 
   private async replace(): Promise<void> {

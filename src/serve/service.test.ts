@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
+import { WorkerLink } from './engine-link.ts';
 import { RequestQueue } from './queue.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
@@ -45,6 +46,52 @@ it('answers what came while no worker was ready, as soon as one is', async () =>
   const { engine, service } = await open();
   engine.killWorker(0);
   await vi.waitFor(() => expect(service.readyWorkers).toBe(0), { timeout: 10_000, interval: 1 });
+  expect((await service.ask(questionOf(1)).answer).texts.length).toBe(1);
+}, 60_000);
+
+it('refuses what waits when there has been no worker for long, and what comes until there is one again', async () => {
+  const { engine, service } = await open();
+  const opening = vi.spyOn(WorkerLink.prototype, 'open').mockReturnValue(new Promise(() => undefined));
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const running = service.ask(questionOf(8)).answer;
+    engine.killWorker(0);
+    await vi.waitUntil(() => service.readyWorkers === 0, { timeout: 10_000, interval: 1 });
+    const waiting = service.ask(questionOf(3)).answer;
+    vi.advanceTimersByTime(20_000); // the look for it took some, too
+    expect(service.openQuestions).toBe(2);
+    vi.advanceTimersByTime(10_000);
+    for (const answer of [running, waiting]) {
+      await expect(answer).rejects.toMatchObject({
+        kind: 'unhealthy',
+        message: expect.stringContaining('none for 30 s'),
+      });
+    }
+    expect(() => service.requireRoom('')).toThrow('expected a worker that is ready, got none for 30 s');
+    expect(opening).toHaveBeenCalledTimes(1);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it('takes requests in again when a worker is ready after all', async () => {
+  const { engine, service } = await open();
+  let goOn: () => void = () => undefined;
+  const { open: start } = WorkerLink.prototype;
+  vi.spyOn(WorkerLink.prototype, 'open').mockImplementation(async function (this: WorkerLink, request) {
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    return start.call(this, request);
+  });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  engine.killWorker(0);
+  await vi.waitUntil(() => service.readyWorkers === 0, { timeout: 10_000, interval: 1 });
+  vi.advanceTimersByTime(30_000);
+  vi.useRealTimers();
+  expect(() => service.requireRoom('')).toThrow('none for 30 s');
+  goOn();
+  await vi.waitFor(() => expect(service.readyWorkers).toBe(1), { timeout: 20_000 });
   expect((await service.ask(questionOf(1)).answer).texts.length).toBe(1);
 }, 60_000);
 

@@ -129,11 +129,12 @@ export class Service {
   }
 
   /**
-   * Throws an OverloadError where rows have no room or would wait too long, and a Refusal where the server is about to end, full or not: another one may
-   * answer. Costs next to nothing, so that it can be asked before a request is read.
+   * Throws an OverloadError where rows have no room or would wait too long, and a Refusal where the server is about to end or has had no worker for long,
+   * full or not: another one may answer. Costs next to nothing, so that it can be asked before a request is read.
    */
   requireRoom(tenant: string, rows = 1): void {
     if (this.draining) throw new Refusal('unhealthy', 'server', { expected: 'a server that is up', got: 'its end' });
+    if (this.engine.outage !== undefined) throw this.engine.outage;
     this.queue.requireRoom(tenant, rows);
     const waitMs = this.expectedWaitMs(tenant, rows);
     const { maxQueueMs } = this.options;
@@ -183,11 +184,13 @@ export class Service {
   async drain(deadlineMs: number): Promise<boolean> {
     this.draining = true;
     const isDone = await this.untilIdle(deadlineMs);
-    for (const question of [...this.open.values()]) {
-      const facts = { expected: 'to answer before its end', got: 'too little time' };
-      this.fail(question, new Refusal('unhealthy', 'server', facts));
-    }
+    const facts = { expected: 'to answer before its end', got: 'too little time' };
+    this.failAll(new Refusal('unhealthy', 'server', facts));
     return isDone;
+  }
+
+  private failAll(reason: Refusal): void {
+    for (const question of [...this.open.values()]) this.fail(question, reason);
   }
 
   private async untilIdle(deadlineMs: number): Promise<boolean> {
@@ -224,7 +227,9 @@ export class Service {
 
   /** With a new engine. */
   private begin(): void {
-    this.engine.onWorkerReady = () => this.pump();
+    const { engine } = this;
+    engine.onWorkerReady = () => this.pump();
+    engine.onOutage = (reason) => engine === this.engine && this.failAll(reason);
     this.times = this.engine.levels.map((level) => new PassTimes(level));
   }
 
