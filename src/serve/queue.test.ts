@@ -396,6 +396,57 @@ describe('tenants', () => {
   });
 });
 
+describe('a tenant that comes late, among others with many rows of several lengths', () => {
+  const lengthClass = fc.constantFrom(16, 32, 64, 128);
+  const backlogs = fc.array(
+    fc.record({
+      ...{ lengthClass, tenant: fc.constantFrom('b', 'c', 'd') },
+      count: fc.integer({ min: 3 * SLOTS, max: 6 * SLOTS }),
+    }),
+    { minLength: 1, maxLength: 8 },
+  );
+
+  /** A pass leaves, and the others have as many rows as before; its slots in full passes, and how many rows were the late tenant's. */
+  function pass(queue: RequestQueue<NumberedRow>): { readonly passes: number; readonly late: number } {
+    const { rows: taken = [] } = queue.take(MAX_WAIT_MS) ?? {};
+    const others = taken.filter(({ tenant }) => tenant !== 'late');
+    const back = others.map(({ tenant, lengthClass }) => row({ tenant, lengthClass }));
+    offerEach(queue, back);
+    return { passes: Math.ceil(taken.length / SHAPE.instances) / SHAPE.groups, late: taken.length - others.length };
+  }
+
+  it.each(['none', 'tenant'] as const)('waits about as long as was foreseen, or less (%s)', (isolation) => {
+    const late = fc.array(lengthClass, { minLength: 1, maxLength: 3 * SLOTS });
+    fc.assert(
+      fc.property(backlogs, fc.nat(20), late, (others, before, own) => {
+        const queue = queueOf({ isolation, capacity: 10_000 });
+        for (const { count, ...facts } of others) offerEach(queue, rows(count, facts));
+        for (let at = 0; at < before; at++) pass(queue);
+        const foreseen = queue.passesAhead('late', own.length);
+        const ownRows = own.map((each) => row({ tenant: 'late', lengthClass: each }));
+        offerEach(queue, ownRows);
+        let passed = 0;
+        for (let left = own.length; left > 0 && passed <= 100; ) {
+          const { passes, late: gone } = pass(queue);
+          passed += passes;
+          left -= gone;
+        }
+        // A last pass that is not full, of each party, is what it may be out by.
+        expect(passed).toBeLessThanOrEqual(foreseen + 2);
+      }),
+    );
+  });
+
+  it('is next with a row of another length than all of a flood', () => {
+    const queue = queueOf({ capacity: 2000 });
+    offerEach(queue, rows(1000, { tenant: 'flood', arrivedMs: 0 }));
+    for (let at = 0; at < 5; at++) queue.take(MAX_WAIT_MS);
+    queue.offer([row({ tenant: 'late', lengthClass: 32, arrivedMs: 1 })]);
+    const tenants = [1, 2].flatMap(() => queue.take(1 + MAX_WAIT_MS)?.rows.map(({ tenant }) => tenant));
+    expect(tenants).toContain('late');
+  });
+});
+
 describe('passes ahead', () => {
   it('of a tenant with nothing waiting are those of all who wait, where each has a row', () => {
     const queue = queueOf({ isolation: 'tenant' });

@@ -50,6 +50,8 @@ interface Lane<Row> {
   readonly lastLevel: number;
   /** A set, out of which any row goes without a look at the others. */
   readonly rows: Set<Row>;
+  /** How many of them each tenant has. */
+  readonly tenants: Map<string, number>;
 }
 
 /** A row joins others that are up to twice as long, where it only fills slots that would stay empty. */
@@ -175,6 +177,7 @@ export class RequestQueue<Row extends QueueRow> {
     const lane = this.laneFor(row);
     const wasFull = this.fillsPass(lane);
     lane.rows.add(row);
+    lane.tenants.set(row.tenant, (lane.tenants.get(row.tenant) ?? 0) + 1);
     const own = this.requests.get(row.request);
     if (own === undefined) this.requests.set(row.request, new Set([row]));
     else own.add(row);
@@ -183,6 +186,9 @@ export class RequestQueue<Row extends QueueRow> {
 
   private remove(lane: Lane<Row>, row: Row): void {
     lane.rows.delete(row);
+    const left = (lane.tenants.get(row.tenant) ?? 1) - 1;
+    if (left > 0) lane.tenants.set(row.tenant, left);
+    else lane.tenants.delete(row.tenant);
     if (lane.rows.size === 0) this.lanes.delete(lane.key);
     const own = this.requests.get(row.request);
     own?.delete(row);
@@ -195,23 +201,29 @@ export class RequestQueue<Row extends QueueRow> {
     const key = laneKey(party, lengthClass, lastLevel);
     const known = this.lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: new Set() };
+    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: new Set(), tenants: new Map() };
     this.lanes.set(key, lane);
     return lane;
   }
 
-  /** Of the lanes that may leave, the one whose tenant has had least; of equals, the one that has waited longest. */
+  /** Of the lanes that may leave, the one with a row of the tenant that has had least; of equals, the one that has waited longest. */
   private nextLane(nowMs: number): Lane<Row> | undefined {
     let best: { lane: Lane<Row>; served: number; arrivedMs: number } | undefined;
     for (const lane of this.lanes.values()) {
       if (!this.mayLeave(lane, nowMs)) continue;
-      const { tenant, arrivedMs } = headOf(lane);
-      const served = this.options.isolation === 'none' ? 0 : this.tenants.served(tenant);
+      const { arrivedMs } = headOf(lane);
+      const served = this.leastServed(lane);
       const isBetter =
         best === undefined || served < best.served || (served === best.served && arrivedMs < best.arrivedMs);
       if (isBetter) best = { lane, served, arrivedMs };
     }
     return best?.lane;
+  }
+
+  private leastServed({ tenants }: Lane<Row>): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const tenant of tenants.keys()) least = Math.min(least, this.tenants.served(tenant));
+    return least;
   }
 
   private mayLeave(lane: Lane<Row>, nowMs: number): boolean {
