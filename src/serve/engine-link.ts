@@ -30,8 +30,9 @@ interface Waiting {
   readonly expected: string;
   /** How long the worker may be at it. */
   readonly limitMs: number;
-  /** Texts of a pass. */
+  /** Of a pass: its texts, and how long it should take. */
   readonly rows: number;
+  readonly expectedMs: number;
   resolve(reply: WorkerReply): void;
   reject(error: BackendError): void;
 }
@@ -74,6 +75,8 @@ export class WorkerLink {
   /** In the order in which the worker takes them: it is at work on the first. */
   private readonly waiting = new Map<number, Waiting>();
   private watchdog: NodeJS.Timeout | undefined;
+  /** When it began what it is at. */
+  private begunMs = 0;
   private requests = 0;
   private end: string | undefined;
   private readonly onEnd: (why: string) => void;
@@ -113,6 +116,14 @@ export class WorkerLink {
     return behind.reduce((sum, { rows }) => sum + rows, 0);
   }
 
+  /** Milliseconds until it has done all that it has been given, if its passes take as long as they should. */
+  get leftMs(): number {
+    const [first, ...behind] = this.waiting.values();
+    if (first === undefined) return 0;
+    const leftOfFirst = Math.max(0, first.expectedMs - (performance.now() - this.begunMs));
+    return behind.reduce((sum, { expectedMs }) => sum + expectedMs, leftOfFirst);
+  }
+
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
     return (await this.request('models that open', { open }, LONGEST_OPEN_MS)).opened ?? [];
   }
@@ -128,11 +139,11 @@ export class WorkerLink {
   }
 
   private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs: number): Promise<WorkerReply> {
-    const rows = what.pass?.texts.length ?? 0;
+    const { texts = [], expectedMs = 0 } = what.pass ?? {};
     if (this.end !== undefined) return Promise.reject(new WorkerLost(expected, this.end, false));
     const id = this.requests++;
     const reply = new Promise<WorkerReply>((resolve, reject) =>
-      this.waiting.set(id, { expected, limitMs, rows, resolve, reject }),
+      this.waiting.set(id, { expected, limitMs, rows: texts.length, expectedMs, resolve, reject }),
     );
     this.host.send({ ...what, id });
     if (this.waiting.size === 1) this.watchFirst();
@@ -142,6 +153,7 @@ export class WorkerLink {
   /** The time of what waits behind something else begins when that is done. */
   private watchFirst(): void {
     clearTimeout(this.watchdog);
+    this.begunMs = performance.now();
     const [first] = this.waiting.values();
     if (first !== undefined) this.watchdog = setTimeout(() => this.giveUp(first), first.limitMs).unref();
   }

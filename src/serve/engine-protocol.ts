@@ -16,6 +16,8 @@ export interface OpenRequest {
 export interface PassRequest {
   readonly level: number;
   readonly texts: readonly AskedText[];
+  /** How long it should take, as far as that is known. */
+  readonly expectedMs?: number;
 }
 
 export interface WorkerRequest {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine, type EngineOptions } from './engine.ts';
+import { WorkerLink } from './engine-link.ts';
 import { type AskedText, openServedModel, type ServedModel } from './served-model.ts';
 
 let folder: string;
@@ -97,6 +98,21 @@ function killOne(engine: Engine): void {
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
   else engine.killWorker(0);
 }
+
+it('gives a next pass to the worker that should be done first', async () => {
+  const engine = await open({ workers: 2 });
+  const run = vi.spyOn(WorkerLink.prototype, 'run');
+  const pass = (expectedMs: number) => engine.run({ level: 0, texts: TEXTS, expectedMs });
+  const running = [pass(60_000), pass(30_000), pass(90_000), pass(10)];
+  const [long, short, behindShort, behindLong] = run.mock.contexts;
+  expect(short).not.toBe(long);
+  expect([behindShort, behindLong]).toEqual([short, long]);
+  expect(engine.leftMs).toBeGreaterThan(150_000);
+  await Promise.all(running);
+  expect(engine.leftMs).toBe(0);
+  run.mockRestore();
+  await engine.close();
+});
 
 it('fails a pass whose second worker is lost, too', async () => {
   const lost = vi.fn();

@@ -103,6 +103,11 @@ export class Engine {
     return this.ready.reduce((sum, { link }) => sum + link.rowsGiven, 0);
   }
 
+  /** Milliseconds of work that workers have been given and not done, of all of them together, as far as was foreseen. */
+  get leftMs(): number {
+    return this.ready.reduce((sum, { link }) => sum + link.leftMs, 0);
+  }
+
   get readyWorkers(): number {
     return this.ready.length;
   }
@@ -123,7 +128,7 @@ export class Engine {
   }
 
   /**
-   * Runs a pass on the worker that has least to do; once more where that worker is lost, and again where it was lost over another pass. A Refusal where
+   * Runs a pass on the worker that should be the first to begin it; once more where that worker is lost, and again where it was lost over another pass. A Refusal where
    * there is no worker for long.
    */
   async run(pass: PassRequest): Promise<EngineAnswers> {
@@ -148,7 +153,7 @@ export class Engine {
 
   private async runOnce(pass: PassRequest): Promise<EngineAnswers> {
     while (this.ready.length === 0) await this.untilReady();
-    const { link, levels } = this.ready.reduce((best, each) => (each.link.load < best.link.load ? each : best));
+    const { link, levels } = this.ready.reduce((best, each) => (isSooner(each.link, best.link) ? each : best));
     const model = levels[pass.level]?.description;
     assert(model !== undefined, `a level ${pass.level}`);
     return { ...(await link.run(pass)), model };
@@ -208,6 +213,12 @@ export class Engine {
       }
     }
   }
+}
+
+/** Whether a worker would begin a pass before another one: those come first that wait for one, then those that have none to begin when they are done. */
+function isSooner(a: WorkerLink, b: WorkerLink): boolean {
+  const [ofA, ofB] = [Math.min(2, a.load), Math.min(2, b.load)];
+  return ofA < ofB || (ofA === ofB && a.leftMs < b.leftMs);
 }
 
 function openRequest({ models, placement, workers, maxTokens, rows }: EngineOptions): OpenRequest {

@@ -73,3 +73,10 @@ it('of slots are told by few long rows, too, as they are as much work', () => {
   for (let pass = 0; pass < 500; pass++) times.ran(40, SLOTS / 16, 8 * SHORTEST_CLASS);
   expect(times.ratePerSecond(1)).toBeCloseTo(1000 / (40 / (SLOTS / 16)), 0);
 });
+
+it('of so many tokens are foreseen by what passes have taken, long and short ones', () => {
+  expect(timesAfter().expectedMs(SLOTS * SHORTEST_CLASS)).toBe(10);
+  const twiceAsSlow = timesAfter(...Array.from({ length: 500 }, () => [20, SLOTS] as const));
+  expect(twiceAsSlow.expectedMs(SLOTS * SHORTEST_CLASS)).toBeCloseTo(20, 3);
+  expect(twiceAsSlow.expectedMs(SHORTEST_CLASS)).toBeCloseTo(20 / SLOTS, 3);
+});

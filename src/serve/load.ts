@@ -70,6 +70,8 @@ export class PassTimes {
   private readonly opened: OpenedLevel;
   private readonly passMs: RecentMean;
   private readonly slotMs: RecentMean;
+  /** Time of passes to what they were thought to take when the model was opened. */
+  private readonly slowness: RecentMean;
 
   /** Until passes ran, all are thought to take what a worker's last full pass of a short text took when it opened. */
   constructor(opened: OpenedLevel) {
@@ -77,18 +79,26 @@ export class PassTimes {
     this.opened = opened;
     this.passMs = new RecentMean(passMs, 1);
     this.slotMs = new RecentMean(passMs / rows, rows);
+    this.slowness = new RecentMean(1, passMs);
   }
 
   ran(passMs: number, slots: number, lengthClass: number): void {
     const { groups, instances } = fullPass(this.opened, lengthClass);
     this.passMs.add(passMs, slots / (groups * instances), passMs);
-    const isTelling = workMs(this.opened, slots * lengthClass) >= TELLING_SHARE * this.opened.passMs;
+    const work = workMs(this.opened, slots * lengthClass);
+    if (work > 0) this.slowness.add(passMs / work, work, passMs);
+    const isTelling = work >= TELLING_SHARE * this.opened.passMs;
     if (isTelling) this.slotMs.add(passMs / slots, slots, passMs);
   }
 
   /** Of the pass that a slot is in: full ones count for more, as those are what a queue is made of. */
   get meanMs(): number {
     return this.passMs.value;
+  }
+
+  /** How long so many tokens should take a worker. */
+  expectedMs(tokens: number): number {
+    return this.slowness.value * workMs(this.opened, tokens);
   }
 
   /** Rows per second of full passes, on so many workers. */

@@ -23,16 +23,25 @@ afterEach(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Full passes have 8 rows, and are said to take so long. */
-async function open({ passMs, ...options }: Partial<ServiceOptions> & { readonly passMs?: number } = {}) {
+/** What full passes are said to take: of levels, and of a model for texts alone. */
+interface PassTimes {
+  readonly passMs?: number;
+  readonly aloneMs?: number;
+}
+
+/** Full passes have 8 rows. */
+async function open({ passMs, aloneMs, ...options }: Partial<ServiceOptions> & PassTimes = {}) {
   const engine = await Engine.open({
-    models: [{ model: folder }],
+    models: options.alone === undefined ? [{ model: folder }] : [{ model: folder }, { model: folder }],
     placement: cpu(1),
     workers: 1,
     kind: 'thread',
     rows: 8,
   });
-  const levels = engine.levels.map((level) => ({ ...level, passMs: passMs ?? level.passMs }));
+  const levels = engine.levels.map((level, at) => ({
+    ...level,
+    passMs: (at === options.alone ? aloneMs : passMs) ?? level.passMs,
+  }));
   vi.spyOn(engine, 'levels', 'get').mockReturnValue(levels);
   const defaults = { isolation: 'none', maxWaitMs: 5, capacity: 100, maxQueueMs: 60_000, levelFor: () => 0 } as const;
   const service = new Service(engine, { ...defaults, ...options });
@@ -124,4 +133,27 @@ it('looks through what waits only when there may be more to take, not at every q
   const asked = Array.from({ length: 60 }, () => service.ask(questionOf(1)).answer);
   expect(looks.mock.calls.length + fullLooks.mock.calls.length).toBe(1);
   await Promise.all(asked);
+});
+
+describe('a model for texts alone', () => {
+  it('answers one only where no other waits', async () => {
+    const { engine, service } = await open({ alone: 1, isolation: 'request', maxWaitMs: 0 });
+    const run = vi.spyOn(engine, 'run');
+    const levels = await Promise.all(
+      Array.from({ length: 5 }, async () => (await service.ask(questionOf(1)).answer).level),
+    );
+    // The first goes at once, the others while it runs: of them only the last one leaves nobody behind.
+    expect(run).toHaveBeenCalledTimes(5);
+    expect(levels.slice(1, 4)).toEqual([0, 0, 0]);
+    expect((await service.ask(questionOf(1)).answer).level).toBe('alone');
+  });
+
+  it('has its own time in what is foreseen', async () => {
+    const { engine, service } = await open({ alone: 1, maxWaitMs: 0, passMs: 8, aloneMs: 8 * 60_000 });
+    const asked = service.ask(questionOf(1));
+    await vi.waitUntil(() => !engine.isFree, { interval: 0 });
+    expect(service.expectedWaitMs('')).toBeGreaterThan(50_000);
+    expect((await asked.answer).level).toBe('alone');
+    expect(service.expectedWaitMs('')).toBe(0);
+  });
 });

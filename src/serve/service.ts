@@ -6,10 +6,10 @@ import { OverloadError } from '../base/index.ts';
 import type { Task } from '../model/index.ts';
 import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
-import type { OpenedLevel } from './engine-protocol.ts';
+import type { OpenedLevel, PassRequest } from './engine-protocol.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
-import { fullPass, isMuch, type PassShape, SHORTEST_CLASS, smallPass, workMs } from './pass-shape.ts';
+import { fullPass, isMuch, type PassShape, SHORTEST_CLASS, smallPass } from './pass-shape.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
 import { type Batch, type Isolation, type QueueRow, RequestQueue, tokensOf } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
@@ -24,7 +24,7 @@ export interface ServiceOptions {
   readonly capacity: number;
   /** A row that would wait longer is not taken in. */
   readonly maxQueueMs: number;
-  /** Which of the engine's models answers texts that would go through alone; it is no level. */
+  /** Which of the engine's models answers a text that would go through alone while no other waits; it is no level. */
   readonly alone?: number;
   readonly levelFor: LevelFor;
   /** What may be spent on recomputing unsure answers; nothing if left out. */
@@ -61,8 +61,6 @@ export class Service {
   private level = 0;
   /** Whether there is much to do, so that passes should be full. */
   private isBusy = false;
-  /** Tokens of passes that are under way, by the classes of their rows. */
-  private tokensUnderWay = 0;
   private questions = 0;
   /** Questions that are open, by their number. */
   private readonly open = new Map<number, OpenQuestion>();
@@ -123,9 +121,10 @@ export class Service {
 
   /** How long rows of this tenant would wait that came now, in milliseconds. */
   expectedWaitMs(tenant: string, rows = 1): number {
+    const { isFree, leftMs, readyWorkers } = this.engine;
     const passMs = this.times[this.level]?.meanMs ?? 0;
-    const ahead = this.queue.passesAhead(tenant, rows) + this.engine.passesGiven + (this.engine.isFree ? 0 : 1);
-    return (ahead * passMs) / Math.max(1, this.engine.readyWorkers);
+    const aheadMs = this.queue.passesAhead(tenant, rows) * passMs + (isFree ? 0 : leftMs);
+    return aheadMs / Math.max(1, readyWorkers);
   }
 
   /**
@@ -281,9 +280,8 @@ export class Service {
   }
 
   private seesMuch(): boolean {
-    const level = this.engine.levels[this.level] as OpenedLevel;
-    const ms = workMs(level, this.queue.waitingTokens + this.tokensUnderWay) / this.engine.readyWorkers;
-    return isMuch(ms, this.isBusy);
+    const waitingMs = this.times[this.level]?.expectedMs(this.queue.waitingTokens) ?? 0;
+    return isMuch((waitingMs + this.engine.leftMs) / this.engine.readyWorkers, this.isBusy);
   }
 
   private observe(nowMs: number): Observation {
@@ -300,11 +298,9 @@ export class Service {
   private async run(batch: Batch<Row>): Promise<void> {
     const { engine } = this;
     const level = this.modelFor(batch);
-    const tokens = tokensOf(batch.rows);
-    this.tokensUnderWay += tokens;
     this.passes.set(engine, (this.passes.get(engine) ?? 0) + 1);
     try {
-      const answers = await engine.run({ level, texts: batch.rows.map(({ asked }) => asked) });
+      const answers = await engine.run(this.passOf(batch.rows, level));
       this.recordPass(batch, level, answers);
       const pass: RanPass = { level: this.nameOf(level), rows: batch.rows.length, answers };
       const unsure = this.unsureOf(pass);
@@ -314,18 +310,29 @@ export class Service {
     } catch (error) {
       for (const { question } of batch.rows) this.fail(question, error);
     } finally {
-      this.tokensUnderWay -= tokens;
       await this.passEnded(engine);
       this.pump();
     }
+  }
+
+  private passOf(rows: readonly Row[], level: number): PassRequest {
+    const expectedMs = this.times[level]?.expectedMs(tokensOf(rows)) ?? 0;
+    return { level, texts: rows.map(({ asked }) => asked), expectedMs };
   }
 
   /** The engine's model that a batch runs on. Models may have been loaded since its rows came, so which of them will do is asked again. */
   private modelFor({ rows, lastLevel }: Batch<Row>): number {
     const { alone } = this.options;
     const [first] = rows;
-    const isAlone = rows.length === 1 && alone !== undefined && first !== undefined;
-    if (isAlone && accuracyOf(this.engine.levels[alone]?.description) >= first.minAccuracy) return alone;
+    // While others wait, slots of a faster model cost less than a pass of one text.
+    const isAlone = rows.length === 1 && this.queue.depth === 0 && this.engine.passesGiven === 0;
+    if (
+      isAlone &&
+      alone !== undefined &&
+      first !== undefined &&
+      accuracyOf(this.engine.levels[alone]?.description) >= first.minAccuracy
+    )
+      return alone;
     const highest = Math.max(...rows.map(({ minAccuracy }) => minAccuracy));
     return Math.max(0, Math.min(lastLevel, this.level, lastLevelWith(highest, this.levels)));
   }
@@ -351,7 +358,11 @@ export class Service {
   /** Answers rows of a pass by the most accurate level, where it has answers for them. They have shared a pass, so they may share another one. */
   private async recompute(engine: Engine, unsure: readonly { row: Row; at: number }[], first: RanPass): Promise<void> {
     const texts = unsure.map(({ row }) => row.asked);
-    const answers = await this.recomputation.attempt(texts.length, () => engine.run({ level: 0, texts }));
+    const pass = this.passOf(
+      unsure.map(({ row }) => row),
+      0,
+    );
+    const answers = await this.recomputation.attempt(texts.length, () => engine.run(pass));
     if (answers !== undefined) {
       this.metrics.recomputed({ level: 0, rows: texts.length - answers.tooLong.length, ...answers });
     }
