@@ -5,7 +5,7 @@ import { Refusal } from './refusal.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** How long the name of a tenant may be. */
+/** A longer name of a tenant is kept as its digest, so that no two that begin alike are one tenant. */
 const LONGEST_NAME = 128;
 
 export const TENANT_HEADER = 'x-prumux-tenant';
@@ -34,8 +34,10 @@ function keyOf({ authorization = '', 'x-api-key': plain = '' }: IncomingHttpHead
   return /^Bearer (.+)$/i.exec(authorization)?.[1] ?? String(plain);
 }
 
-const namedTenant = (headers: IncomingHttpHeaders): string =>
-  String(headers[TENANT_HEADER] ?? '').slice(0, LONGEST_NAME);
+function namedTenant(headers: IncomingHttpHeaders): string {
+  const name = String(headers[TENANT_HEADER] ?? '');
+  return name.length <= LONGEST_NAME ? name : `sha256 ${digest(name).toString('hex')}`;
+}
 
 function unauthorized(): Refusal {
   const expected = 'a known key, as Authorization: Bearer KEY';
