@@ -68,13 +68,18 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
     await engine.close();
   });
 
-  it('runs what a lost worker had once more, and replaces it', async () => {
+  it('fails the pass that a lost worker was at, runs elsewhere what waited behind it, and replaces it', async () => {
     const lost = vi.fn();
     const engine = await open({ kind, onWorkerLost: lost });
     const passes = Array.from({ length: 8 }, () => engine.run({ level: 0, texts: TEXTS }));
     killOne(engine);
     const expected = (await reference.run(TEXTS)).logits;
-    for (const { logits } of await Promise.all(passes)) expect(logits).toEqual(expected);
+    const outcomes = await Promise.allSettled(passes);
+    const answers = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value.logits] : []));
+    const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(answers).toEqual(new Array(8 - failures.length).fill(expected));
+    expect(failures.length).toBeLessThanOrEqual(1);
+    for (const failure of failures) expect(failure).toMatchObject({ name: 'WorkerLost', wasBegun: true });
     expect(lost).toHaveBeenCalledTimes(1);
     await vi.waitFor(() => expect(engine.readyWorkers).toBe(2), { timeout: 50_000 });
     await engine.close();
@@ -114,37 +119,6 @@ it('gives a next pass to the worker that should be done first', async () => {
   await engine.close();
 });
 
-it('fails a pass whose second worker is lost, too', async () => {
-  const lost = vi.fn();
-  const engine = await open({ workers: 1, onWorkerLost: lost });
-  // So many that it is still running when the second worker is lost.
-  const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
-  const outcome = expect(pass).rejects.toThrow('the end of its thread');
-  engine.killWorker(0);
-  await vi.waitFor(() => expect(lost).toHaveBeenCalledTimes(1), { timeout: 20_000 });
-  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 50_000, interval: 1 });
-  engine.killWorker(0);
-  await outcome;
-  await engine.close();
-});
-
-it('fails no pass that only waited behind the one that workers were lost over', async () => {
-  const lost = vi.fn();
-  const engine = await open({ workers: 1, onWorkerLost: lost });
-  const outcome = expect(
-    engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) }),
-  ).rejects.toThrow('the end of its thread');
-  const behind = engine.run({ level: 0, texts: TEXTS });
-  engine.killWorker(0);
-  await vi.waitFor(() => expect(lost).toHaveBeenCalledTimes(1), { timeout: 20_000 });
-  await vi.waitFor(() => expect(engine.readyWorkers).toBe(1), { timeout: 50_000, interval: 1 });
-  engine.killWorker(0);
-  await outcome;
-  expect((await behind).logits).toEqual((await reference.run(TEXTS)).logits);
-  expect(lost).toHaveBeenCalledTimes(2);
-  await engine.close();
-});
-
 it('gives a worker up whose pass hangs, before it has ended: a thread may not end at all', async () => {
   const lost = vi.fn();
   const engine = await open({ workers: 1, onWorkerLost: lost });
@@ -152,12 +126,10 @@ it('gives a worker up whose pass hangs, before it has ended: a thread may not en
   try {
     const pass = engine.run({ level: 0, texts: asked(...new Array<string>(5000).fill('a film')) });
     const outcome = expect(pass).rejects.toThrow('no reply in 60000 ms');
-    for (const losses of [1, 2]) {
-      await vi.waitUntil(() => engine.readyWorkers === 1 && !engine.isFree, { timeout: 50_000, interval: 1 });
-      vi.advanceTimersByTime(60_000);
-      expect(engine.readyWorkers).toBe(0);
-      expect(lost).toHaveBeenCalledTimes(losses);
-    }
+    await vi.waitUntil(() => !engine.isFree, { timeout: 50_000, interval: 1 });
+    vi.advanceTimersByTime(60_000);
+    expect(engine.readyWorkers).toBe(0);
+    expect(lost).toHaveBeenCalledTimes(1);
     await outcome;
   } finally {
     vi.useRealTimers();

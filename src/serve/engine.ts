@@ -1,6 +1,6 @@
 /**
  * The engine: workers that have the models open and run passes, as the runtime blocks the thread that it runs in. A worker that ends is replaced;
- * what it was running runs once more, elsewhere.
+ * what waited behind what it was running runs elsewhere.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, BackendError, messageOf, type PrumuxError } from '../base/index.ts';
@@ -128,16 +128,15 @@ export class Engine {
   }
 
   /**
-   * Runs a pass on the worker that should be the first to begin it; once more where that worker is lost, and again where it was lost over another pass. A Refusal where
-   * there is no worker for long.
+   * Runs a pass on the worker that should be the first to begin it, and again where that is lost over another pass. A WorkerLost where it is lost over
+   * this one, a Refusal where there is no worker for long.
    */
   async run(pass: PassRequest): Promise<EngineAnswers> {
-    for (let wasBegun = false; ; ) {
+    for (;;) {
       try {
         return await this.runOnce(pass);
       } catch (error) {
-        if (!(error instanceof WorkerLost) || this.isClosed || (wasBegun && error.wasBegun)) throw error;
-        wasBegun ||= error.wasBegun;
+        if (!(error instanceof WorkerLost) || this.isClosed || error.wasBegun) throw error;
       }
     }
   }

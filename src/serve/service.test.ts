@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
-import { WorkerLink } from './engine-link.ts';
+import { WorkerLink, WorkerLost } from './engine-link.ts';
 import { RequestQueue } from './queue.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
@@ -103,6 +103,25 @@ it('takes requests in again when a worker is ready after all', async () => {
   await vi.waitFor(() => expect(service.readyWorkers).toBe(1), { timeout: 20_000 });
   expect((await service.ask(questionOf(1)).answer).texts.length).toBe(1);
 }, 60_000);
+
+it('fails a text that ends workers, and none that shares its pass', async () => {
+  const { service } = await open({ maxWaitMs: 60_000 });
+  const { run } = WorkerLink.prototype;
+  const passes: number[] = [];
+  vi.spyOn(WorkerLink.prototype, 'run').mockImplementation(function (this: WorkerLink, pass) {
+    passes.push(pass.texts.length);
+    if (!pass.texts.some(({ text }) => text === 'fatal')) return run.call(this, pass);
+    this.kill();
+    return Promise.reject(new WorkerLost('the model to run', 'the end of its thread', true));
+  });
+  const texts = ['a', 'film', 'fatal', 'was', 'great', 'and', 'so', 'on'];
+  const asked = texts.map((text) => service.ask({ texts: [{ text, isCut: true }], tenant: '' }).answer);
+  const outcomes = await Promise.allSettled(asked);
+  expect(texts.filter((_, at) => outcomes[at]?.status === 'rejected')).toEqual(['fatal']);
+  expect(outcomes[2]).toMatchObject({ reason: { code: 'BACKEND' } });
+  expect(passes[0]).toBe(8);
+  expect(Math.max(...passes.slice(1))).toBe(4);
+}, 120_000);
 
 describe('passes of a model that takes 20 ms a row, of 8 if full', () => {
   /** Rows of the passes in which so many texts are answered that are asked at once, each by a question. */

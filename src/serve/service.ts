@@ -6,6 +6,7 @@ import { OverloadError } from '../base/index.ts';
 import type { Task } from '../model/index.ts';
 import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
+import { WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, PassRequest } from './engine-protocol.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
@@ -45,6 +46,8 @@ interface RanPass {
   readonly answers: EngineAnswers;
 }
 
+/** Workers that are lost over a row before it fails; over one that had nobody with it one less. */
+const MOST_LOSSES = 2;
 /** Memory that waiting texts may take. */
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 /** A token of English has about 5; texts are only compared by it. */
@@ -295,7 +298,8 @@ export class Service {
     };
   }
 
-  private async run(batch: Batch<Row>): Promise<void> {
+  /** Runs a batch, whose rows workers have been lost over so many times. */
+  private async run(batch: Batch<Row>, losses = 0): Promise<void> {
     const { engine } = this;
     const level = this.modelFor(batch);
     this.passes.set(engine, (this.passes.get(engine) ?? 0) + 1);
@@ -308,10 +312,22 @@ export class Service {
       const again = unsure.map((at) => ({ row: batch.rows[at] as Row, at }));
       if (again.length > 0) await this.recompute(engine, again, pass);
     } catch (error) {
-      for (const { question } of batch.rows) this.fail(question, error);
+      if (error instanceof WorkerLost && error.wasBegun) this.runAgain(batch, losses + 1, error);
+      else for (const { question } of batch.rows) this.fail(question, error);
     } finally {
       await this.passEnded(engine);
       this.pump();
+    }
+  }
+
+  /** Rows that a worker was lost over run again in parts, so that one that ends workers fails no other: halves, and what is lost again row by row. */
+  private runAgain({ rows, lastLevel }: Batch<Row>, losses: number, error: WorkerLost): void {
+    const left = rows.filter(({ question }) => this.open.has(question.number));
+    if (losses > MOST_LOSSES || (losses > 1 && rows.length === 1)) {
+      for (const { question } of left) this.fail(question, error);
+    } else {
+      const size = losses === 1 ? Math.ceil(left.length / 2) : 1;
+      for (const part of partsOf(left, size)) void this.run({ rows: part, lastLevel }, losses);
     }
   }
 
@@ -399,6 +415,11 @@ export class Service {
     else this.passes.delete(engine);
     if (left === 0 && engine !== this.engine) await engine.close();
   }
+}
+
+/** Parts of so many rows, the last of what is left. */
+function partsOf<T>(rows: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, at) => rows.slice(at * size, (at + 1) * size));
 }
 
 const accuracyOf = (model: ModelDescription | undefined): number => model?.accuracy ?? 0;
