@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cascadeIn } from './calibration.ts';
 import { roomToRecompute, rowsToRecompute } from './cascade.ts';
 
-const room = { targetLatencyMs: 100, utilisation: 0.8 };
+const room = { targetLatencyMs: 100, utilisation: 0.8, workers: 1 };
 
 describe('room to recompute', () => {
   const seen = { arrivalsPerSecond: 100, waiting: 0, ratesPerSecond: [50, 1000] };
@@ -13,6 +13,11 @@ describe('room to recompute', () => {
     expect(roomToRecompute(seen, 1, 0, room)).toBe(5); // 0.1 s · 50/s
     expect(roomToRecompute({ ...seen, waiting: 40 }, 1, 0, room)).toBe(3); // 40 ms of it are taken
     expect(roomToRecompute(seen, 1, 2, room)).toBe(3);
+  });
+
+  it('is what one worker does of it: a pass is recomputed by one, and the others have passes of their own', () => {
+    expect(roomToRecompute({ ...seen, ratesPerSecond: [200, 4000] }, 1, 0, { ...room, workers: 4 })).toBe(5);
+    expect(roomToRecompute({ ...seen, ratesPerSecond: [30, 4000] }, 1, 0, { ...room, workers: 4 })).toBe(0);
   });
 
   it('is none at the accurate level itself, and none while answers keep the engine busy', () => {

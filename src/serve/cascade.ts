@@ -12,8 +12,8 @@ export interface CascadeRoom {
 }
 
 /**
- * How many rows the most accurate level may recompute now. None while the answers alone keep the engine busy, λ / μ > u; otherwise as many as are done,
- * after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already.
+ * How many rows of a pass the most accurate level may recompute now. None while the answers alone keep the engine busy, λ / μ > u; otherwise as many as one of
+ * m workers does, after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already, over m. The others may have unsure answers, too.
  */
 export function roomToRecompute(
   {
@@ -23,13 +23,13 @@ export function roomToRecompute(
   }: Pick<Observation, 'arrivalsPerSecond' | 'waiting' | 'ratesPerSecond'>,
   level: number,
   pending: number,
-  { targetLatencyMs, utilisation }: CascadeRoom,
+  { targetLatencyMs, utilisation, workers }: CascadeRoom & { readonly workers: number },
 ): number {
   const [accurateRate = 0] = rates;
   const rate = rates[level] ?? 0;
   if (level === 0 || !(arrivalsPerSecond <= utilisation * rate)) return 0;
   const seconds = targetLatencyMs / 1000 - waiting / rate;
-  return Math.max(0, Math.floor(accurateRate * seconds) - pending);
+  return Math.max(0, Math.floor((accurateRate * seconds - pending) / workers));
 }
 
 /** Which answers of a batch are recomputed: the unsure ones, by their place, the least sure first, as far as there is room. */

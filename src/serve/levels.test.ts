@@ -7,6 +7,8 @@ import { prunedModel, randomModel, writeModel } from '../../test/model-folder.ki
 import { startTestServer, type TestOptions } from '../../test/server.kit.ts';
 import { answerTexts, openTextClassifier, type TextClassifier } from '../infer/index.ts';
 import { cpu } from '../runtime/index.ts';
+import { Engine } from './engine.ts';
+import type { OpenedLevel } from './engine-protocol.ts';
 import { ladderDefaults, openLadder } from './ladder.ts';
 
 let folder: string;
@@ -46,6 +48,15 @@ async function scoreOf(level: number): Promise<number> {
   return (answer as { score: number }).score;
 }
 
+/** Texts answered, by level. */
+const answeredIn = (metrics: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Array.from(metrics.matchAll(/^prumux_rows_total\{level="(\w+)"\} (\d+)$/gm), ([, level, rows]) => [
+      level,
+      Number(rows),
+    ]),
+  );
+
 async function ask(options: TestOptions, requests = 1) {
   const server = await startTestServer([at('accurate'), at('fast')], options);
   const replies = [];
@@ -56,7 +67,12 @@ async function ask(options: TestOptions, requests = 1) {
   await server.close();
   const recomputed = Number(/^prumux_recomputed_rows_total (\d+)$/m.exec(metrics)?.[1]);
   const last = replies.at(-1);
-  return { recomputed, level: last?.headers['x-prumux-level'], score: last?.json()[0].score };
+  return {
+    recomputed,
+    answered: answeredIn(metrics),
+    level: last?.headers['x-prumux-level'],
+    score: last?.json()[0].score,
+  };
 }
 
 const room = { targetLatencyMs: 10_000, utilisation: 1 };
@@ -65,12 +81,26 @@ describe('the cascade', () => {
   it('has unsure answers recomputed by the most accurate level', async () => {
     await calibrateTo(2); // no margin is that large
     expect(await ask({ levelFor: () => 1, cascade: room })).toEqual({
-      ...{ recomputed: 1, level: '0', score: await scoreOf(0) },
+      ...{ recomputed: 1, answered: { 0: 1 }, level: '0', score: await scoreOf(0) },
     });
   });
 
+  it('recomputes no more in a pass than one may be of', async () => {
+    await calibrateTo(2);
+    const server = await startTestServer([at('accurate'), at('fast')], { levelFor: () => 1, cascade: room, rows: 4 });
+    const runs = vi.spyOn(Engine.prototype, 'run');
+    const levels = [{ rows: 2, passMs: 1 }, {}].map((facts, level) => ({ ...server.service.levels[level], ...facts }));
+    vi.spyOn(Engine.prototype, 'levels', 'get').mockReturnValue(levels as OpenedLevel[]);
+    const inputs = new Array(4).fill([TEXT]);
+    await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs } });
+    const again = runs.mock.calls.filter(([{ level }]) => level === 0).map(([{ texts }]) => texts.length);
+    expect(again).toEqual([2, 2]);
+    vi.restoreAllMocks();
+    await server.close();
+  });
+
   it('leaves sure answers, and all where there is no room', async () => {
-    const fast = { recomputed: 0, level: '1', score: await scoreOf(1) };
+    const fast = { recomputed: 0, answered: { 1: 1 }, level: '1', score: await scoreOf(1) };
     await calibrateTo(2);
     expect(await ask({ levelFor: () => 1 })).toEqual(fast);
     expect(await ask({ levelFor: () => 1, cascade: { ...room, targetLatencyMs: 0 } })).toEqual(fast);

@@ -21,13 +21,14 @@ export interface PassRecord {
 
 /** The first pass of its rows. */
 export interface FirstPassRecord extends PassRecord {
-  /** Rows whose clients got their answers: others left meanwhile. */
-  readonly answered: number;
   /** How long each row has waited, too long or not. */
   readonly waitsMs: readonly number[];
 }
 
-const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+/** No bound is more than half as much again as the one before it, 10 s the last: quantiles are read off them. */
+const SECONDS = [0.001, 0.01, 0.1, 1]
+  .flatMap((unit) => [1, 1.5, 2, 3, 4, 5, 6, 8].map((step) => step * unit))
+  .concat(10);
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 
 export class Metrics {
@@ -70,10 +71,14 @@ export class Metrics {
     else this.total.observe(seconds);
   }
 
-  ran({ answered, waitsMs, ...pass }: FirstPassRecord): void {
+  ran({ waitsMs, ...pass }: FirstPassRecord): void {
     this.passRan(pass);
-    this.rows.inc({ level: pass.level }, answered);
     for (const ms of waitsMs) this.wait.observe(ms / 1000);
+  }
+
+  /** Rows whose clients got answers, of the level that gave them. */
+  rowsAnswered(level: AnswerLevel, rows: number): void {
+    if (rows > 0) this.rows.inc({ level }, rows);
   }
 
   /** A pass of rows that have answers already. */

@@ -14,10 +14,10 @@ export class Recomputation {
   }
 
   /** The places of a pass whose answers are to be recomputed; none where the model is not calibrated. */
-  unsure(answers: EngineAnswers, level: number, seen: Observation): readonly number[] {
+  unsure(answers: EngineAnswers, level: number, seen: Observation, workers: number): readonly number[] {
     const { cascade } = answers.model;
     if (this.room === undefined || cascade === undefined || answers.logits === undefined) return [];
-    const room = roomToRecompute(seen, level, this.pending, this.room);
+    const room = roomToRecompute(seen, level, this.pending, { ...this.room, workers });
     return room === 0 ? [] : rowsToRecompute(marginsOf(answers), cascade.threshold, room);
   }
 

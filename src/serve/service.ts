@@ -40,6 +40,12 @@ interface Row extends QueueRow {
   readonly minAccuracy: number;
 }
 
+/** A row and its place in a pass. */
+interface RowOfPass {
+  readonly row: Row;
+  readonly at: number;
+}
+
 interface RanPass {
   readonly level: AnswerLevel;
   readonly rows: number;
@@ -308,8 +314,12 @@ export class Service {
       this.recordPass(batch, level, answers);
       const pass: RanPass = { level: this.nameOf(level), rows: batch.rows.length, answers };
       const unsure = this.unsureOf(pass);
-      for (const [at, row] of batch.rows.entries()) if (!unsure.includes(at)) this.answer(row, at, pass);
-      const again = unsure.map((at) => ({ row: batch.rows[at] as Row, at }));
+      const places = batch.rows.map((row, at) => ({ row, at }));
+      this.answerAll(
+        places.filter(({ at }) => !unsure.includes(at)),
+        pass,
+      );
+      const again = unsure.map((at) => places[at] as RowOfPass);
       if (again.length > 0) await this.recompute(engine, again, pass);
     } catch (error) {
       if (error instanceof WorkerLost && error.wasBegun) this.runAgain(batch, losses + 1, error);
@@ -362,40 +372,60 @@ export class Service {
     this.times[level]?.ran(computeMs, slots, lengthClass);
     const startMs = performance.now() - computeMs;
     const waitsMs = rows.map(({ arrivedMs }) => startMs - arrivedMs);
-    const answered = rows.filter(({ question }, at) => this.open.has(question.number) && !tooLong.includes(at)).length;
-    const record = { level: this.nameOf(level), rows: rows.length - tooLong.length, answered };
-    this.metrics.ran({ ...record, slots, computeMs, waitsMs });
+    this.metrics.ran({ level: this.nameOf(level), rows: rows.length - tooLong.length, slots, computeMs, waitsMs });
   }
 
   private unsureOf({ level, answers }: RanPass): readonly number[] {
-    return level === 'alone' ? [] : this.recomputation.unsure(answers, level, this.observe(performance.now()));
+    if (level === 'alone') return [];
+    return this.recomputation.unsure(answers, level, this.observe(performance.now()), this.readyWorkers);
   }
 
-  /** Answers rows of a pass by the most accurate level, where it has answers for them. They have shared a pass, so they may share another one. */
-  private async recompute(engine: Engine, unsure: readonly { row: Row; at: number }[], first: RanPass): Promise<void> {
-    const texts = unsure.map(({ row }) => row.asked);
-    const pass = this.passOf(
-      unsure.map(({ row }) => row),
-      0,
+  /** Answers rows of a pass by the most accurate level, in passes as long as others may be. They have shared a pass, so they may share another one. */
+  private async recompute(engine: Engine, unsure: readonly RowOfPass[], first: RanPass): Promise<void> {
+    const longest = Math.max(...unsure.map(({ row }) => row.lengthClass));
+    const { groups, instances } = fullPass(engine.levels[0] as OpenedLevel, longest);
+    const parts = partsOf(unsure, groups * instances);
+    await Promise.all(parts.map((part) => this.recomputePart(engine, part, first)));
+  }
+
+  /** In one pass, whose answers count where it has any. */
+  private async recomputePart(engine: Engine, part: readonly RowOfPass[], first: RanPass): Promise<void> {
+    const rows = part.map(({ row }) => row);
+    const pass = this.passOf(rows, 0);
+    const answers = await this.recomputation.attempt(rows.length, () => engine.run(pass));
+    if (answers === undefined) return this.answerAll(part, first);
+    const { tooLong } = answers;
+    this.metrics.recomputed({ level: 0, rows: rows.length - tooLong.length, ...answers });
+    const better = part.map(({ row }, at) => ({ row, at })).filter(({ at }) => !tooLong.includes(at));
+    this.answerAll(better, { level: 0, rows: rows.length, answers });
+    this.answerAll(
+      part.filter((_, at) => tooLong.includes(at)),
+      first,
     );
-    const answers = await this.recomputation.attempt(texts.length, () => engine.run(pass));
-    if (answers !== undefined) {
-      this.metrics.recomputed({ level: 0, rows: texts.length - answers.tooLong.length, ...answers });
-    }
-    unsure.forEach(({ row, at }, again) => {
-      const isBetter = answers !== undefined && !answers.tooLong.includes(again);
-      if (isBetter) this.answer(row, again, { level: 0, rows: texts.length, answers });
-      else this.answer(row, at, first);
-    });
   }
 
-  /** Gives a row its answer, which stands at a place of a pass; a model that was loaded since the row came may be less accurate than the row asks for. */
-  private answer({ question, place, minAccuracy }: Row, at: number, { level, rows, answers }: RanPass): void {
+  private answerAll(rows: readonly RowOfPass[], pass: RanPass): void {
+    const answered = rows.filter(({ row, at }) => this.answer(row, at, pass)).length;
+    this.metrics.rowsAnswered(pass.level, answered);
+  }
+
+  /**
+   * Gives a row its answer, which stands at a place of a pass; a model that was loaded since the row came may be less accurate than the row asks for. Whether
+   * there was one to give, and somebody who waits for it.
+   */
+  private answer({ question, place, minAccuracy }: Row, at: number, { level, rows, answers }: RanPass): boolean {
+    if (!this.open.has(question.number)) return false;
     const { tooLong, slots, model } = answers;
+    const reason = tooLong.includes(at)
+      ? tooLongError(model.maxTokens)
+      : accuracyOf(model) < minAccuracy && tooInaccurateError(minAccuracy, model);
+    if (reason) {
+      this.fail(question, reason);
+      return false;
+    }
     const fill = slots > 0 ? (rows - tooLong.length) / slots : 1;
-    if (tooLong.includes(at)) this.fail(question, tooLongError(model.maxTokens));
-    else if (accuracyOf(model) < minAccuracy) this.fail(question, tooInaccurateError(minAccuracy, model));
-    else if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
+    if (question.take(place, textAnswerOf(answers, at, model), { level, fill })) this.settled(question);
+    return true;
   }
 
   private fail(question: OpenQuestion, error: unknown): void {
