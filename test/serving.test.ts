@@ -464,6 +464,27 @@ it('a model for texts alone answers the text that nobody shares a pass with', as
 });
 
 describe('metrics', () => {
+  it('count failures of clients that leave, are slow, or do not speak HTTP, each once and by a code', async () => {
+    const server = await start('dense', { maxWaitMs: 60_000, rows: 1000, requestTimeoutMs: 500 });
+    const whole = requestOf('{"inputs": "a film"}');
+    await raw(server, whole, (socket) => setTimeout(() => socket.destroy(), 100));
+    for (const [bytes, status] of [
+      ['nonsense\r\n\r\n', 400],
+      [`GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+      [whole.slice(0, -5), 408],
+    ] as const) {
+      const back = await raw(server, bytes);
+      expect(back).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(JSON.parse(back.slice(back.indexOf('{')))).toEqual({
+        ...{ error: expect.any(String), error_type: expect.any(String) },
+      });
+    }
+    await vi.waitFor(async () => {
+      const counts = await countsOf(server, 'prumux_failures_total');
+      expect(counts.sort()).toEqual([400, 408, 431, 499].map((code) => `{code="${code}"} 1`));
+    });
+  });
+
   it('count rows that were answered: none that is too long, none whose client has left', async () => {
     const server = await start('dense', { maxWaitMs: 100, rows: 1000 });
     const run = Engine.prototype.run;

@@ -13,6 +13,8 @@ export const REFUSALS = {
   empty: { status: 400, type: 'Empty', code: 'DATA' },
   unauthorized: { status: 401, type: 'Unauthorized', code: 'CONFIG' },
   unknown: { status: 404, type: 'NotFound', code: 'DATA' },
+  tooSlow: { status: 408, type: 'Timeout', code: 'DATA' },
+  tooLargeHead: { status: 431, type: 'Validation', code: 'DATA' },
   tooLarge: { status: 413, type: 'Validation', code: 'DATA' },
   invalid: { status: 422, type: 'Validation', code: 'DATA' },
   failed: { status: 424, type: 'Backend', code: 'BACKEND' },

@@ -1,8 +1,10 @@
 /** HTTP in front of a service: routes, limits, errors, and the log. It knows no tensors. */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { messageOf, VERSION } from '../base/index.ts';
 import { TENANT_HEADER } from './access.ts';
@@ -39,6 +41,7 @@ const MAX_CONNECTIONS = 8192;
 /** The server, not listening yet. */
 export async function buildServer(service: Service, options: ServerOptions): Promise<FastifyInstance> {
   const { requestTimeoutMs } = options;
+  const failed = new WeakSet<Socket>();
   const app = fastify({
     logger: false,
     bodyLimit: options.maxBytes,
@@ -46,6 +49,9 @@ export async function buildServer(service: Service, options: ServerOptions): Pro
     keepAliveTimeout: KEEP_ALIVE_MS,
     http: { connectionsCheckingInterval: CHECK_MS, headersTimeout: requestTimeoutMs },
     genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
+    // Its own answer has another form; the service refuses what comes then, and says when it ends.
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, service, failed),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
   app.removeContentTypeParser('text/plain');
@@ -56,7 +62,7 @@ export async function buildServer(service: Service, options: ServerOptions): Pro
   if (options.corsOrigin !== undefined) await app.register(cors, { origin: options.corsOrigin.split(',') });
   await app.register(swagger, { openapi: DOCUMENT });
   await app.register(swaggerUi, { routePrefix: '/docs' });
-  addRoutes(app, service, options);
+  addRoutes(app, service, options, failed);
   await app.ready();
   return app;
 }
@@ -73,7 +79,8 @@ names whose texts they are, where keys do not.`,
   components: { securitySchemes: { key: { type: 'http' as const, scheme: 'bearer' } } },
 };
 
-function addRoutes(app: FastifyInstance, service: Service, options: ServerOptions): void {
+/** `failed` has the connections that ended with an answer to half a request, which is counted. */
+function addRoutes(app: FastifyInstance, service: Service, options: ServerOptions, failed: WeakSet<Socket>): void {
   const context = apiContext(service, options);
   operationRoutes(app, context);
   openInferenceHealth(app, context);
@@ -81,14 +88,51 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
   const { page } = options;
   if (page !== undefined) app.get('/', { schema: { hide: true } }, (_, reply) => reply.type('text/html').send(page));
   app.register(async (guarded) => {
+    guarded.addHook('onRequest', (request, reply, done) => {
+      if (request.method === 'POST') countWhenClosed(request.raw, reply, service, failed);
+      done();
+    });
     guardAnswers(guarded, context);
     limitBodies(guarded, options.maxBytes);
     for (const route of [predictRoute, openInferenceRoutes, infoRoute]) route(guarded, context);
-    guarded.addHook('onResponse', (request, reply, done) => {
-      if (request.method === 'POST') service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
-      done();
-    });
   });
+}
+
+/** When its answer has left; or at its close, as nothing else is told of clients that leave before. */
+function countWhenClosed(
+  { socket }: IncomingMessage,
+  reply: FastifyReply,
+  service: Service,
+  failed: WeakSet<Socket>,
+): void {
+  const count = (status: number): void => service.metrics.answered(status, reply.elapsedTime / 1000);
+  reply.raw.once('finish', () => count(reply.statusCode));
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished && !failed.has(socket)) count(REFUSALS.cancelled.status);
+  });
+}
+
+/** What node's parser says of requests that it does not understand or that take too long; all others are not HTTP. */
+const CLIENT_ERRORS: Readonly<Record<string, RefusalName>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'tooSlow',
+  HPE_HEADER_OVERFLOW: 'tooLargeHead',
+};
+
+/** Answers a request that never became one, by hand, and ends its connection. */
+function answerClientError(error: ConnectionError, socket: Socket, service: Service, failed: WeakSet<Socket>): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const { status, type } = REFUSALS[CLIENT_ERRORS[error.code] ?? 'malformed'];
+  failed.add(socket);
+  service.metrics.answered(status, 0);
+  const body = JSON.stringify({ error: `expected a whole request of HTTP, got ${error.code}`, error_type: type });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.destroy(error);
 }
 
 /** What a client calls its request, if that can be logged and sent back; otherwise a number. */
