@@ -93,6 +93,11 @@ export class Engine {
     return this.ready.some(({ link }) => link.load < 2);
   }
 
+  /** Milliseconds until a worker that has room for its next pass should have done the one that it runs. */
+  get soonestMs(): number {
+    return Math.min(...this.ready.filter(({ link }) => link.load < 2).map(({ link }) => link.leftMs));
+  }
+
   /** Passes that workers have been given and not begun. */
   get passesGiven(): number {
     return this.ready.reduce((sum, { link }) => sum + Math.max(0, link.load - 1), 0);

@@ -30,10 +30,15 @@ it('are never more than was asked for', () => {
   expect(smallPass(opened(16, 0.1), 16).groups).toBe(16);
 });
 
-it('change at 100 ms of work, and back at 50', () => {
+it.each([
+  ['a fast model', opened(64, 128), 1],
+  ['one whose groups take no longer than a small pass', opened(64, 128, 10), 1],
+  ['one that takes 60 ms for a text', opened(64, 3840), 3],
+  ['one that takes 60 ms for a group', opened(64, 384, 10), 3],
+])('of %s change at five small passes of work, and back at two and a half', (_, level, slowness) => {
   let was = false;
   const seen = [99, 100, 60, 50, 49, 60, 99, 101].map((workMs) => {
-    was = isMuch(workMs, was);
+    was = isMuch(slowness * workMs, was, level);
     return was;
   });
   expect(seen).toEqual([false, true, true, true, false, false, false, true]);

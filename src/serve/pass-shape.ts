@@ -14,11 +14,14 @@ export interface PassShape {
 export const SHORTEST_CLASS = 16;
 
 const LONGEST_FULL_MS = 1000;
-const LONGEST_SMALL_MS = 20;
+export const LONGEST_SMALL_MS = 20;
 
-/** What is to be done is much from so many milliseconds of all workers on, until it is less than so many. Between the two it stays what it was. */
-const MUCH_MS = 100;
-const LITTLE_MS = 50;
+/**
+ * What is to be done is much from so many small passes for each worker on, until it is fewer than so many. Between the two it stays what it was. In
+ * milliseconds alone a few texts would be much to a slow model, and leave as one pass while another worker is idle.
+ */
+const MUCH = 5;
+const LITTLE = 2.5;
 
 /** At this length. It follows from what was measured when the model was opened, not from the load: who shares full passes is a matter of what was asked. */
 export const fullPass = (level: OpenedLevel, lengthClass: number): PassShape =>
@@ -40,5 +43,8 @@ function passOf(level: OpenedLevel, lengthClass: number, longestMs: number): Pas
 export const workMs = ({ rows, passMs }: OpenedLevel, tokens: number): number =>
   (tokens * passMs) / (rows * SHORTEST_CLASS);
 
-/** Whether so many milliseconds of work are much, where before it was or was not. */
-export const isMuch = (ms: number, was: boolean): boolean => ms >= (was ? LITTLE_MS : MUCH_MS);
+/** Whether so many milliseconds of work are much for a worker, where before it was or was not. */
+export function isMuch(ms: number, was: boolean, level: OpenedLevel): boolean {
+  const groupMs = workMs(level, level.description.instances * SHORTEST_CLASS);
+  return ms >= (was ? LITTLE : MUCH) * Math.max(LONGEST_SMALL_MS, groupMs);
+}

@@ -136,6 +136,19 @@ describe('passes of a model that takes 20 ms a row, of 8 if full', () => {
     expect(await passesOf(4)).toEqual([1, 1, 1, 1]);
   });
 
+  it('wait for the first worker that is free, unless one that is busy has nearly done', async () => {
+    const { engine, service } = await open({ passMs: 8 * 20 });
+    const soonest = vi.spyOn(engine, 'soonestMs', 'get').mockReturnValue(200);
+    const ask = () => Promise.all(Array.from({ length: 3 }, () => service.ask(questionOf(1)).answer));
+    const first = ask();
+    expect(engine.passesGiven).toBe(0);
+    expect(await first).toHaveLength(3);
+    soonest.mockReturnValue(20);
+    const second = ask();
+    expect(engine.passesGiven).toBe(1);
+    expect(await second).toHaveLength(3);
+  });
+
   it('are full while much waits', async () => {
     expect(await passesOf(40)).toContain(8);
   });

@@ -10,7 +10,7 @@ import { WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, PassRequest } from './engine-protocol.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
-import { fullPass, isMuch, type PassShape, SHORTEST_CLASS, smallPass } from './pass-shape.ts';
+import { fullPass, isMuch, LONGEST_SMALL_MS, type PassShape, SHORTEST_CLASS, smallPass } from './pass-shape.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
 import { type Batch, type Isolation, type QueueRow, RequestQueue, tokensOf } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
@@ -249,19 +249,26 @@ export class Service {
 
   /**
    * Passes leave for as long as workers take them; then the one timer there is waits for the oldest row. If a full pass is next, a busy worker gets it
-   * too, and goes on with it at once: this thread may be busy with requests when an answer comes, and the worker would wait for it.
+   * too, and goes on with it at once: this thread may be busy with requests when an answer comes, and the worker would wait for it. But what would wait
+   * there for long does better to wait here, where the first worker that is free takes it.
    */
   private pump(): void {
     this.isBusy = this.seesMuch();
     while (this.queue.depth > 0 && this.engine.hasRoomForNext) {
       const nowMs = performance.now();
       this.level = this.decideLevel(nowMs);
-      const batch = this.engine.isFree ? this.queue.take(nowMs) : this.queue.takeFull(nowMs);
+      const batch = this.nextBatch(nowMs);
       if (batch === undefined) break;
       void this.run(batch);
       this.isBusy = this.seesMuch();
     }
     this.wakeWhenDue();
+  }
+
+  private nextBatch(nowMs: number): Batch<Row> | undefined {
+    const { isFree, soonestMs } = this.engine;
+    if (isFree) return this.queue.take(nowMs);
+    return this.isBusy || soonestMs <= LONGEST_SMALL_MS ? this.queue.takeFull(nowMs) : undefined;
   }
 
   private wakeWhenDue(): void {
@@ -290,7 +297,8 @@ export class Service {
 
   private seesMuch(): boolean {
     const waitingMs = this.times[this.level]?.expectedMs(this.queue.waitingTokens) ?? 0;
-    return isMuch((waitingMs + this.engine.leftMs) / this.engine.readyWorkers, this.isBusy);
+    const ms = (waitingMs + this.engine.leftMs) / this.engine.readyWorkers;
+    return isMuch(ms, this.isBusy, this.engine.levels[this.level] as OpenedLevel);
   }
 
   private observe(nowMs: number): Observation {
