@@ -83,9 +83,11 @@ export default command({
   hasVariables: true,
   async run(values, models, context) {
     const { terminal } = context;
-    const server = await startServer(await runOptions(values, models, context));
+    const starting = runOptions(values, models, context).then(startServer);
+    // A SIGHUP that comes while it starts would end the process if nobody listened.
+    terminal.onHangUp?.(() => void starting.then((running) => running.reload()).catch(() => undefined));
+    const server = await starting;
     terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
-    terminal.onHangUp?.(() => void server.reload());
     await aborted(terminal.interrupt);
     return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;
   },
