@@ -27,7 +27,7 @@ export interface FirstPassRecord extends PassRecord {
 
 /** No bound is more than half as much again as the one before it, 10 s the last: quantiles are read off them. */
 const SECONDS = [0.001, 0.01, 0.1, 1]
-  .flatMap((unit) => [1, 1.5, 2, 3, 4, 5, 6, 8].map((step) => step * unit))
+  .flatMap((unit) => [1, 1.5, 2, 3, 4, 5, 6, 8].map((step) => Number((step * unit).toPrecision(2))))
   .concat(10);
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 
