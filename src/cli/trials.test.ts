@@ -10,7 +10,7 @@ import { inProcessQueue, type TrialOrder } from '../queue/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { type AskedRecipe, compressDefaults, openData } from '../train/index.ts';
 import { tryShortly } from './candidates.ts';
-import { fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
+import { denseTrial, detailsOf, fingerprintAt, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
 
 let folder: string;
 const at = (...names: string[]): string => join(folder, ...names);
@@ -138,3 +138,24 @@ it('try a multiplexed model shortly in a folder of its own, once', async () => {
   expect(ordered.at(-1)).toMatchObject({ output: at('run', 'n2-s0'), recipe: { epochs: { multiplex: 1 } } });
   expect(ordered.length).toBe(2);
 }, 60_000);
+
+it('need no record of how the dense model was trained, but show what it has', async () => {
+  const record = at('dense', 'run.json');
+  const before = await readFile(record);
+  const curvesBeside = async (told: object): Promise<object> => {
+    await writeFile(record, JSON.stringify(told));
+    const { laboratory } = await opened();
+    return (await detailsOf(denseTrial(laboratory))).curves;
+  };
+  try {
+    const curves = { train: [{ step: 1, values: { loss: 0.5 } }] };
+    expect(await curvesBeside({ command: 'quantize', data: { evaluation: 'x' }, quantization: {} })).toEqual({});
+    expect(await curvesBeside({ of: 'another program', curves: 3 })).toEqual({});
+    expect(await curvesBeside({ command: 'train', curves })).toEqual(curves);
+    // What cannot be read at all is told before anything is trained.
+    await writeFile(record, '{');
+    await expect(opened()).rejects.toThrow(/run.json: expected the record of a finished run/);
+  } finally {
+    await writeFile(record, before);
+  }
+});

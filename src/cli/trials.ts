@@ -1,5 +1,4 @@
 /** The trials of `prumux auto`: compressions in folders of their own, those that are finished taken as they are. */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -26,6 +25,7 @@ import {
   joinSets,
   type LabelledData,
   type LabelledSet,
+  learningCurves,
   modelFingerprint,
   openData,
   RunFolder,
@@ -213,6 +213,5 @@ export async function detailsOf({ folder }: Trial): Promise<ModelDetails> {
   const path = join(folder, 'config.json');
   const { encoder } = fromHuggingFace(JSON.parse(await readFile(path, 'utf8')), path);
   const { hiddenSize, layers } = encoder;
-  const curves = existsSync(join(folder, 'run.json')) ? (await readEvidence(folder)).curves : {};
-  return { hiddenSize, layers: layers.map((layer) => ({ ...layer })), curves };
+  return { hiddenSize, layers: layers.map((layer) => ({ ...layer })), curves: await learningCurves(folder) };
 }

@@ -57,6 +57,13 @@ export async function readEvidence(folder: string): Promise<Evidence> {
   });
 }
 
+const learned = z.object({ curves: evidence.shape.curves }).catch({ curves: {} });
+
+/** The learning curves that a folder's record has, by phase; none of a model from elsewhere, whatever its record says. */
+export async function learningCurves(folder: string): Promise<Evidence['curves']> {
+  return existsSync(join(folder, 'run.json')) ? learned.parse(await readRunFile(folder)).curves : {};
+}
+
 const kept = z.object({ setAside: z.int().positive(), data: z.object({ train: z.string() }) });
 
 /** How many rows of its file a training set aside, and the checksum of those that it took; nothing, where it set none aside, or is not known. */
