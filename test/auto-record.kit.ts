@@ -55,6 +55,9 @@ export const sampleRecord: AutoRecord = {
       { point: mild.point, drop: { points: 1.4, standardError: 0.3, upper: 1.9 }, by: 'no training' },
       { point: { instances: 2, sparsity: 0 }, drop: { points: 2.1, standardError: 0.5, upper: 2.8 }, by: 'short run' },
     ],
+    failures: [
+      { point: { instances: 4, sparsity: 0.9 }, message: 'phase prune, step 3: expected a finite loss, got NaN.' },
+    ],
     predicted: [
       {
         ...{ name: 'n8-s0.8', point: { instances: 8, sparsity: 0.8 }, precision: 'fp32', ratio: 29 },

@@ -119,6 +119,7 @@ export function pretend(surface: Surface, { precisions }: Pick<Question, 'precis
         precisions.map((precision) => ({ point, precision, ratio: trueRatio(point, precision, surface) })),
       ),
     measure: async (models) => models.map(({ point, precision }) => 10 * trueRatio(point, precision, surface)),
+    endsSearch: () => true,
     workers: async () => 1,
     secondsSpent: () => SECONDS * trained.length + SHORT_SECONDS * shortly.length,
   };

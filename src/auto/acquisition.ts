@@ -7,7 +7,7 @@
 import type { Candidate, Decision, GridPoint, Prediction } from './exploration.ts';
 import { fits } from './frontier.ts';
 import { isSamePoint, startOf } from './lattice.ts';
-import { candidateName, isTrained, type Knowledge, outlookOf } from './outlook.ts';
+import { candidateName, isOpen, isTrained, type Knowledge, outlookOf } from './outlook.ts';
 
 /** E[log(ratio / best)⁺] over the candidates of one point; what fits at the faster precision fits at the slower one. */
 export function expectedGain(predictions: readonly Prediction[], best: number): number {
@@ -44,7 +44,7 @@ function rankedSteps(outlook: readonly Prediction[], knowledge: Knowledge): Deci
       best,
     );
   return knowledge.lattice.points
-    .filter((point) => !isTrained(point, knowledge))
+    .filter((point) => isOpen(point, knowledge))
     .map((point) => firstStep(point, gainAt(point), knowledge))
     .toSorted((a, b) => b.gain - a.gain);
 }

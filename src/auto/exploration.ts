@@ -74,6 +74,9 @@ const decision = z.object({
   gain: z.number(),
 });
 
+/** A point whose trial failed, and why; what starts from it was not trained either. */
+const failure = z.object({ point: gridPoint, message: z.string() });
+
 /** The chosen model on rows that had no part in choosing it. */
 const finalFigures = z.object({
   examples: z.number(),
@@ -106,7 +109,7 @@ const purchase = z.object({
 });
 
 /** Why a search ended. */
-export const STOPS = ['nothing to gain', 'time', 'all trained'] as const;
+export const STOPS = ['nothing to gain', 'time', 'all trained', 'the rest failed'] as const;
 
 /** The schema of an exploration, for reading one back. */
 export const explorationSchema = z.object({
@@ -119,6 +122,7 @@ export const explorationSchema = z.object({
   /** In the order in which they were trained. */
   decisions: z.array(decision),
   guesses: z.array(guess).default([]),
+  failures: z.array(failure).default([]),
   predicted: z.array(prediction),
   /** Models to which no other is preferable in both accuracy and throughput, the slowest first; the dense one may be among them. */
   frontier: z.array(measured),

@@ -262,6 +262,75 @@ describe('a budget of time', () => {
   });
 });
 
+describe('trials that fail', () => {
+  const NOT_A_NUMBER = new Error('expected a finite loss, got NaN');
+
+  /** A laboratory where some points fail, each whenever it is trained. */
+  function failing(question: Question, isFailing: (name: string) => boolean) {
+    const { instruments, trained } = pretend(PLAIN, question);
+    const asked: string[] = [];
+    const train: Instruments['train'] = async (point, from) => {
+      asked.push(nameOf(point));
+      if (isFailing(nameOf(point))) throw NOT_A_NUMBER;
+      return instruments.train(point, from);
+    };
+    return { instruments: { ...instruments, train, endsSearch: () => false }, trained, asked };
+  }
+
+  it('are told, with what starts from them left out, and the best of the others is delivered', async () => {
+    for (const workers of [1, 3]) {
+      const { instruments, trained, asked } = failing(exhaustive, (name) => name === 'n2-s0');
+      const found = await explore(exhaustive, { ...instruments, workers: async () => workers });
+      expect(found.failures).toEqual([{ point: { instances: 2, sparsity: 0 }, message: NOT_A_NUMBER.message }]);
+      expect(trained.toSorted()).toEqual(['n1-s0.5', 'n4-s0', 'n4-s0.5']);
+      expect(asked.filter((name) => name === 'n2-s0')).toHaveLength(1);
+      expect(found).toMatchObject({ chosen: { name: 'n4-s0' }, stop: 'the rest failed', predicted: [] });
+      expect(found.purchases.some(({ expected }) => expected !== undefined)).toBe(false);
+    }
+  });
+
+  it('may fail when they are assessed', async () => {
+    const { instruments } = failing(exhaustive, () => false);
+    const { failures, trials } = await explore(exhaustive, {
+      ...instruments,
+      assess: (trial) =>
+        trial.name === 'n1-s0.5' ? Promise.reject(new Error('no memory')) : instruments.assess(trial),
+    });
+    expect(failures).toEqual([{ point: { instances: 1, sparsity: 0.5 }, message: 'no memory' }]);
+    expect(trials).toHaveLength(4);
+  });
+
+  it('are not trained in full where a short run fails', async () => {
+    const question: Question = { ...QUESTION, grid: gridOf([1, 2, 4], [0, 0.6]), maxDrop: 4, hasShortRuns: true };
+    const { instruments, trained, shortly } = pretend({ ...drawSurface(2), perHalving: 0.5 }, question);
+    const { failures } = await explore(question, {
+      ...instruments,
+      endsSearch: () => false,
+      async tryShortly(point) {
+        const guess = await instruments.tryShortly(point);
+        if (point.instances === 4) throw NOT_A_NUMBER;
+        return guess;
+      },
+    });
+    expect(shortly).toContain('n4-s0');
+    expect(failures).toEqual([{ point: { instances: 4, sparsity: 0 }, message: NOT_A_NUMBER.message }]);
+    expect(trained.filter((name) => name.startsWith('n4'))).toEqual([]);
+  });
+
+  it('are the failure of the run where all fail', async () => {
+    const { instruments, asked } = failing(exhaustive, () => true);
+    await expect(explore(exhaustive, instruments)).rejects.toBe(NOT_A_NUMBER);
+    expect(asked).toEqual(['n1-s0.5', 'n2-s0', 'n4-s0']);
+  });
+
+  it('end the search where an error is not theirs alone', async () => {
+    const { instruments, asked } = failing(exhaustive, (name) => name === 'n2-s0');
+    const endsSearch = (error: unknown): boolean => error === NOT_A_NUMBER;
+    await expect(explore(exhaustive, { ...instruments, endsSearch })).rejects.toBe(NOT_A_NUMBER);
+    expect(asked).toEqual(['n1-s0.5', 'n2-s0']);
+  });
+});
+
 /** Instruments that remember what they trained, and are killed in the middle of the training after `alive`. */
 function mortal(instruments: Instruments, finished: Set<string>, alive: number): Instruments {
   let left = alive;

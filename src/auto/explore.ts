@@ -4,13 +4,21 @@
  * it takes the same decisions, so a run that was killed goes on where it was by asking for the same points again.
  * Paper: PruMUX (Su et al. 2023), Auto-PruMUX - https://arxiv.org/abs/2305.14706
  */
-import { assert, type Precision } from '../base/index.ts';
+import { assert, messageOf, type Precision } from '../base/index.ts';
 import { meanOf } from './accuracy-model.ts';
 import { nextPoints } from './acquisition.ts';
 import type { Candidate, Decision, Exploration, GridPoint, Guess, Measured, Stop, Trial } from './exploration.ts';
 import { choose, frontierOf } from './frontier.ts';
 import { DENSE, isSamePoint, latticeAround, nameOf } from './lattice.ts';
-import { candidateName, forecastFrom, isTrained, type Knowledge, outlookOf, takesGuesses } from './outlook.ts';
+import {
+  candidateName,
+  type Failed,
+  forecastFrom,
+  isOpen,
+  type Knowledge,
+  outlookOf,
+  takesGuesses,
+} from './outlook.ts';
 import { purchases } from './purchases.ts';
 import { correctionFrom, type ShapeRatio, throughputError } from './throughput-model.ts';
 
@@ -47,6 +55,8 @@ export interface Instruments {
   readonly measureShapes: (points: readonly GridPoint[]) => Promise<readonly ShapeRatio[]>;
   /** Examples per second of models in their order, measured in one run. */
   readonly measure: (models: readonly Candidate[]) => Promise<readonly number[]>;
+  /** Whether an error of a short run, a training or an assessment is more than the failure of that trial, and ends the search. */
+  readonly endsSearch: (error: unknown) => boolean;
   /** How many points may be trained at once, now. */
   readonly workers: () => Promise<number>;
   /** Seconds that the work so far took, that of stopped runs included. */
@@ -67,11 +77,11 @@ export function gridOf(instances: readonly number[], sparsities: readonly number
 }
 
 /**
- * The first untrained points of the whole lattice, of as many instances one: the others start from it, or prune on from it, and what they
+ * The first open points of the whole lattice, of as many instances one: the others start from it, or prune on from it, and what they
  * become is not to depend on how many are trained at once.
  */
 function nextOfAll(knowledge: Knowledge, count: number): Decision[] {
-  const left = orderGrid(knowledge.lattice.points).filter((point) => !isTrained(point, knowledge));
+  const left = orderGrid(knowledge.lattice.points).filter((point) => isOpen(point, knowledge));
   return left
     .filter(({ instances }, at) => left.findIndex((other) => other.instances === instances) === at)
     .slice(0, count)
@@ -99,23 +109,80 @@ function warmStartOf({ instances, sparsity }: GridPoint, candidates: readonly Ca
     .toSorted((a, b) => b.point.sparsity - a.point.sparsity)[0];
 }
 
+/** What comes of work on some points. */
+interface Outcome<T> {
+  readonly results: readonly T[];
+  readonly failed: readonly Failed[];
+}
+
+/** Work on points at once; a point where it fails has no result. */
+async function onEach<P extends { readonly point: GridPoint }, T>(
+  points: readonly P[],
+  work: (on: P) => Promise<T>,
+  { endsSearch }: Instruments,
+): Promise<Outcome<T>> {
+  const results: T[] = [];
+  const failed: Failed[] = [];
+  const outcomes = points.map(async (on) => {
+    try {
+      return { result: await work(on) };
+    } catch (error) {
+      if (endsSearch(error)) throw error;
+      return { error };
+    }
+  });
+  for (const [at, outcome] of (await Promise.all(outcomes)).entries()) {
+    if ('result' in outcome) results.push(outcome.result);
+    else failed.push({ point: (points[at] as P).point, error: outcome.error });
+  }
+  return { results, failed };
+}
+
+/** Trains points at once, and assesses them one after the other. */
 async function trainAll(
   decisions: readonly Decision[],
   known: readonly Candidate[],
-  { train, assess }: Instruments,
-): Promise<Candidate[]> {
-  const trials = await Promise.all(decisions.map(({ point }) => train(point, warmStartOf(point, known))));
+  instruments: Instruments,
+): Promise<Outcome<Candidate>> {
+  const { train, assess } = instruments;
+  const trained = await onEach(decisions, ({ point }) => train(point, warmStartOf(point, known)), instruments);
   const candidates: Candidate[] = [];
-  for (const trial of trials) candidates.push(...(await assess(trial)));
-  return candidates;
+  const failed = [...trained.failed];
+  for (const trial of trained.results) {
+    const assessed = await onEach([trial], assess, instruments);
+    candidates.push(...assessed.results.flat());
+    failed.push(...assessed.failed);
+  }
+  return { results: candidates, failed };
 }
 
 /** Whether a short run may tell something of a point: only the start of several inputs is tried. */
 const isTriable = ({ instances, sparsity }: GridPoint): boolean => instances > 1 && sparsity === 0;
 
-async function tryAll(decisions: readonly Decision[], { tryShortly }: Instruments): Promise<Guess[]> {
-  const guesses = await Promise.all(decisions.map(({ point }) => tryShortly(point)));
-  return guesses.filter((guess) => guess !== undefined);
+async function tryAll(decisions: readonly Decision[], instruments: Instruments): Promise<Outcome<Guess>> {
+  const { results, failed } = await onEach(decisions, ({ point }) => instruments.tryShortly(point), instruments);
+  return { results: results.filter((guess) => guess !== undefined), failed };
+}
+
+const trialsIn = ({ candidates }: Knowledge): Candidate[] =>
+  candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
+
+/** Why a search ends before it goes on with these decisions; nothing where it goes on. */
+function stopOf(
+  decisions: readonly Decision[],
+  knowledge: Knowledge,
+  question: Question,
+  instruments: Instruments,
+): Stop | undefined {
+  if (decisions.length > 0) return isOutOfTime(trialsIn(knowledge), question, instruments) ? 'time' : undefined;
+  if (knowledge.lattice.points.some((point) => isOpen(point, knowledge))) return 'nothing to gain';
+  return knowledge.failed.length === 0 ? 'all trained' : 'the rest failed';
+}
+
+/** Throws the first error of a search where every trial failed. */
+function requireTrial(knowledge: Knowledge): void {
+  const [first] = knowledge.failed;
+  if (first !== undefined && trialsIn(knowledge).length === 0) throw first.error;
 }
 
 /** Trains until there is nothing left to gain, or no time. What was tried in a short run is trained if it is next again. */
@@ -126,21 +193,23 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
   let knowledge = start;
   for (;;) {
     const chosen = next(knowledge, await instruments.workers());
-    if (chosen.length === 0) break;
-    const trials = knowledge.candidates.filter(({ seconds, precision }) => precision === 'fp32' && seconds > 0);
-    if (isOutOfTime(trials, question, instruments)) return { knowledge, decisions, stop: 'time' };
+    const stop = stopOf(chosen, knowledge, question, instruments);
+    if (stop !== undefined) return { knowledge, decisions, stop };
     const isTrying = question.hasShortRuns && !question.isExhaustive && takesGuesses(knowledge);
     const untried = chosen.filter(({ point }) => isTrying && isTriable(point) && !tried.has(nameOf(point)));
     const now = chosen.filter((decision) => !untried.includes(decision));
     for (const decision of now) instruments.onDecision?.(decision, decisions.length);
     decisions.push(...now);
     for (const { point } of untried) tried.add(nameOf(point));
-    const { candidates, guesses } = knowledge;
+    const { candidates, guesses, failed } = knowledge;
     const [found, trained] = await Promise.all([tryAll(untried, instruments), trainAll(now, candidates, instruments)]);
-    knowledge = { ...knowledge, candidates: [...candidates, ...trained], guesses: [...guesses, ...found] };
+    knowledge = {
+      ...knowledge,
+      candidates: [...candidates, ...trained.results],
+      guesses: [...guesses, ...found.results],
+      failed: [...failed, ...found.failed, ...trained.failed],
+    };
   }
-  const isAll = knowledge.lattice.points.every((point) => isTrained(point, knowledge));
-  return { knowledge, decisions, stop: isAll ? 'all trained' : 'nothing to gain' };
 }
 
 /** Measures all candidates in one run, the dense model first. */
@@ -164,8 +233,9 @@ export async function explore(question: Question, instruments: Instruments): Pro
   const ratios = new Map(shapes.map(({ point, precision, ratio }) => [candidateName(point, precision), ratio]));
   const guesses = await instruments.guess(lattice.sparsities.filter((sparsity) => sparsity > 0));
   const told = { lattice, precisions, maxDrop, confidence, rows: instruments.rows };
-  const start: Knowledge = { ...told, ratios, candidates, guesses };
+  const start: Knowledge = { ...told, ratios, candidates, guesses, failed: [] };
   const { knowledge, decisions, stop } = await search(start, question, instruments);
+  requireTrial(knowledge);
   const [dense, ...trials] = (await measureAll(knowledge, instruments)) as [Measured, ...Measured[]];
   const correction = correctionFrom(trials);
   const corrected = new Map([...ratios].map(([name, ratio]) => [name, ratio * correction]));
@@ -175,6 +245,7 @@ export async function explore(question: Question, instruments: Instruments): Pro
     ...{ maxDrop, confidence, dense, trials, stop },
     decisions: [...decisions],
     guesses: [...knowledge.guesses],
+    failures: knowledge.failed.map(({ point, error }) => ({ point, message: messageOf(error) })),
     predicted: outlookOf(known, forecast),
     frontier: frontierOf([dense, ...trials]),
     ...choose<Measured>(trials, dense, maxDrop),

@@ -3,8 +3,14 @@ import type { Precision } from '../base/index.ts';
 import { type Estimate, meanOf, type Observation } from './accuracy-model.ts';
 import { compareModels } from './accuracy-models.ts';
 import type { AccuracyError, Candidate, GridPoint, Guess, Prediction } from './exploration.ts';
-import { isSamePoint, type Lattice, nameOf, placeIn } from './lattice.ts';
+import { isSamePoint, type Lattice, nameOf, placeIn, startOf } from './lattice.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
+
+/** A point whose trial failed, in a short run or in full. */
+export interface Failed {
+  readonly point: GridPoint;
+  readonly error: unknown;
+}
 
 /** What a search knows. */
 export interface Knowledge {
@@ -21,6 +27,7 @@ export interface Knowledge {
   readonly candidates: readonly Candidate[];
   /** What cheap evidence says of points that were not trained. */
   readonly guesses: readonly Guess[];
+  readonly failed: readonly Failed[];
 }
 
 export function candidateName(point: GridPoint, precision: Precision): string {
@@ -32,6 +39,13 @@ const isOf = (point: GridPoint, precision: Precision) => (candidate: Candidate) 
 
 export function isTrained(point: GridPoint, { candidates }: Pick<Knowledge, 'candidates'>): boolean {
   return candidates.some((candidate) => isSamePoint(candidate.point, point));
+}
+
+/** Whether a point may still be trained: neither it nor what it starts from has failed. */
+export function isOpen(point: GridPoint, knowledge: Pick<Knowledge, 'candidates' | 'failed'>): boolean {
+  const needed = [point, startOf(point)];
+  const hasFailed = knowledge.failed.some((one) => needed.some((other) => isSamePoint(one.point, other)));
+  return !hasFailed && !isTrained(point, knowledge);
 }
 
 /** The drops of the trained models as they are in fp32. */
@@ -101,14 +115,14 @@ export function forecastFrom({ candidates, lattice, guesses }: Evidence): Foreca
   return { estimates: used.estimate(observed, lattice, guesses), errors };
 }
 
-/** Predictions for every point of the lattice that was not trained, at every precision. */
+/** Predictions for every point of the lattice that may still be trained, at every precision. */
 export function outlookOf(knowledge: Knowledge, { estimates }: Forecast = forecastFrom(knowledge)): Prediction[] {
   const { lattice, precisions, maxDrop, ratios, candidates } = knowledge;
   const { error, margin } = measurementOf(knowledge);
   return precisions.flatMap((precision) => {
     const cost = costOf(precision, candidates);
     return lattice.points
-      .filter((point) => !isTrained(point, knowledge))
+      .filter((point) => isOpen(point, knowledge))
       .map((point): Prediction => {
         const { mean, variance } = estimates[placeIn(lattice, point)] ?? { mean: 0, variance: 0 };
         const name = candidateName(point, precision);

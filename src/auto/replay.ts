@@ -40,6 +40,7 @@ export function replayed({ dense, trials, guesses }: Exploration, rows: number):
       })),
     measure: async (candidates) =>
       candidates.map(({ name }) => models.find((model) => model.name === name)?.examplesPerSecond ?? Number.NaN),
+    endsSearch: () => true,
     workers: async () => 1,
     secondsSpent: () => seconds,
   };

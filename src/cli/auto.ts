@@ -76,7 +76,7 @@ function questionOf(values: Values<typeof options>): Question {
 }
 
 /** Every kind of work with its title; the search knows none of it. */
-function instrumentsOf(question: Question, laboratory: Laboratory, { progress }: Context): Instruments {
+function instrumentsOf(question: Question, laboratory: Laboratory, { progress, terminal }: Context): Instruments {
   const { precisions, confidence } = question;
   const { notes, rows, queue } = laboratory;
   let current = '';
@@ -109,6 +109,8 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress }:
       progress.title(`${models.length} models side by side`);
       return measureCandidates(models, laboratory);
     },
+    // A queue that is lost is told by what is asked of it next.
+    endsSearch: () => terminal.interrupt.aborted,
     workers: async () => Math.max(1, await queue.capacity()),
     secondsSpent: () => notes.elapsed(),
   };

@@ -1,6 +1,14 @@
 /** What `auto` found, in words. */
-import type { Exploration, FinalFigures, GridPoint, Guess, Measured, Purchase } from '../auto/index.ts';
-import { percent, table } from './result-lines.ts';
+import {
+  type Exploration,
+  type FinalFigures,
+  type GridPoint,
+  type Guess,
+  type Measured,
+  nameOf,
+  type Purchase,
+} from '../auto/index.ts';
+import { oneLine, percent, table } from './result-lines.ts';
 
 interface Found extends Omit<Exploration, 'trials'> {
   readonly measured: readonly Measured[];
@@ -78,6 +86,10 @@ function guessLines({ guesses }: Found): string {
   );
 }
 
+function failureLines({ failures }: Found): string {
+  return failures.map(({ point, message }) => `failed      ${nameOf(point)}: ${oneLine(message)}\n`).join('');
+}
+
 export function explorationLines(found: Found): string {
   const { chosen, verdict, stop, rows, seconds, folder, report, purchases } = found;
   const flag = chosen.precision === 'fp32' ? '' : `, to be used with --precision ${chosen.precision}`;
@@ -85,6 +97,6 @@ export function explorationLines(found: Found): string {
   return (
     `${modelTable(found)}\n${purchaseTable(purchases)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
+    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
   );
 }

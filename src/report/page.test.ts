@@ -69,6 +69,15 @@ describe('the page', () => {
     expect(page).toContain('0.4 to 2.8 with 90 % confidence, on 291 rows');
   });
 
+  it('tells which trials failed, and what they said', () => {
+    expect(page).toContain('<li>N=4, 90 % pruned: phase prune, step 3: expected a finite loss, got NaN.</li>');
+    const { exploration } = sampleRecord;
+    const point = exploration.failures[0]?.point ?? exploration.dense.point;
+    const decided = reportPage({ ...sampleRecord, exploration: { ...exploration, decisions: [{ point, gain: 1 }] } });
+    expect(decided).toContain('<td class="words">failed</td>');
+    expect(reportPage({ ...sampleRecord, exploration: { ...exploration, failures: [] } })).not.toContain('failed');
+  });
+
   it('shows a model in int8 once, with its structure and curves beside those in fp32', () => {
     const trained = new Set(crowdedRecord.exploration.trials.map(({ point }) => JSON.stringify(point)));
     expect(reportPage(crowdedRecord).match(/class="structure"/g)).toHaveLength(1 + trained.size);

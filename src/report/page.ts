@@ -50,9 +50,23 @@ function firstGuesses({ guesses }: AutoRecord['exploration']): Markup {
   return html`${paragraph(untrained, 'no training', ({ sparsity }) => `${percent(sparsity, 0)} pruned`)}${paragraph(short, 'short run', ({ instances }) => `N = ${instances}`)}`;
 }
 
+/** Trials that came to nothing, with what they said. */
+function failed({ failures }: AutoRecord['exploration']): Markup | string {
+  if (failures.length === 0) return '';
+  const each = failures.map(
+    ({ point, message }) => html`<li>${titleOf({ point, precision: 'fp32' })}: ${message}</li>
+`,
+  );
+  return html`<p>These failed, and neither they nor what starts from them was tried again:</p>
+<ul>
+${each}</ul>
+`;
+}
+
 function search(record: AutoRecord): Markup {
   return html`<h2>How it was searched</h2>
 ${firstGuesses(record.exploration)}${decisionTable(record.exploration)}
+${failed(record.exploration)}
 <p class="quiet">The expected gain is that of the logarithm of the throughput of the choice.</p>
 <h2>Where the time went</h2>
 ${timeTable(record)}`;

@@ -1,5 +1,5 @@
 /** The tables of the page: what other allowed drops would buy, every model, what was predicted, how far predictions were off, and where the time went. */
-import type { AutoRecord, Exploration, Measured, Prediction, Purchase } from '../auto/index.ts';
+import type { AutoRecord, Exploration, GridPoint, Measured, Prediction, Purchase } from '../auto/index.ts';
 import { html, type Markup } from './markup.ts';
 import { count, duration, percent, points, times, titleOf } from './quantities.ts';
 
@@ -118,14 +118,17 @@ export function errorTable({ errors }: Exploration): Markup {
   );
 }
 
-export function decisionTable({ decisions, trials }: Exploration): Markup {
-  const found = (point: Exploration['decisions'][number]['point']): Measured | undefined =>
-    trials.find((trial) => trial.point.instances === point.instances && trial.point.sparsity === point.sparsity);
-  const row = ({ point, gain }: Exploration['decisions'][number], at: number): Row => {
-    const trial = found(point);
-    const outcome = trial === undefined ? '–' : `${times(trial.ratio)}, ${points(trial.drop.points)} points lost`;
-    return { cells: [`${at + 1}`, titleOf({ point, precision: 'fp32' }), gain === 0 ? '–' : gain.toFixed(2), outcome] };
+export function decisionTable({ decisions, trials, failures }: Exploration): Markup {
+  const outcomeAt = ({ instances, sparsity }: GridPoint): string => {
+    const isThere = ({ point }: { readonly point: GridPoint }): boolean =>
+      point.instances === instances && point.sparsity === sparsity;
+    const trial = trials.find(isThere);
+    if (trial !== undefined) return `${times(trial.ratio)}, ${points(trial.drop.points)} points lost`;
+    return failures.some(isThere) ? 'failed' : '–';
   };
+  const row = ({ point, gain }: Exploration['decisions'][number], at: number): Row => ({
+    cells: [`${at + 1}`, titleOf({ point, precision: 'fp32' }), gain === 0 ? '–' : gain.toFixed(2), outcomeAt(point)],
+  });
   return table([words(''), words('trained'), numbers('expected gain'), words('found')], decisions.map(row));
 }
 

@@ -1,0 +1,17 @@
+/** What `auto` says in the end. */
+import { expect, it } from 'vitest';
+import { sampleRecord } from '../../test/auto-record.kit.ts';
+import { explorationLines } from './exploration-lines.ts';
+
+const { exploration, rows, seconds } = sampleRecord;
+const { trials: measured, ...explored } = exploration;
+const found = { ...explored, measured, rows, seconds, folder: 'models/fast', report: 'models/fast/report.html' };
+
+it('names the trials that failed, each in a line', () => {
+  const lines = explorationLines({
+    ...found,
+    failures: [{ point: { instances: 4, sparsity: 0.9 }, message: 'a\n b' }],
+  });
+  expect(lines).toContain('\nfailed      n4-s0.9: a b\n');
+  expect(explorationLines({ ...found, failures: [] })).not.toContain('failed');
+});
