@@ -53,8 +53,8 @@ export interface Instruments {
   readonly assess: (trial: Trial) => Promise<readonly Candidate[]>;
   /** Random models of the shapes of those points at every precision. */
   readonly measureShapes: (points: readonly GridPoint[]) => Promise<readonly ShapeRatio[]>;
-  /** Examples per second of models in their order, measured in one run. */
-  readonly measure: (models: readonly Candidate[]) => Promise<readonly number[]>;
+  /** Examples per second of models in their order, the dense one first; ratios to it are what counts. */
+  readonly measure: (models: readonly [Candidate, ...Candidate[]]) => Promise<readonly number[]>;
   /** Whether an error of a short run, a training or an assessment is more than the failure of that trial, and ends the search. */
   readonly endsSearch: (error: unknown) => boolean;
   /** How many points may be trained at once, now. */
@@ -212,9 +212,9 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
   }
 }
 
-/** Measures all candidates in one run, the dense model first. */
+/** Measures all candidates, the dense model first. */
 async function measureAll({ candidates, ratios }: Knowledge, { measure }: Instruments): Promise<Measured[]> {
-  const rates = await measure(candidates);
+  const rates = await measure(candidates as [Candidate, ...Candidate[]]);
   assert(rates.length === candidates.length, 'a throughput for every model');
   const [baseline = 1] = rates;
   return candidates.map((model, at): Measured => {

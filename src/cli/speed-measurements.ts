@@ -13,8 +13,16 @@ async function encodedRows(classifier: StoredClassifier, { options, config }: La
   return measuredRows(texts).map(classifier.encode);
 }
 
+/** Models that are open at once beside the dense one, next to which each few are measured. */
+const SIDE_BY_SIDE = 6;
+
+function inFews<T>(all: readonly T[]): T[][] {
+  const count = Math.ceil(all.length / SIDE_BY_SIDE);
+  return Array.from({ length: count }, (_, at) => all.slice(at * SIDE_BY_SIDE, (at + 1) * SIDE_BY_SIDE));
+}
+
 /** Examples per second of models in their order, side by side on rows of the evaluation file. */
-export async function measureCandidates(models: readonly Candidate[], laboratory: Laboratory): Promise<number[]> {
+async function measureTogether(models: readonly Candidate[], laboratory: Laboratory): Promise<number[]> {
   const { data, notes, options } = laboratory;
   const { placement, onProgress } = options;
   const contents = models.map((model) => [fingerprintAt(model, laboratory), model.precision]);
@@ -33,12 +41,26 @@ export async function measureCandidates(models: readonly Candidate[], laboratory
   return result;
 }
 
+/** Rates of runs that each begin with the same model, as if all had been measured in the first: each few count by their ratio to it. */
+function inOneRun(runs: readonly (readonly number[])[]): number[] {
+  const baseline = runs[0]?.[0] ?? 0;
+  return [baseline, ...runs.flatMap(([own = baseline, ...few]) => few.map((rate) => rate * (baseline / own)))];
+}
+
+/** Examples per second of the dense model and then of the others, a few of which are measured beside it at a time. */
+export async function measureCandidates(
+  [dense, ...others]: readonly [Candidate, ...Candidate[]],
+  laboratory: Laboratory,
+): Promise<number[]> {
+  const [first = [], ...more] = inFews(others);
+  const runs: number[][] = [];
+  for (const few of [first, ...more]) runs.push(await measureTogether([dense, ...few], laboratory));
+  return inOneRun(runs);
+}
+
 /** A prediction is worth less time than a figure: fewer batch sizes, rounds and rows. */
 const FEWER = { rows: [32, 128], rounds: 3 } as const;
 const ROW_STRIDE = 4;
-
-/** Models that are open at once: the dense shape is measured beside each few. */
-const SIDE_BY_SIDE = 6;
 
 interface Wanted {
   readonly point: GridPoint;
@@ -73,8 +95,7 @@ export async function measureShapes(
     .flatMap((point) => precisions.map((precision): Wanted => ({ point, precision })))
     .filter(({ point, precision }) => precision !== 'fp32' || !isSamePoint(point, DENSE));
   const ratios: ShapeRatio[] = [{ point: DENSE, precision: 'fp32', ratio: 1 }];
-  for (let at = 0; at < wanted.length; at += SIDE_BY_SIDE) {
-    const few = wanted.slice(at, at + SIDE_BY_SIDE);
+  for (const few of inFews(wanted)) {
     const measured = await measureFew(few, laboratory);
     ratios.push(...few.map((one, place) => ({ ...one, ratio: measured[place] ?? 0 })));
   }
