@@ -1,5 +1,5 @@
 /** What work takes, by a clock that only the test moves. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -87,5 +87,35 @@ it('counts work that fails as work', async () => {
     throw new Error('no data');
   };
   await expect(notes.kept('guess', 'guesses', failing)).rejects.toThrow('no data');
-  expect(notes.seconds()).toMatchObject({ guess: 0, other: 0 });
+  expect(notes.seconds()).toMatchObject({ guess: 6, other: 0 });
+  expect(notes.elapsed()).toBe(6);
+});
+
+it('adds what interrupted runs took for work that is asked for again, to its own seconds as well', async () => {
+  for (const seconds of [30, 20]) {
+    const stopped = open();
+    const interrupted = stopped.kept('train', 'trial', async () => {
+      pass(seconds);
+      throw new Error('interrupted');
+    });
+    await expect(interrupted).rejects.toThrow('interrupted');
+  }
+  const last = open();
+  expect(last.elapsed()).toBe(0);
+  const trained = await last.kept('train', 'trial', async () => {
+    pass(10);
+    return 'model';
+  });
+  expect(trained).toMatchObject({ result: 'model', seconds: 60 });
+  for (const notes of [last, open()]) {
+    expect(await notes.kept('train', 'trial', () => Promise.reject(new Error('again')))).toEqual(trained);
+    expect(notes.seconds()).toMatchObject({ train: 60, other: 0 });
+    expect(notes.elapsed()).toBeCloseTo(60, 3);
+  }
+});
+
+it('fails with what the work fails with, also where its time cannot be kept', async () => {
+  await writeFile(join(folder, 'file'), '');
+  const notes = new WorkNotes(new RunFolder(join(folder, 'file', 'in it'), 'test'));
+  await expect(notes.kept('train', 'trial', () => Promise.reject(new Error('no data')))).rejects.toThrow('no data');
 });

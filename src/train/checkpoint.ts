@@ -69,12 +69,23 @@ export class RunFolder {
 
   /** What `make` gives, kept as JSON: asked again, also by a later run, it is read. */
   async remembered<T>(name: string, make: () => Promise<T>): Promise<T> {
-    const file = join(this.path, `${name}.note.json`);
+    const file = this.noteFile(name);
     if (existsSync(file)) return this.noteIn(file);
     const value = await make();
-    await this.prepare();
-    await writeFileAtomically(file, JSON.stringify({ fingerprint: this.fingerprint, value }));
+    await this.note(name, value);
     return value;
+  }
+
+  /** Keeps a value as JSON, in place of an earlier one of that name. */
+  async note(name: string, value: unknown): Promise<void> {
+    await this.prepare();
+    await writeFileAtomically(this.noteFile(name), JSON.stringify({ fingerprint: this.fingerprint, value }));
+  }
+
+  /** What was kept as JSON under a name; nothing where that never was. */
+  async noted<T>(name: string): Promise<T | undefined> {
+    const file = this.noteFile(name);
+    return existsSync(file) ? this.noteIn(file) : undefined;
   }
 
   private async noteIn<T>(file: string): Promise<T> {
@@ -113,6 +124,10 @@ export class RunFolder {
       got: 'one of another recipe, seed, data or version',
       hint: `Remove ${this.path} to start afresh, or choose another output folder.`,
     });
+  }
+
+  private noteFile(name: string): string {
+    return join(this.path, `${name}.note.json`);
   }
 
   private fileOf(phase: string, kind: 'done' | 'checkpoint'): string {
