@@ -63,8 +63,8 @@ async function startWorker(): Promise<Child> {
   return { process: child, said, ended };
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 10));
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 function orderIn(root: string, name: string, pruneEpochs: number): TrialOrder {
@@ -192,6 +192,23 @@ describe.skipIf(whyNoRedis !== undefined)(`trials on workers${skipped}`, () => {
     );
     expect(await jobs()).toBe(0);
   });
+
+  it('stay in the queue for another run that waits for the same when one is closed', async () => {
+    await withQueue(async (queue) => {
+      const order = short(queue.folderOf('test'));
+      const waiting = queue.train(order);
+      await withQueue(async (other) => {
+        const abandoned = other.train(order);
+        abandoned.catch(() => undefined);
+        await until(async () => (await jobs()) === 1);
+        await new Promise((resolve) => setTimeout(resolve, 500)); // until both wait for it
+      });
+      await until(async () => (await jobs()) === 1);
+      await startWorker();
+      await waiting;
+      expect(existsSync(order.output)).toBe(true);
+    });
+  }, 120_000);
 
   it('fail with the error of the worker, which it names', async () => {
     await writeFile(at('one.tsv'), 'sentence\tlabel\nred river\tpurple\n');

@@ -49,13 +49,16 @@ function placesOf(rawName: string): number {
   return Number(/\/(\d+)$/.exec(rawName)?.[1] ?? 1);
 }
 
+/** The same for whoever orders the same: runs share its job. */
+const jobIdOf = (data: TrialJob): string => fingerprintOf(data);
+
 export class RedisQueue implements TrialQueue {
   private readonly client: RedisConnection['client'];
   private readonly queue: Queue;
   private readonly events: QueueEvents;
   private readonly artefacts: Artefacts;
   private readonly broken: Promise<never>;
-  private readonly ordered = new Map<string, Job>();
+  private readonly ordered = new Map<string, Job<TrialJob>>();
 
   /** Throws BackendError where there is no server. */
   static async open(options: RedisQueueOptions): Promise<RedisQueue> {
@@ -75,6 +78,11 @@ export class RedisQueue implements TrialQueue {
     this.events.on('progress', ({ jobId, data }) => {
       const told = progressSchema.safeParse(data);
       if (told.success && this.ordered.has(jobId)) onTrial?.(told.data);
+    });
+    // By another run that had ordered the same, and ended.
+    this.events.on('removed', ({ jobId }) => {
+      const job = this.ordered.get(jobId);
+      if (job !== undefined) this.add(job.data).catch(() => undefined); // whether the server is there is asked elsewhere
     });
   }
 
@@ -106,23 +114,28 @@ export class RedisQueue implements TrialQueue {
   }
 
   async close(): Promise<void> {
-    // Nobody waits for them any more; one that a worker is at is locked, and goes on, for the next run to find its model.
-    for (const job of this.ordered.values()) await job.remove().catch(() => undefined);
+    // This run waits for them no more; one that a worker is at is locked, and goes on, for the next run to find its model.
+    const jobs = [...this.ordered.values()];
+    this.ordered.clear();
+    for (const job of jobs) await job.remove().catch(() => undefined);
     await this.events.close();
     await this.queue.close();
     this.client.disconnect();
   }
 
   /** The job of a trial, which may be under way for an earlier run; nothing where it is done. */
-  private async begin(data: TrialJob): Promise<Job | undefined> {
-    const jobId = fingerprintOf(data);
-    const earlier: Job | undefined = await this.queue.getJob(jobId);
+  private async begin(data: TrialJob): Promise<Job<TrialJob> | undefined> {
+    const earlier: Job | undefined = await this.queue.getJob(jobIdOf(data));
     if (await earlier?.isCompleted()) {
       if (hasStart(this.artefacts.folderAt(data.output), data.recipe)) return undefined;
       await earlier?.remove();
     }
     if (await earlier?.isFailed()) await earlier?.remove();
-    return this.queue.add(data.name, data, { jobId, removeOnComplete: KEPT, removeOnFail: KEPT });
+    return this.add(data);
+  }
+
+  private add(data: TrialJob): Promise<Job<TrialJob>> {
+    return this.queue.add(data.name, data, { jobId: jobIdOf(data), removeOnComplete: KEPT, removeOnFail: KEPT });
   }
 
   /** The name of the worker that has trained it. */
