@@ -88,6 +88,7 @@ export const sampleRecord: AutoRecord = {
     ...{ examples: 291, accuracy: 0.825, denseAccuracy: 0.841 },
     drop: { points: 1.6, standardError: 0.7, upper: 2.5 },
     interval: { confidence: 0.9, low: 0.4, high: 2.8 },
+    contradictsChoice: false,
   },
   seconds: { train: 360, assess: 12, measure: 41, predict: 0.4 },
   seed: 1,

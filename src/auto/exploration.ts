@@ -85,6 +85,8 @@ const finalFigures = z.object({
   drop,
   /** Two-sided, of the drop in points, of that confidence. */
   interval: z.object({ confidence: z.number(), low: z.number(), high: z.number() }),
+  /** Whether all of the interval is above the allowed drop. */
+  contradictsChoice: z.boolean().default(false),
 });
 
 /** How far a prediction of accuracy was off for points that were left out, in points: a mean of absolute errors. */

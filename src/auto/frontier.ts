@@ -1,5 +1,5 @@
 /** The frontier: what no other model beats in both accuracy and throughput; and the choice among what may be lost. */
-import type { Candidate, Measured } from './exploration.ts';
+import type { Candidate, FinalFigures, Measured } from './exploration.ts';
 
 type Quality = Pick<Measured, 'accuracy' | 'examplesPerSecond'>;
 
@@ -49,4 +49,12 @@ export function choose<T extends Quality & Pick<Candidate, 'drop'>>(
       ? `the dense model: no other has an upper bound of the drop within ${maxDrop} points`
       : `the dense model: none of ${count} whose upper bound of the drop is within ${maxDrop} points is faster`;
   return { chosen, verdict };
+}
+
+/** A verdict with what the final rows say against it. */
+export function verdictWith(verdict: string, final: FinalFigures | undefined): string {
+  if (!final?.contradictsChoice) return verdict;
+  const { examples, interval } = final;
+  const range = `${interval.low.toFixed(2)} to ${interval.high.toFixed(2)} points`;
+  return `${verdict}; but rows that had no part in the choice contradict it: on these ${examples} the drop is ${range}`;
 }

@@ -1,6 +1,6 @@
 /** `prumux auto`: the fastest model within an allowed drop in accuracy, delivered with its report. */
 import { join } from 'node:path';
-import { explore, gridOf, type Instruments, nameOf, type Question } from '../auto/index.ts';
+import { explore, gridOf, type Instruments, nameOf, type Question, verdictWith } from '../auto/index.ts';
 import { PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
@@ -136,11 +136,12 @@ export default command({
       openWorkplace,
     );
     const question = questionOf(values);
-    const exploration = await closing(laboratory.queue, async () => {
+    const explored = await closing(laboratory.queue, async () => {
       for (const point of question.grid) checkPoint(point, laboratory);
       return explore(question, instrumentsOf(question, laboratory, context));
     });
-    const final = await finalFigures(exploration.chosen, question.confidence, laboratory);
+    const final = await finalFigures(explored.chosen, question, laboratory);
+    const exploration = { ...explored, verdict: verdictWith(explored.verdict, final) };
     const { commandLine } = context;
     const { seconds, rows } = await deliverChoice(output, { exploration, final, commandLine }, laboratory);
     const { trials: measured, ...found } = exploration;

@@ -10,6 +10,7 @@ import {
   NO_DROP,
   nameOf,
   pairedDrop,
+  type Question,
   scoreOf,
   scoresAt,
   type Trial,
@@ -159,15 +160,16 @@ export async function tryShortly(
 /** The chosen model on the rows that had no part in choosing it; nothing where there are none. */
 export async function finalFigures(
   chosen: Exported,
-  confidence: number,
+  { maxDrop, confidence }: Pick<Question, 'maxDrop' | 'confidence'>,
   laboratory: Laboratory,
 ): Promise<FinalFigures | undefined> {
   const { final } = laboratory.rows;
   if (final.length === 0) return undefined;
   const { before, after } = await besideDense(chosen, final, laboratory);
+  const interval = isDense(chosen) ? { confidence, low: 0, high: 0 } : dropInterval(before, after, confidence);
   return {
-    ...{ examples: final.length, accuracy: scoreOf(after), denseAccuracy: scoreOf(before) },
+    ...{ examples: final.length, accuracy: scoreOf(after), denseAccuracy: scoreOf(before), interval },
     drop: isDense(chosen) ? NO_DROP : pairedDrop(before, after, confidence),
-    interval: isDense(chosen) ? { confidence, low: 0, high: 0 } : dropInterval(before, after, confidence),
+    contradictsChoice: interval.low > maxDrop,
   };
 }

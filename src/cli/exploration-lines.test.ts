@@ -15,3 +15,9 @@ it('names the trials that failed, each in a line', () => {
   expect(lines).toContain('\nfailed      n4-s0.9: a b\n');
   expect(explorationLines({ ...found, failures: [] })).not.toContain('failed');
 });
+
+it('names the precision that the folder runs in, and no flag for it', () => {
+  const chosen = { ...exploration.chosen, precision: 'int8' as const };
+  expect(explorationLines({ ...found, chosen })).toContain('model       models/fast in int8\n');
+  expect(explorationLines(found)).toContain('model       models/fast\n');
+});

@@ -92,11 +92,11 @@ function failureLines({ failures }: Found): string {
 
 export function explorationLines(found: Found): string {
   const { chosen, verdict, stop, rows, seconds, folder, report, purchases } = found;
-  const flag = chosen.precision === 'fp32' ? '' : `, to be used with --precision ${chosen.precision}`;
+  const precision = chosen.precision === 'fp32' ? '' : ` in ${chosen.precision}`;
   const spent = Object.entries(seconds).map(([kind, value]) => `${kind} ${value.toFixed(0)} s`);
   return (
     `${modelTable(found)}\n${purchaseTable(purchases)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${flag}\nreport      ${report}\n`
+    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${precision}\nreport      ${report}\n`
   );
 }
