@@ -1,5 +1,6 @@
 /** What `auto` delivers: the folder runs in the precision that was chosen. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -31,14 +32,21 @@ function exploration(precision: Precision): Exploration {
   return { ...sampleRecord.exploration, dense, trials: [], chosen: { ...dense, precision } };
 }
 
-it('the precision of the choice is what runs, also where the model that was compressed ran in int8', async () => {
-  const laboratory = {
-    ...{ options: options(), data: sampleRecord.data, rows: { choosing: [0, 1], final: [] }, setAside: 0 },
+const laboratoryOn = (evaluation: string): Laboratory =>
+  ({
+    ...{ options: { ...options(), source: { data: evaluation, evaluation } }, data: sampleRecord.data },
+    ...{ rows: { choosing: [0, 1], final: [] }, setAside: 0 },
     notes: new WorkNotes(new RunFolder(at('auto.run'), 'auto')),
-  } as unknown as Laboratory;
+  }) as unknown as Laboratory;
+
+function deliver(name: string, precision: Precision, evaluation = at('dev.tsv')): Promise<unknown> {
+  const finding = { exploration: exploration(precision), final: undefined, commandLine: 'prumux auto' };
+  return deliverChoice(at(name), finding, laboratoryOn(evaluation));
+}
+
+it('the precision of the choice is what runs, also where the model that was compressed ran in int8', async () => {
   const delivered = async (precision: Precision): Promise<Precision> => {
-    const finding = { exploration: exploration(precision), final: undefined, commandLine: 'prumux auto' };
-    await deliverChoice(at(precision), finding, laboratory);
+    await deliver(precision, precision);
     return (await readTextClassifier(at(precision))).precision;
   };
   const runs = async () => [await delivered('fp32'), await delivered('int8')];
@@ -46,4 +54,13 @@ it('the precision of the choice is what runs, also where the model that was comp
   await quantizeClassifier(at('dense'), { ...options(), output: at('dense') });
   expect((await readTextClassifier(at('dense'))).precision).toBe('int8');
   expect(await runs()).toEqual(PRECISIONS);
+});
+
+it('a folder of int8 appears with the record of the run, or not at all', async () => {
+  await expect(deliver('broken-off', 'int8', at('gone.tsv'))).rejects.toThrow(/gone.tsv/);
+  expect(existsSync(at('broken-off'))).toBe(false);
+  await deliver('whole', 'int8');
+  const { auto, quantization } = JSON.parse(await readFile(at('whole/run.json'), 'utf8'));
+  expect(auto.exploration.chosen.precision).toBe('int8');
+  expect(quantization).toHaveProperty('int8');
 });

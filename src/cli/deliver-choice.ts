@@ -48,9 +48,12 @@ async function recordOf({ exploration, final, commandLine }: Finding, laboratory
 export async function deliverChoice(output: string, finding: Finding, laboratory: Laboratory): Promise<AutoRecord> {
   const { chosen } = finding.exploration;
   const auto = await recordOf(finding, laboratory);
-  const content = await contentOf(chosen.folder);
-  await writeModelFolder(output, { ...content, precision: 'fp32', evidence: { ...content.evidence, auto } });
-  if (chosen.precision === 'int8') await quantizeClassifier(output, { ...laboratory.options, output });
+  if (chosen.precision === 'int8') {
+    await quantizeClassifier(chosen.folder, { ...laboratory.options, output, evidence: { auto } });
+  } else {
+    const content = await contentOf(chosen.folder);
+    await writeModelFolder(output, { ...content, precision: 'fp32', evidence: { ...content.evidence, auto } });
+  }
   await writeReport(output, auto);
   return auto;
 }

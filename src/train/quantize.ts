@@ -21,6 +21,8 @@ export interface QuantizeOptions extends Pick<Run, 'seed' | 'placement' | 'onPro
   readonly source: Pick<DataSource, 'evaluation' | 'columns'>;
   /** The folder to write; it may be the model's own. */
   readonly output: string;
+  /** What else its record is to have. */
+  readonly evidence?: object;
 }
 
 /** Both models of a folder. */
@@ -81,6 +83,7 @@ export async function quantizeClassifier(model: string, options: QuantizeOptions
     evidence: {
       ...(isKnown ? content.evidence : recordOfStranger(measured, parameters, seed)),
       quantization: { ...measured, seed, machine: machineOf(placement) },
+      ...options.evidence,
     },
   });
   const onnxBytes = { fp32: exports.fp32.length, int8: exports.int8.length };
