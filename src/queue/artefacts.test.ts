@@ -31,6 +31,22 @@ it('keeps two that copy the same at the same time', async () => {
   expect(await readdir(join(folder, 'shared', 'inputs'))).toEqual([one.id]);
 });
 
+it('copies for each of them into a folder of its own', async () => {
+  const path = join(folder, 'rows.tsv');
+  const inputs = join(folder, 'shared', 'inputs');
+  const seen = new Set<string>();
+  let isDone = false;
+  const watch = async (): Promise<void> => {
+    while (!isDone) for (const name of await readdir(inputs).catch(() => [])) seen.add(name);
+  };
+  await writeFile(path, Buffer.alloc(64 * 1024 * 1024, 'a'));
+  const watching = watch();
+  await Promise.all([artefacts.publish([path]), artefacts.publish([path])]);
+  isDone = true;
+  await watching;
+  expect([...seen].filter((name) => name.includes('.partial-'))).toHaveLength(2);
+});
+
 it('refuses what has changed, and says what is missing', async () => {
   const artefact = await artefacts.publish([join(folder, 'rows.tsv')]);
   const path = join(await artefacts.locate(artefact), 'rows.tsv');

@@ -2,7 +2,7 @@
  * The folder that machines share: what trials start from is there under its checksum, so that each is copied once and nobody trains on
  * another file than was meant; and trials leave their models and checkpoints there.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
@@ -89,9 +89,9 @@ export class Artefacts {
     return join(this.root, 'inputs', id);
   }
 
-  /** By a folder beside it, which appears under its name when it is whole; whoever comes second gives way. */
+  /** By a folder of its own beside it, which appears under its name when it is whole; whoever comes second gives way. */
   private async copy(paths: readonly string[], folder: string): Promise<void> {
-    const staging = `${folder}.partial-${process.pid}`;
+    const staging = `${folder}.partial-${randomUUID()}`;
     try {
       await mkdir(staging, { recursive: true });
       for (const path of paths) await copyFile(path, join(staging, basename(path)));
