@@ -1,5 +1,11 @@
 /** `prumux bench`: throughput of models side by side in one run. */
-import { compareThroughput, readTextClassifier, type StoredClassifier, throughputDefaults } from '../infer/index.ts';
+import {
+  compareThroughput,
+  measuredRows,
+  readTextClassifier,
+  type StoredClassifier,
+  throughputDefaults,
+} from '../infer/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { openTexts } from '../train/index.ts';
 import { command } from './command.ts';
@@ -32,7 +38,7 @@ export default command({
       const { model, precision } = preciseModel(name, usual);
       classifiers.push(await readTextClassifier(model, maxTokens, precision));
     }
-    const texts = await openTexts(data, columns, classifiers[0]?.config.task);
+    const texts = measuredRows(await openTexts(data, columns, classifiers[0]?.config.task));
     const contestants = classifiers.map(({ config, onnx, tokenizer, encode, maxTokens }, at) => ({
       name: names[at] as string,
       ...{ config, onnx },

@@ -4,6 +4,7 @@ import { ConfigError, DataError } from '../base/index.ts';
 import {
   closing,
   compareThroughput,
+  measuredRows,
   openTextClassifier,
   type PreciseModel,
   type TextClassifier,
@@ -95,7 +96,7 @@ async function answersOf(pair: Pair, rows: LabelledSet, { groupings }: Calibrate
 
 /** Rows per second of both. */
 async function ratesOf({ fast, accurate }: Pair, rows: LabelledSet, { placement, progress }: Context) {
-  const texts = rows.task === 'sequence' ? rows.examples : [];
+  const texts = measuredRows(rows.task === 'sequence' ? rows.examples : []);
   const contestants = [fast, accurate].map(({ config, onnx, tokenizer, encode, maxTokens }) => ({
     ...{ name: '', config, onnx },
     own: { encodings: texts.map(encode), padId: tokenizer.padId, maxTokens },
