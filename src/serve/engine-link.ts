@@ -118,10 +118,15 @@ export class WorkerLink {
 
   /** Milliseconds until it has done all that it has been given, if its passes take as long as they should. */
   get leftMs(): number {
-    const [first, ...behind] = this.waiting.values();
-    if (first === undefined) return 0;
-    const leftOfFirst = Math.max(0, first.expectedMs - (performance.now() - this.begunMs));
-    return behind.reduce((sum, { expectedMs }) => sum + expectedMs, leftOfFirst);
+    if (this.waiting.size === 0) return 0;
+    // Asked at every refusal, so without lists.
+    let all = 0;
+    let first: number | undefined;
+    for (const { expectedMs } of this.waiting.values()) {
+      first ??= expectedMs;
+      all += expectedMs;
+    }
+    return all - Math.min(first ?? 0, performance.now() - this.begunMs);
   }
 
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {

@@ -110,7 +110,9 @@ export class Engine {
 
   /** Milliseconds of work that workers have been given and not done, of all of them together, as far as was foreseen. */
   get leftMs(): number {
-    return this.ready.reduce((sum, { link }) => sum + link.leftMs, 0);
+    let left = 0;
+    for (const { link } of this.ready) left += link.leftMs;
+    return left;
   }
 
   get readyWorkers(): number {

@@ -89,7 +89,12 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
   if (page !== undefined) app.get('/', { schema: { hide: true } }, (_, reply) => reply.type('text/html').send(page));
   app.register(async (guarded) => {
     guarded.addHook('onRequest', (request, reply, done) => {
-      if (request.method === 'POST') countWhenClosed(request.raw, reply, service, failed);
+      if (request.method === 'POST') countIfLeft(request.raw, reply, service, failed);
+      done();
+    });
+    guarded.addHook('onResponse', (request, reply, done) => {
+      const hasLeft = request.method === 'POST' && reply.raw.writableFinished;
+      if (hasLeft) service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
       done();
     });
     guardAnswers(guarded, context);
@@ -98,17 +103,16 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
   });
 }
 
-/** When its answer has left; or at its close, as nothing else is told of clients that leave before. */
-function countWhenClosed(
+/** Of a client that leaves before its answer has left nothing else is told. */
+function countIfLeft(
   { socket }: IncomingMessage,
   reply: FastifyReply,
   service: Service,
   failed: WeakSet<Socket>,
 ): void {
-  const count = (status: number): void => service.metrics.answered(status, reply.elapsedTime / 1000);
-  reply.raw.once('finish', () => count(reply.statusCode));
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished && !failed.has(socket)) count(REFUSALS.cancelled.status);
+    if (reply.raw.writableFinished || failed.has(socket)) return;
+    service.metrics.answered(REFUSALS.cancelled.status, reply.elapsedTime / 1000);
   });
 }
 
