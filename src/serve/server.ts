@@ -93,8 +93,7 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
       done();
     });
     guarded.addHook('onResponse', (request, reply, done) => {
-      const hasLeft = request.method === 'POST' && reply.raw.writableFinished;
-      if (hasLeft) service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
+      if (request.method === 'POST') service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
       done();
     });
     guardAnswers(guarded, context);
