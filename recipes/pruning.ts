@@ -20,9 +20,10 @@ function compressRun(name: string, instances: number, seed: number, more: readon
   const { data, eval: evaluation, maxTokens, studentEpochs, studentLearningRate } = CORPORA.sst2;
   const rows = ['--data', data, '--eval', evaluation, '--max-tokens', String(maxTokens)];
   const point = words(`--instances ${instances} --groups ${usualGroups(instances)} --seed ${seed}`);
-  const multiplexing = words(
-    `--multiplex-epochs ${studentEpochs(instances)} --multiplex-learning-rate ${studentLearningRate}`,
-  );
+  const multiplexing =
+    instances === 1
+      ? []
+      : words(`--multiplex-epochs ${studentEpochs(instances)} --multiplex-learning-rate ${studentLearningRate}`);
   const argv = [
     'compress',
     `OUT/${TEACHER_RUN.name}`,
