@@ -29,9 +29,10 @@ export interface WorkerRequest {
 /** A model that is open and warm. */
 export interface OpenedLevel {
   readonly description: ModelDescription;
-  /** Rows of a full pass, about; and how long one of short texts takes. */
+  /** Rows of a full pass, about; and how long one of short texts takes, and one of a group of them. */
   readonly rows: number;
   readonly passMs: number;
+  readonly groupMs: number;
 }
 
 export interface WorkerReply {

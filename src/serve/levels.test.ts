@@ -89,7 +89,10 @@ describe('the cascade', () => {
     await calibrateTo(2);
     const server = await startTestServer([at('accurate'), at('fast')], { levelFor: () => 1, cascade: room, rows: 4 });
     const runs = vi.spyOn(Engine.prototype, 'run');
-    const levels = [{ rows: 2, passMs: 1 }, {}].map((facts, level) => ({ ...server.service.levels[level], ...facts }));
+    const levels = [{ rows: 2, passMs: 1, groupMs: 0.5 }, {}].map((facts, level) => ({
+      ...server.service.levels[level],
+      ...facts,
+    }));
     vi.spyOn(Engine.prototype, 'levels', 'get').mockReturnValue(levels as OpenedLevel[]);
     const inputs = new Array(4).fill([TEXT]);
     await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs } });

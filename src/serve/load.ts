@@ -1,6 +1,7 @@
 /** What the service measures of its load, and what a policy of levels decides by. */
 import type { OpenedLevel } from './engine-protocol.ts';
-import { fullPass, workMs } from './pass-shape.ts';
+import { passCost, workMs } from './pass-shape.ts';
+import type { Backlog } from './queue.ts';
 
 /** The state of the server when a pass is about to leave. */
 export interface Observation {
@@ -62,43 +63,50 @@ class RecentMean {
   }
 }
 
+/** Of one pass. */
+function foreseenMs(opened: OpenedLevel, tokens: number): number {
+  const { fixedMs, tokenMs } = passCost(opened);
+  return fixedMs + tokens * tokenMs;
+}
+
 /** Passes of less work than this share of a full one of short texts say little about the time of a slot: what a pass costs by itself is shared by too few. */
 const TELLING_SHARE = 0.5;
 
 /** Duration of the passes of a level in its worker, and of its slots: a busy loop of the server is no part of it, or refusals would beget refusals. */
 export class PassTimes {
   private readonly opened: OpenedLevel;
-  private readonly passMs: RecentMean;
   private readonly slotMs: RecentMean;
   /** Time of passes to what they were thought to take when the model was opened. */
   private readonly slowness: RecentMean;
 
-  /** Until passes ran, all are thought to take what a worker's last full pass of a short text took when it opened. */
+  /** Until passes ran, all are thought to take what a worker's passes of short texts took when it opened. */
   constructor(opened: OpenedLevel) {
     const { rows, passMs } = opened;
     this.opened = opened;
-    this.passMs = new RecentMean(passMs, 1);
     this.slotMs = new RecentMean(passMs / rows, rows);
     this.slowness = new RecentMean(1, passMs);
   }
 
   ran(passMs: number, slots: number, lengthClass: number): void {
-    const { groups, instances } = fullPass(this.opened, lengthClass);
-    this.passMs.add(passMs, slots / (groups * instances), passMs);
-    const work = workMs(this.opened, slots * lengthClass);
-    if (work > 0) this.slowness.add(passMs / work, work, passMs);
-    const isTelling = work >= TELLING_SHARE * this.opened.passMs;
+    if (slots === 0) return;
+    const tokens = slots * lengthClass;
+    const thoughtMs = foreseenMs(this.opened, tokens);
+    this.slowness.add(passMs / thoughtMs, thoughtMs, passMs);
+    const isTelling = workMs(this.opened, tokens) >= TELLING_SHARE * this.opened.passMs;
     if (isTelling) this.slotMs.add(passMs / slots, slots, passMs);
   }
 
-  /** Of the pass that a slot is in: full ones count for more, as those are what a queue is made of. */
-  get meanMs(): number {
-    return this.passMs.value;
+  /** How long a pass of so many tokens should take, those of repeats included. */
+  expectedMs(tokens: number): number {
+    return this.slowness.value * foreseenMs(this.opened, tokens);
   }
 
-  /** How long so many tokens should take a worker. */
-  expectedMs(tokens: number): number {
-    return this.slowness.value * workMs(this.opened, tokens);
+  /** How long what waits should take a worker: full passes, and of every lane one more, whose last group has one row. */
+  backlogMs({ rows, tokens, lanes }: Backlog): number {
+    const { description } = this.opened;
+    const { fixedMs, tokenMs } = passCost(this.opened);
+    const emptyTokens = (description.instances - 1) * (tokens / rows);
+    return this.slowness.value * (workMs(this.opened, tokens) + lanes * (fixedMs + emptyTokens * tokenMs));
   }
 
   /** Rows per second of full passes, on so many workers. */

@@ -1,11 +1,12 @@
 /** Shapes of passes, worked out by hand for models that are as slow as is written here. */
 import { expect, it } from 'vitest';
 import type { OpenedLevel } from './engine-protocol.ts';
-import { fullPass, isMuch, smallPass } from './pass-shape.ts';
+import { fullPass, isMuch, passCost, smallPass } from './pass-shape.ts';
 import type { ModelDescription } from './served-model.ts';
 
 function opened(rows: number, passMs: number, instances = 1): OpenedLevel {
-  return { description: { instances } as ModelDescription, rows, passMs };
+  const groupMs = (passMs * instances) / rows;
+  return { description: { instances } as ModelDescription, rows, passMs, groupMs };
 }
 
 it('are of as many rows as a full pass of short texts, and of fewer longer ones where they would take more than a second', () => {
@@ -42,4 +43,20 @@ it.each([
     return was;
   });
   expect(seen).toEqual([false, true, true, true, false, false, false, true]);
+});
+
+it.each([
+  ['for each token alone', 10, 10 / 64, 0, 10 / 64],
+  ['by themselves and for each token', 10, 3.7, 3.6, 0.1],
+  ['by themselves alone, where a group took longer than all', 10, 12, 10, 0],
+  ['for each token alone, where a row in a full pass seems to take longer than by itself', 10, 0.01, 0, 10 / 64],
+])('cost %s', (_, passMs, groupMs, fixedMs, slotMs) => {
+  const cost = passCost({ ...opened(64, passMs), groupMs });
+  expect(cost.fixedMs).toBeCloseTo(fixedMs, 1);
+  expect(cost.tokenMs * 16).toBeCloseTo(slotMs, 2);
+});
+
+it('cost for each token alone where a full pass has one group', () => {
+  expect(passCost(opened(1, 10)).fixedMs).toBe(0);
+  expect(passCost(opened(8, 10, 10)).fixedMs).toBe(0);
 });

@@ -43,6 +43,17 @@ function passOf(level: OpenedLevel, lengthClass: number, longestMs: number): Pas
 export const workMs = ({ rows, passMs }: OpenedLevel, tokens: number): number =>
   (tokens * passMs) / (rows * SHORTEST_CLASS);
 
+/**
+ * What a pass takes by itself, whatever is in it; and then for each token. The straight line through a full pass of short texts and one of a group.
+ */
+export function passCost(level: OpenedLevel): { readonly fixedMs: number; readonly tokenMs: number } {
+  const { description, rows, passMs, groupMs } = level;
+  const { instances } = description;
+  const slope = rows > instances ? (passMs - groupMs) / (rows - instances) : passMs / rows;
+  const slotMs = Math.min(passMs / rows, Math.max(0, slope));
+  return { fixedMs: passMs - rows * slotMs, tokenMs: slotMs / SHORTEST_CLASS };
+}
+
 /** Whether so many milliseconds of work are much for a worker, where before it was or was not. */
 export function isMuch(ms: number, was: boolean, level: OpenedLevel): boolean {
   const groupMs = workMs(level, level.description.instances * SHORTEST_CLASS);

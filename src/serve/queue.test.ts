@@ -34,6 +34,13 @@ function offerEach(queue: RequestQueue<NumberedRow>, all: readonly NumberedRow[]
   for (const each of all) queue.offer([each]);
 }
 
+/** What leaves before so many rows of a tenant, in full passes; every lane has a group that is not full. */
+function passesAhead(queue: RequestQueue<NumberedRow>, tenant: string, more: number): number {
+  let passes = 0;
+  for (const { rows, lanes } of queue.backlogs.values()) passes += rows / SLOTS + lanes / SHAPE.groups;
+  return queue.shareAhead(tenant, more) * passes;
+}
+
 /** All batches that leave at a time, while the engine takes any number. */
 function takeAll(queue: RequestQueue<NumberedRow>, nowMs: number): Batch<NumberedRow>[] {
   const batches: Batch<NumberedRow>[] = [];
@@ -351,7 +358,7 @@ describe('tenants', () => {
     queue.offer([row({ tenant: 'late' })]);
     const next = [queue.take(MAX_WAIT_MS), queue.take(MAX_WAIT_MS)].map((batch) => batch?.rows[0]?.tenant);
     expect(next).toContain('late');
-    expect(queue.passesAhead('late', 1)).toBeLessThan(queue.passesAhead('flood', 1));
+    expect(queue.shareAhead('late', 1)).toBeLessThan(queue.shareAhead('flood', 1));
   });
 
   /** Tenants of the batches that leave while before each of them another tenant comes, with one row. */
@@ -422,7 +429,7 @@ describe('a tenant that comes late, among others with many rows of several lengt
         const queue = queueOf({ isolation, capacity: 10_000 });
         for (const { count, ...facts } of others) offerEach(queue, rows(count, facts));
         for (let at = 0; at < before; at++) pass(queue);
-        const foreseen = queue.passesAhead('late', own.length);
+        const foreseen = passesAhead(queue, 'late', own.length);
         const ownRows = own.map((each) => row({ tenant: 'late', lengthClass: each }));
         offerEach(queue, ownRows);
         let passed = 0;
@@ -447,29 +454,39 @@ describe('a tenant that comes late, among others with many rows of several lengt
   });
 });
 
-describe('passes ahead', () => {
-  it('of a tenant with nothing waiting are those of all who wait, where each has a row', () => {
+describe('what leaves ahead', () => {
+  it('of a tenant with nothing waiting is all, where each has a row', () => {
     const queue = queueOf({ isolation: 'tenant' });
-    expect(queue.passesAhead('late', 1)).toBe(0);
     for (let tenant = 0; tenant < 100; tenant++) queue.offer([row({ tenant: `tenant ${tenant}` })]);
-    // Each is a pass; its own row is counted as one, too.
-    expect(queue.passesAhead('late', 1)).toBe(101);
+    expect(queue.shareAhead('late', 1)).toBe(1);
+    expect(queue.backlogs).toEqual(new Map([[0, { rows: 100, tokens: 1600, lanes: 100 }]]));
   });
 
   it.each(['none', 'tenant'] as const)(
-    'of it are two where one other tenant floods (%s): a turn of that, and its own',
+    'of it are two passes of ten where one other tenant floods (%s): a turn of that, and its own',
     (isolation) => {
       const queue = queueOf({ isolation });
       offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
-      expect(queue.passesAhead('late', 1)).toBe(2);
-      expect(queue.passesAhead('flood', 1)).toBeGreaterThanOrEqual(10);
+      expect(queue.shareAhead('late', 1)).toBe(2 / 10);
+      expect(queue.shareAhead('flood', 1)).toBe(1);
     },
   );
 
-  it('are more for more rows', () => {
+  it('is more for more rows', () => {
     const queue = queueOf({ isolation: 'tenant' });
     offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
-    expect(queue.passesAhead('late', 3 * SLOTS)).toBe(2 * (1 + 3));
+    expect(queue.shareAhead('late', 3 * SLOTS)).toBe((2 * (1 + 3)) / 10);
+  });
+
+  it('is told by the least accurate level that may answer, and is nothing once all have left', () => {
+    const queue = queueOf();
+    offerEach(queue, [...rows(3), ...rows(2, { lastLevel: 1, lengthClass: 64 }), row({ lastLevel: 1 })]);
+    expect([...queue.backlogs]).toEqual([
+      [0, { rows: 3, tokens: 48, lanes: 1 }],
+      [1, { rows: 3, tokens: 144, lanes: 2 }],
+    ]);
+    takeAll(queue, MAX_WAIT_MS);
+    for (const backlog of queue.backlogs.values()) expect(backlog).toEqual({ rows: 0, tokens: 0, lanes: 0 });
   });
 });
 

@@ -24,6 +24,13 @@ export interface QueueRow {
   readonly arrivedMs: number;
 }
 
+/** Rows that wait and may go down to the same level; the tokens of their classes of length. */
+export interface Backlog {
+  rows: number;
+  tokens: number;
+  lanes: number;
+}
+
 export interface Batch<Row> {
   /** At most B·N, in the order of arrival but for those that fill the last group. */
   readonly rows: readonly Row[];
@@ -67,7 +74,8 @@ export class RequestQueue<Row extends QueueRow> {
   private readonly tenants = new TenantShares();
   private rows = 0;
   private characters = 0;
-  private tokens = 0;
+  /** By the least accurate level that may answer. */
+  private readonly waiting = new Map<number, Backlog>();
   private readonly options: QueueOptions;
 
   constructor(options: QueueOptions) {
@@ -79,9 +87,15 @@ export class RequestQueue<Row extends QueueRow> {
     return this.rows;
   }
 
-  /** Of these, by the classes of their lengths. */
-  get waitingTokens(): number {
-    return this.tokens;
+  /** Of these, by the least accurate level that may answer. */
+  get backlogs(): ReadonlyMap<number, Readonly<Backlog>> {
+    return this.waiting;
+  }
+
+  private get meanTokens(): number {
+    let tokens = 0;
+    for (const backlog of this.waiting.values()) tokens += backlog.tokens;
+    return tokens / this.rows;
   }
 
   /** When the oldest row arrived; undefined where none waits. */
@@ -144,17 +158,16 @@ export class RequestQueue<Row extends QueueRow> {
     return { rows, lastLevel };
   }
 
-  /** About how many passes leave before rows of this tenant that came now: its own, and as many of every other tenant. */
-  passesAhead(tenant: string, rows: number): number {
-    if (this.rows === 0) return 0;
-    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY, this.tokens / this.rows);
-    const passes = (count: number, lanes: number): number => lanes + Math.floor(count / (groups * instances));
-    const all = passes(this.rows, this.lanes.size);
+  /** About how much of what waits leaves before rows of this tenant that came now: as many passes of every other tenant as of its own. */
+  shareAhead(tenant: string, rows: number): number {
     const waiting = this.tenants.waiting(tenant);
     const own = waiting + rows;
     const tenants = this.tenants.active + (waiting === 0 ? 1 : 0);
-    if (this.options.isolation === 'none' && tenants === 1) return all;
-    return Math.min(all, passes(own, Math.min(own, this.lanes.size)) * tenants);
+    if (tenants === 1 || this.rows === 0) return 1;
+    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY, this.meanTokens);
+    const slots = groups * instances;
+    const turns = (Math.min(own, this.lanes.size) + Math.floor(own / slots)) * tenants;
+    return Math.min(1, turns / Math.max(this.lanes.size, this.rows / slots));
   }
 
   /** Throws an OverloadError where so many more rows of a tenant would be too many. It can be asked before there are any. */
@@ -189,7 +202,7 @@ export class RequestQueue<Row extends QueueRow> {
     const left = (lane.tenants.get(row.tenant) ?? 1) - 1;
     if (left > 0) lane.tenants.set(row.tenant, left);
     else lane.tenants.delete(row.tenant);
-    if (lane.rows.size === 0) this.lanes.delete(lane.key);
+    if (lane.rows.size === 0 && this.lanes.delete(lane.key)) this.backlogOf(lane.lastLevel).lanes--;
     const own = this.requests.get(row.request);
     own?.delete(row);
     if (own?.size === 0) this.requests.delete(row.request);
@@ -203,6 +216,7 @@ export class RequestQueue<Row extends QueueRow> {
     if (known !== undefined) return known;
     const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: new Set(), tenants: new Map() };
     this.lanes.set(key, lane);
+    this.backlogOf(lastLevel).lanes++;
     return lane;
   }
 
@@ -278,7 +292,19 @@ export class RequestQueue<Row extends QueueRow> {
   private count(rows: readonly Row[], sign: 1 | -1): void {
     this.rows += sign * rows.length;
     this.characters += sign * charactersOf(rows);
-    this.tokens += sign * tokensOf(rows);
+    for (const { lastLevel, lengthClass } of rows) {
+      const backlog = this.backlogOf(lastLevel);
+      backlog.rows += sign;
+      backlog.tokens += sign * lengthClass;
+    }
+  }
+
+  private backlogOf(lastLevel: number): Backlog {
+    const known = this.waiting.get(lastLevel);
+    if (known !== undefined) return known;
+    const backlog: Backlog = { rows: 0, tokens: 0, lanes: 0 };
+    this.waiting.set(lastLevel, backlog);
+    return backlog;
   }
 
   private reduceHeads<T>(join: (result: T | undefined, head: Row) => T): T | undefined {

@@ -7,6 +7,7 @@ import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
 import { WorkerLink, WorkerLost } from './engine-link.ts';
+import type { OpenedLevel } from './engine-protocol.ts';
 import { RequestQueue } from './queue.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
@@ -23,26 +24,34 @@ afterEach(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What full passes are said to take: of levels, and of a model for texts alone. */
+/** What full passes are said to take: of levels, and of a model for texts alone. A row takes its share of that. */
 interface PassTimes {
   readonly passMs?: number;
   readonly aloneMs?: number;
+  /** Of a second level, which has an accuracy of 0.8 where the first has 0.9. */
+  readonly fastMs?: number;
 }
 
 /** Full passes have 8 rows. */
-async function open({ passMs, aloneMs, ...options }: Partial<ServiceOptions> & PassTimes = {}) {
+async function open({ passMs, aloneMs, fastMs, ...options }: Partial<ServiceOptions> & PassTimes = {}) {
   const engine = await Engine.open({
-    models: options.alone === undefined ? [{ model: folder }] : [{ model: folder }, { model: folder }],
+    models: new Array(options.alone === undefined && fastMs === undefined ? 1 : 2).fill({ model: folder }),
     placement: cpu(1),
     workers: 1,
     kind: 'thread',
     rows: 8,
   });
-  const levels = engine.levels.map((level, at) => ({
-    ...level,
-    passMs: (at === options.alone ? aloneMs : passMs) ?? level.passMs,
-  }));
+  const levels = engine.levels.map((level, at) => {
+    const ms = (at === 0 ? passMs : (aloneMs ?? fastMs)) ?? level.passMs;
+    const description = { ...level.description, accuracy: at === 0 ? 0.9 : 0.8 };
+    return { ...level, description, passMs: ms, groupMs: ms / 8 };
+  });
   vi.spyOn(engine, 'levels', 'get').mockReturnValue(levels);
+  const run = engine.run.bind(engine);
+  vi.spyOn(engine, 'run').mockImplementation(async (pass) => ({
+    ...(await run(pass)),
+    model: (levels[pass.level] as OpenedLevel).description,
+  }));
   const defaults = { isolation: 'none', maxWaitMs: 5, capacity: 100, maxQueueMs: 60_000, levelFor: () => 0 } as const;
   const service = new Service(engine, { ...defaults, ...options });
   opened.push(service);
@@ -155,6 +164,57 @@ describe('passes of a model that takes 20 ms a row, of 8 if full', () => {
 
   it('are of what came together under isolation, however little waits: answers do not depend on the load', async () => {
     expect(await passesOf(4, { isolation: 'tenant', maxWaitMs: 100 })).toEqual([4]);
+  });
+});
+
+describe('the wait that is foreseen', () => {
+  /** Of a tenant's row that comes when so many questions of a text were just asked, by so many tenants, of a model that takes 20 ms for one. */
+  async function waitAfter(
+    questions: number,
+    tenants: number,
+    { tenant, ...options }: Partial<ServiceOptions> & { readonly tenant: string },
+  ): Promise<number> {
+    const { service } = await open({ passMs: 8 * 20, ...options });
+    const asked = Array.from({ length: questions }, (_, at) =>
+      service.ask({ ...questionOf(1), tenant: `${at % tenants}` }),
+    );
+    const waitMs = service.expectedWaitMs(tenant);
+    await Promise.all(asked.map(({ answer }) => answer));
+    return waitMs;
+  }
+
+  it.each([
+    ['none', 1],
+    ['none', 40],
+    ['tenant', 40],
+    ['request', 1],
+  ] as const)('is the work of what waits (isolation %s, tenants %i)', async (isolation, tenants) => {
+    // 40 texts of 20 ms, the first of which may have begun.
+    const waitMs = await waitAfter(40, tenants, { isolation, tenant: '0' });
+    expect(waitMs).toBeGreaterThan(38 * 20);
+    expect(waitMs).toBeLessThanOrEqual(40 * 20);
+  });
+
+  it('is a turn of another tenant that floods, and not all that it sent', async () => {
+    // A pass runs, another one is given to the worker: two more of 64 texts.
+    const waitMs = await waitAfter(64, 1, { isolation: 'tenant', tenant: 'another' });
+    expect(waitMs).toBeLessThanOrEqual(4 * 8 * 20);
+  });
+
+  it('is that of the level that may answer, whatever the level of others', async () => {
+    const { service } = await open({ passMs: 8 * 100, fastMs: 8, levelFor: () => 1 });
+    await service.ask(questionOf(1)).answer; // from here on the level is the second one
+    const waitAfter = (minAccuracy: number) => {
+      const asked = Array.from({ length: 10 }, () => service.ask({ ...questionOf(1), minAccuracy }));
+      const waitMs = service.expectedWaitMs('');
+      return { waitMs, answers: Promise.all(asked.map(({ answer }) => answer)) };
+    };
+    const fast = waitAfter(0.7);
+    await fast.answers;
+    const pinned = waitAfter(0.85);
+    expect(fast.waitMs).toBeLessThan(100);
+    expect(pinned.waitMs).toBeGreaterThan(9 * 100);
+    expect(new Set((await pinned.answers).map(({ level }) => level))).toEqual(new Set([0]));
   });
 });
 

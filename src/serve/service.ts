@@ -131,9 +131,17 @@ export class Service {
   /** How long rows of this tenant would wait that came now, in milliseconds. */
   expectedWaitMs(tenant: string, rows = 1): number {
     const { isFree, leftMs, readyWorkers } = this.engine;
-    const passMs = this.times[this.level]?.meanMs ?? 0;
-    const aheadMs = this.queue.passesAhead(tenant, rows) * passMs + (isFree ? 0 : leftMs);
+    const aheadMs = this.queue.shareAhead(tenant, rows) * this.backlogMs() + (isFree ? 0 : leftMs);
     return aheadMs / Math.max(1, readyWorkers);
+  }
+
+  /** How long what waits should take a worker, at the levels that may answer it. */
+  private backlogMs(): number {
+    let ms = 0;
+    for (const [lastLevel, backlog] of this.queue.backlogs) {
+      if (backlog.rows > 0) ms += this.times[Math.min(lastLevel, this.level)]?.backlogMs(backlog) ?? 0;
+    }
+    return ms;
   }
 
   /**
@@ -296,8 +304,7 @@ export class Service {
   }
 
   private seesMuch(): boolean {
-    const waitingMs = this.times[this.level]?.expectedMs(this.queue.waitingTokens) ?? 0;
-    const ms = (waitingMs + this.engine.leftMs) / this.engine.readyWorkers;
+    const ms = (this.backlogMs() + this.engine.leftMs) / this.engine.readyWorkers;
     return isMuch(ms, this.isBusy, this.engine.levels[this.level] as OpenedLevel);
   }
 
