@@ -1,7 +1,7 @@
 /** `prumux serve` as a process: options from the environment, SIGHUP, and an end by SIGTERM that loses no request that was taken in. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,9 +23,9 @@ beforeAll(async () => {
   const env = {
     ...process.env,
     PRUMUX_PORT: '0',
-    PRUMUX_API_KEY: 'secret',
+    PRUMUX_API_KEY: 'secret,other',
     PRUMUX_MAX_WAIT: '1500',
-    PRUMUX_STREAMS: '1',
+    PRUMUX_WORKERS: '1',
   };
   const argv = ['--import', 'tsx', MAIN, 'serve', join(folder, 'model'), '--rows', '1000'];
   child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -43,6 +43,15 @@ afterAll(async () => {
 const HEADERS = { authorization: 'Bearer secret', 'content-type': 'application/json' };
 const ask = (text: string): Promise<Response> =>
   fetch(`${url}/predict`, { method: 'POST', headers: HEADERS, body: JSON.stringify({ inputs: text }) });
+
+it('keeps the texts of tenants apart where there are several keys', async () => {
+  expect(await (await fetch(`${url}/info`, { headers: HEADERS })).json()).toMatchObject({ isolation: 'tenant' });
+});
+
+it.skipIf(process.platform !== 'linux')('runs passes in processes of their own, if asked to', async () => {
+  const { pid } = child;
+  expect((await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')).toHaveLength(1);
+});
 
 it('reads the models again at SIGHUP, and goes on', async () => {
   child.kill('SIGHUP');
@@ -75,6 +84,18 @@ it('says which variable is wrong, and ends with 2', async () => {
   const environment = { PRUMUX_PORT: 'high' };
   const { code, err } = await program(['serve', join(folder, 'model')], { environment });
   expect([code, err]).toEqual([2, 'prumux: PRUMUX_PORT: expected a whole number, 0 or more, got high.\n']);
+});
+
+it.each([
+  [
+    ['--queue', '40'],
+    '--queue: expected 64 or more, as a request may have so many texts, got 40. Or lower --max-texts.',
+  ],
+  [['--api-key', 'schlüssel'], '--api-key: expected keys of ASCII letters, digits and signs, got another character.'],
+])('refuses what could never work: %s', async (flags, message) => {
+  expect(await program(['serve', join(folder, 'model'), ...flags])).toMatchObject({
+    ...{ code: 2, err: `prumux: ${message}\n` },
+  });
 });
 
 it('says which model does not open', async () => {

@@ -78,6 +78,9 @@ export function texts(hint: string): Reader<readonly string[]> {
   };
 }
 
+/** Others arrive in a header as other bytes than they were typed in. */
+const HEADER_KEY = /^[\x21-\x7e]+$/;
+
 /** Keys with commas between, none of them empty: what comes from a secret that is empty must not open what it was to close. */
 export function keys(hint: string): Reader<readonly string[]> {
   return {
@@ -85,7 +88,10 @@ export function keys(hint: string): Reader<readonly string[]> {
     isHeededEmpty: true,
     read(given, where) {
       const items = typeof given === 'string' ? given.split(',').map((key) => key.trim()) : [''];
-      if (!items.includes('')) return items;
+      if (items.every((key) => HEADER_KEY.test(key))) return items;
+      if (!items.includes('')) {
+        throw new UsageError(where, { expected: 'keys of ASCII letters, digits and signs', got: 'another character' });
+      }
       const got = typeof given === 'string' ? (given.trim() === '' ? 'nothing' : 'an empty key') : typeof given;
       throw new UsageError(where, { expected: hint, got, hint: 'Leave it out if nobody needs a key.' });
     },

@@ -17,6 +17,7 @@ import {
 import { type Context, command } from './command.ts';
 import { choice, keys, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
 import { preciseModel } from './precision-option.ts';
+import { UsageError } from './usage-error.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -103,6 +104,13 @@ async function resolved(operand: string): Promise<PreciseModel> {
   return { model: await resolveModel(model), precision };
 }
 
+/** Throws a UsageError where requests of as many texts as they may have would never be taken in. */
+function requireRoomForRequests({ queue, maxTexts }: Values<typeof OPTIONS>): void {
+  if (queue >= maxTexts) return;
+  const expected = `${maxTexts} or more, as a request may have so many texts`;
+  throw new UsageError('--queue', { expected, got: String(queue), hint: 'Or lower --max-texts.' });
+}
+
 async function runOptions(
   values: Values<typeof OPTIONS>,
   models: readonly [string, ...string[]],
@@ -121,6 +129,7 @@ async function runOptions(
     host,
     port,
   } = values;
+  requireRoomForRequests(values);
   const levels = await Promise.all(models.map(resolved));
   return {
     ...{ levels, host, port },

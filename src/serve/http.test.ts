@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { type ServerKit, startTestServer } from '../../test/server.kit.ts';
 import { answerTexts, openTextClassifier, type TextClassifier } from '../infer/index.ts';
 import { cpu } from '../runtime/index.ts';
+import type { ModelDescription } from './served-model.ts';
 
 let folder: string;
 let server: ServerKit;
@@ -105,14 +106,43 @@ describe('refusals', () => {
     ['too many texts', { payload: { inputs: [['a'], ['b'], ['c'], ['d'], ['e']] } }, 413, 'Validation'],
     ['too many bytes', { payload: { inputs: 'a'.repeat(3000) } }, 413, 'Validation'],
     ['too high a floor', { payload: { inputs: 'a' }, headers: { 'x-prumux-min-accuracy': '0.9' } }, 422, 'Validation'],
+    ['a cut at the start', { payload: { inputs: 'a', truncation_direction: 'Left' } }, 422, 'Validation'],
     ['no floor', { payload: { inputs: 'a' }, headers: { 'x-prumux-min-accuracy': 'high' } }, 422, 'Validation'],
   ] as [string, InjectOptions, number, string][])('%s', async (_, request, status, type) => {
     const response = await server.app.inject({ method: 'POST', url: '/predict', ...request });
     expect([response.statusCode, response.json()]).toEqual([status, { error: expect.any(String), error_type: type }]);
   });
 
-  it('an unknown route', async () => {
-    expect((await get('/nothing')).statusCode).toBe(404);
+  it.each([
+    ['an unknown route', '/nothing', 404, 'NotFound'],
+    ['an address that cannot be read', '/v2/models/%zz/ready', 400, 'Validation'],
+    ['a long name of no model', `/v2/models/${'m'.repeat(500)}/ready`, 404, 'NotFound'],
+  ])('%s', async (_, url, status, type) => {
+    const response = await get(url);
+    expect([response.statusCode, response.json()]).toEqual([status, { error: expect.any(String), error_type: type }]);
+  });
+
+  it('an answer that cannot be written', async () => {
+    const answers = vi.spyOn(server.service, 'ask').mockImplementation(({ texts }) => ({
+      answer: Promise.resolve({
+        texts: texts.map(() => ({
+          logits: new Float32Array(3).fill(Number.NaN),
+          model: server.service.levels[0]?.description as ModelDescription,
+        })),
+        level: 0,
+        fill: 1,
+      }),
+      cancel: () => undefined,
+    }));
+    for (const raw_scores of [false, true]) {
+      const { statusCode, body } = await post('/predict', { inputs: FILM, raw_scores });
+      expect([statusCode, JSON.parse(body)]).toEqual([
+        expect.any(Number),
+        { error: expect.any(String), error_type: expect.any(String) },
+      ]);
+      expect(statusCode).toBeGreaterThanOrEqual(424);
+    }
+    answers.mockRestore();
   });
 });
 
@@ -141,11 +171,39 @@ describe('the Open Inference Protocol', () => {
   it.each([
     ['another model', '/v2/models/other/infer', [tensor('text', FILM)], 404],
     ['another version', '/v2/models/sequence/versions/99/infer', [tensor('text', FILM)], 404],
+    ['two texts', '/v2/models/sequence/infer', [tensor('text', FILM), tensor('text', BOOK)], 422],
+    [
+      'a tensor that nobody asked for',
+      '/v2/models/sequence/infer',
+      [tensor('text', FILM), tensor('text_pair', BOOK)],
+      422,
+    ],
     ['no text', '/v2/models/sequence/infer', [tensor('pair', FILM)], 422],
     ['a wrong shape', '/v2/models/sequence/infer', [{ ...tensor('text', FILM), shape: [2] }], 422],
     ['a wrong type', '/v2/models/sequence/infer', [{ ...tensor('text', FILM), datatype: 'FP32' }], 422],
   ])('refuses %s', async (_, url, inputs, status) => {
     expect((await post(url, { inputs })).statusCode).toBe(status);
+  });
+
+  it('takes what is null for left out', async () => {
+    const nothing = { id: null, parameters: null, outputs: null };
+    const inputs = [{ ...tensor('text', FILM), parameters: null }];
+    const response = await post('/v2/models/sequence/infer', { ...nothing, inputs });
+    expect(response.json()).toEqual(
+      (await post('/v2/models/sequence/infer', { inputs: [tensor('text', FILM)] })).json(),
+    );
+  });
+
+  it('gives the entities of a text as JSON, where the model classifies tokens', async () => {
+    const [answer] = await answerTexts(tokenModel, [{ text: FILM }]);
+    const { entities } = answer as { entities: unknown[] };
+    expect((await tokens.app.inject({ url: '/v2/models/tagger' })).json()).toMatchObject({
+      inputs: [{ name: 'text', datatype: 'BYTES', shape: [-1] }],
+      outputs: [{ name: 'entities', datatype: 'BYTES', shape: [-1] }],
+    });
+    const payload = { inputs: [tensor('text', FILM)] };
+    const response = await tokens.app.inject({ method: 'POST', url: '/v2/models/tagger/infer', payload });
+    expect(response.json().outputs).toEqual([tensor('entities', JSON.stringify(entities))]);
   });
 
   it('tells of server, model and readiness', async () => {
@@ -189,16 +247,35 @@ describe('operation', () => {
     });
   });
 
-  it('counts requests and passes', async () => {
-    await post('/predict', { inputs: [[FILM], [FILM], [BOOK]] });
-    const { body, headers } = await get('/metrics');
+  it('counts requests and passes, each once, and measures them in seconds', async () => {
+    const own = await startTestServer([join(folder, 'sequence')]);
+    for (const inputs of [[[FILM], [FILM], [BOOK]], FILM, 7]) {
+      await own.app.inject({ method: 'POST', url: '/predict', payload: { inputs } });
+    }
+    const { body, headers } = await own.app.inject({ url: '/metrics' });
+    await own.close();
     expect(headers['content-type']).toContain('text/plain');
-    const value = (name: string): number => Number(new RegExp(`^${name} (.+)$`, 'm').exec(body)?.[1]);
-    expect(value('prumux_rows_total{level="0"}')).toBeGreaterThan(value('prumux_passes_total{level="0"}'));
-    expect(value('prumux_requests_total{code="200"}')).toBeGreaterThan(3);
-    expect(value('prumux_failures_total{code="422"}')).toBeGreaterThan(1);
+    const lines = (name: string): string[] => body.match(new RegExp(`^${name}\\S* .+$`, 'gm')) ?? [];
+    expect(lines('prumux_requests_total')).toEqual(
+      expect.arrayContaining(['prumux_requests_total{code="200"} 2', 'prumux_requests_total{code="422"} 1']),
+    );
+    expect(lines('prumux_requests_total')).toHaveLength(2);
+    expect(lines('prumux_failures_total')).toEqual(['prumux_failures_total{code="422"} 1']);
+    expect(lines('prumux_rows_total')).toEqual(['prumux_rows_total{level="0"} 4']);
+    const value = (name: string): number => Number(lines(name)[0]?.split(' ')[1]);
+    expect(value('prumux_passes_total')).toBeLessThan(4);
     expect(value('prumux_queue_depth')).toBe(0);
     expect(value('prumux_ready_workers')).toBe(1);
+    for (const [name, count] of [
+      ['request', 2],
+      ['wait', 4],
+      ['compute', value('prumux_passes_total')],
+    ] as const) {
+      expect(value(`prumux_${name}_seconds_count`)).toBe(count);
+      // Milliseconds each, and not a second.
+      expect(value(`prumux_${name}_seconds_sum`)).toBeGreaterThan(0);
+      expect(value(`prumux_${name}_seconds_sum`)).toBeLessThan(count);
+    }
   });
 
   it('describes itself', async () => {
@@ -221,5 +298,20 @@ describe('operation', () => {
   it('has no CORS headers', async () => {
     const response = await post('/predict', { inputs: FILM }, { headers: { origin: 'https://a.example' } });
     expect(response.headers['access-control-allow-origin']).toBeUndefined();
+  });
+
+  it('has them for pages of the origins that may ask, and for no other', async () => {
+    const corsOrigin = 'https://a.example, https://b.example';
+    const open = await startTestServer([join(folder, 'sequence')], { corsOrigin });
+    const allowed = async (origin: string): Promise<unknown> => {
+      const request = { method: 'POST', url: '/predict', payload: { inputs: FILM }, headers: { origin } } as const;
+      const { headers } = await open.app.inject(request);
+      expect(headers['access-control-expose-headers']).toContain('x-prumux-level');
+      return headers['access-control-allow-origin'];
+    };
+    expect(await allowed('https://a.example')).toBe('https://a.example');
+    expect(await allowed('https://b.example')).toBe('https://b.example');
+    expect(await allowed('https://c.example')).not.toBe('https://c.example');
+    await open.close();
   });
 });

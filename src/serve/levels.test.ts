@@ -102,6 +102,40 @@ describe('the cascade', () => {
     await server.close();
   });
 
+  it('recomputes nothing for a client that has left', async () => {
+    await calibrateTo(2);
+    const server = await startTestServer([at('accurate'), at('fast')], { levelFor: () => 1, cascade: room });
+    const run = Engine.prototype.run;
+    const runs = vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      const answers = await run.call(this, pass);
+      asked.cancel();
+      return answers;
+    });
+    const asked = server.service.ask({ texts: [{ text: TEXT, isCut: true }], tenant: '' });
+    await expect(asked.answer).rejects.toThrow('to wait');
+    await server.close();
+    expect(runs.mock.calls.map(([{ level }]) => level)).toEqual([1]);
+    vi.restoreAllMocks();
+  });
+
+  it('gives others their answers where the logits of a text are no numbers', async () => {
+    await calibrateTo(2);
+    const server = await startTestServer([at('accurate'), at('fast')], { levelFor: () => 1, cascade: room, rows: 4 });
+    const run = Engine.prototype.run;
+    vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      const answers = await run.call(this, pass);
+      if (pass.level === 1) answers.logits?.fill(Number.NaN, 0, 2);
+      return answers;
+    });
+    const asked = Array.from({ length: 4 }, () =>
+      server.service.ask({ texts: [{ text: TEXT, isCut: true }], tenant: '' }),
+    );
+    const levels = (await Promise.all(asked.map(({ answer }) => answer))).map(({ level }) => level);
+    expect(levels).toEqual([1, 0, 0, 0]);
+    await server.close();
+    vi.restoreAllMocks();
+  });
+
   it('leaves sure answers, and all where there is no room', async () => {
     const fast = { recomputed: 0, answered: { 1: 1 }, level: '1', score: await scoreOf(1) };
     await calibrateTo(2);
@@ -150,4 +184,39 @@ it('the ladder climbs where texts wait longer than they should', async () => {
   // Of models this small the times tell nothing: the rates are given.
   const reply = await ask({ levelFor: (seen) => ladder({ ...seen, ratesPerSecond: [100, 1000] }) }, 2);
   expect(reply).toMatchObject({ level: '1', score: await scoreOf(1) });
+});
+
+describe('models that are served together', () => {
+  const start = (models: readonly string[], alone?: string): Promise<string> =>
+    startTestServer(models.map(at), alone === undefined ? {} : { alone: at(alone) }).then(
+      async (server) => {
+        await server.close();
+        return 'started';
+      },
+      (error: Error) => error.message,
+    );
+
+  beforeAll(async () => {
+    const model = randomModel();
+    await writeModel(at('short'), { ...model, config: { ...model.config, maxTokens: 16 } });
+  });
+
+  it('take texts of the same length, or are told to', async () => {
+    expect(await start(['accurate', 'short'])).toMatch(
+      /short: expected texts of up to 32 tokens, .*, got 16.*--max-tokens 16/,
+    );
+    expect(await start(['accurate'], 'short')).toContain('got 16');
+  });
+
+  it('are of one text per pass where they are for texts alone', async () => {
+    const description = { folder: 'x', task: 'sequence', labels: [], maxTokens: 32 };
+    const levels = [1, 2].map((instances) => ({
+      description: { ...description, instances },
+    })) as unknown as OpenedLevel[];
+    vi.spyOn(Engine.prototype, 'levels', 'get').mockReturnValue(levels);
+    expect(await start(['accurate'], 'fast')).toBe(
+      'x: expected a model of one text per pass, for texts alone, got one of 2.',
+    );
+    vi.restoreAllMocks();
+  });
 });

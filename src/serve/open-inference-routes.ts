@@ -93,7 +93,7 @@ export const openInferenceRoutes: Api = (app, context) => {
       const outputs = outputsOf(texts, body.parameters?.raw_scores ?? false);
       return {
         ...{ model_name: context.name, model_version: VERSION_OF_MODEL },
-        ...(body.id !== undefined && { id: body.id }),
+        ...(typeof body.id === 'string' && { id: body.id }),
         outputs: chosen(outputs, body),
       };
     });
@@ -110,10 +110,13 @@ function requireModel({ name, version = VERSION_OF_MODEL }: ModelParams, context
 
 function textsOf({ inputs, parameters }: InferBody, isCutUsually: boolean): AskedText[] {
   const isCut = parameters?.truncate ?? isCutUsually;
+  const names = inputs.map(({ name }) => name);
+  if (new Set(names).size < names.length || names.some((name) => name !== 'text' && name !== 'pair')) {
+    throw new Refusal('invalid', 'inputs', { expected: 'a tensor text, and one pair at most', got: names.join(', ') });
+  }
   const [texts, pairs] = [tensorOf(inputs, 'text'), tensorOf(inputs, 'pair')];
   if (texts === undefined) {
-    const got = inputs.map(({ name }) => name).join(', ');
-    throw new Refusal('invalid', 'inputs', { expected: 'a tensor of the name text', got });
+    throw new Refusal('invalid', 'inputs', { expected: 'a tensor of the name text', got: names.join(', ') });
   }
   if (pairs !== undefined && pairs.length !== texts.length) {
     const expected = `as many pairs as texts, ${texts.length}`;
@@ -154,7 +157,7 @@ function outputsOf(texts: readonly TextAnswer[], isRaw: boolean): OutputTensor[]
 }
 
 function chosen(outputs: readonly OutputTensor[], { outputs: wanted }: InferBody): readonly OutputTensor[] {
-  if (wanted === undefined || wanted.length === 0) return outputs;
+  if (!wanted?.length) return outputs;
   return wanted.map(({ name }) => {
     const output = outputs.find((each) => each.name === name);
     if (output !== undefined) return output;

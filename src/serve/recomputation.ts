@@ -34,10 +34,11 @@ export class Recomputation {
   }
 }
 
-/** By place; texts that got no answer need no other one. */
+/** By place; texts that got no answer need no other one, nor do those whose logits are no numbers, which fail by themselves. */
 function marginsOf({ logits = new Float32Array(), tooLong, model }: EngineAnswers): number[] {
   const C = model.labels.length;
-  return Array.from({ length: logits.length / C }, (_, at) =>
-    tooLong.includes(at) ? Number.POSITIVE_INFINITY : marginOf(logits.subarray(at * C, (at + 1) * C)),
-  );
+  return Array.from({ length: logits.length / C }, (_, at) => {
+    const own = logits.subarray(at * C, (at + 1) * C);
+    return tooLong.includes(at) || !own.every(Number.isFinite) ? Number.POSITIVE_INFINITY : marginOf(own);
+  });
 }

@@ -6,7 +6,7 @@ import { BackendError, CheckpointError, ConfigError, messageOf } from '../base/i
 import type { PreciseModel } from '../infer/index.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
-import { inPrecision } from './served-model.ts';
+import { inPrecision, type ModelDescription } from './served-model.ts';
 import { buildServer, type ServerOptions } from './server.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
@@ -38,7 +38,7 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
   const { levels, alone, host, port, server } = options;
   const { log } = server;
   const openEngine = (): Promise<Engine> =>
-    openChecked({
+    openChecked(levels.length, {
       ...options.engine,
       models: alone === undefined ? levels : [...levels, alone],
       onWorkerLost(why) {
@@ -70,16 +70,40 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
   };
 }
 
-/** Levels must say the same labels of the same task. */
-async function openChecked(options: EngineOptions): Promise<Engine> {
+/** Opens so many levels, and the model for texts alone, where there is one. */
+async function openChecked(levels: number, options: EngineOptions): Promise<Engine> {
   const engine = await Engine.open(options);
-  const [first, ...others] = engine.levels.map(({ description }) => description);
-  const odd = others.find(({ labels, task }) => task !== first?.task || labels.join() !== first.labels.join());
-  if (odd === undefined) return engine;
-  await engine.close();
-  throw new CheckpointError(odd.folder, {
-    expected: `the task and labels of ${first?.folder}`,
-    got: `${odd.task}: ${odd.labels.join(', ')}`,
+  try {
+    checkModels(
+      engine.levels.map(({ description }) => description),
+      levels,
+    );
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+/** All must say the same labels of the same task, and take the same texts: which of them answers follows from the load. */
+function checkModels(models: readonly ModelDescription[], levels: number): void {
+  const [first, ...others] = models;
+  for (const { folder, labels, task, maxTokens } of others) {
+    if (task !== first?.task || labels.join() !== first.labels.join()) {
+      const expected = `the task and labels of ${first?.folder}`;
+      throw new CheckpointError(folder, { expected, got: `${task}: ${labels.join(', ')}` });
+    }
+    if (maxTokens !== first.maxTokens) {
+      const expected = `texts of up to ${first.maxTokens} tokens, as ${first.folder} has them`;
+      const hint = `--max-tokens ${Math.min(maxTokens, first.maxTokens)} has all of them take the same.`;
+      throw new CheckpointError(folder, { expected, got: String(maxTokens), hint });
+    }
+  }
+  const alone = models[levels];
+  if (alone === undefined || alone.instances === 1) return;
+  throw new CheckpointError(alone.folder, {
+    expected: 'a model of one text per pass, for texts alone',
+    got: `one of ${alone.instances}`,
   });
 }
 

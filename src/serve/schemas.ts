@@ -22,6 +22,7 @@ export const predictBody = z
       .describe('A text; a pair of texts, ["a", "b"]; or a batch of texts and pairs, [["a"], ["b", "c"]].'),
     raw_scores: z.boolean().nullish().describe('Logits instead of probabilities.'),
     truncate: z.boolean().nullish().describe('Whether texts that are too long are cut; otherwise they are refused.'),
+    truncation_direction: z.enum(['Right', 'right']).nullish().describe('Texts are cut at their end.'),
   })
   .meta({ examples: [{ inputs: 'a fine film' }, { inputs: [['a fine film'], ['a poor one']], raw_scores: true }] });
 export type PredictBody = z.infer<typeof predictBody>;
@@ -83,7 +84,7 @@ export type InfoAnswer = z.infer<typeof infoAnswer>;
 
 export const healthAnswer = z.object({ status: z.string() });
 
-const parameters = z.record(z.string(), z.unknown()).optional();
+const parameters = z.record(z.string(), z.unknown()).nullish();
 
 const bytes = z.object({
   name: z.string().describe('"text", or "pair" for the second texts of pairs.'),
@@ -95,10 +96,10 @@ const bytes = z.object({
 
 export const inferBody = z
   .object({
-    id: z.string().optional(),
-    parameters: z.looseObject({ raw_scores: z.boolean().optional(), truncate: z.boolean().optional() }).optional(),
+    id: z.string().nullish(),
+    parameters: z.looseObject({ raw_scores: z.boolean().nullish(), truncate: z.boolean().nullish() }).nullish(),
     inputs: z.array(bytes).min(1).max(2),
-    outputs: z.array(z.object({ name: z.string(), parameters })).optional(),
+    outputs: z.array(z.object({ name: z.string(), parameters })).nullish(),
   })
   .meta({ examples: [{ inputs: [{ name: 'text', shape: [1], datatype: 'BYTES', data: ['a fine film'] }] }] });
 export type InferBody = z.infer<typeof inferBody>;

@@ -1,7 +1,7 @@
 /** HTTP in front of a service: routes, limits, errors, and the log. It knows no tensors. */
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import cors from '@fastify/cors';
+import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -37,6 +37,8 @@ const KEEP_ALIVE_MS = 75_000;
 /** How often clients are looked at that take their time. */
 const CHECK_MS = 1000;
 const MAX_CONNECTIONS = 8192;
+/** Of a model, as paths have it. */
+const LONGEST_NAME = 1000;
 
 /** The server, not listening yet. */
 export async function buildServer(service: Service, options: ServerOptions): Promise<FastifyInstance> {
@@ -51,6 +53,9 @@ export async function buildServer(service: Service, options: ServerOptions): Pro
     genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
     // Its own answer has another form; the service refuses what comes then, and says when it ends.
     return503OnClosing: false,
+    // What fastify says of addresses that it cannot read.
+    frameworkErrors: (error, _, reply) => send(reply, refusalOf(error), messageOf(error)),
+    routerOptions: { maxParamLength: LONGEST_NAME },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, service, failed),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
@@ -59,12 +64,18 @@ export async function buildServer(service: Service, options: ServerOptions): Pro
   app.decorateRequest('tenant', '');
   app.decorateRequest('texts', null as never);
   answerErrors(app, service, options);
-  if (options.corsOrigin !== undefined) await app.register(cors, { origin: options.corsOrigin.split(',') });
+  if (options.corsOrigin !== undefined) await app.register(cors, corsOf(options.corsOrigin));
   await app.register(swagger, { openapi: DOCUMENT });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   addRoutes(app, service, options, failed);
   await app.ready();
   return app;
+}
+
+/** For pages of these origins, which may read the headers of answers, too. */
+function corsOf(origins: string): FastifyCorsOptions {
+  const exposedHeaders = [LEVEL_HEADER, FILL_HEADER, 'x-request-id', 'retry-after'];
+  return { origin: origins.split(',').map((origin) => origin.trim()), exposedHeaders };
 }
 
 const DOCUMENT = {
@@ -88,30 +99,30 @@ function addRoutes(app: FastifyInstance, service: Service, options: ServerOption
   const { page } = options;
   if (page !== undefined) app.get('/', { schema: { hide: true } }, (_, reply) => reply.type('text/html').send(page));
   app.register(async (guarded) => {
-    guarded.addHook('onRequest', (request, reply, done) => {
-      if (request.method === 'POST') countIfLeft(request.raw, reply, service, failed);
-      done();
-    });
-    guarded.addHook('onResponse', (request, reply, done) => {
-      if (request.method === 'POST') service.metrics.answered(reply.statusCode, reply.elapsedTime / 1000);
-      done();
-    });
+    countAnswers(guarded, service, failed);
     guardAnswers(guarded, context);
     limitBodies(guarded, options.maxBytes);
     for (const route of [predictRoute, openInferenceRoutes, infoRoute]) route(guarded, context);
   });
 }
 
-/** Of a client that leaves before its answer has left nothing else is told. */
-function countIfLeft(
-  { socket }: IncomingMessage,
-  reply: FastifyReply,
-  service: Service,
-  failed: WeakSet<Socket>,
-): void {
-  reply.raw.once('close', () => {
-    if (reply.raw.writableFinished || failed.has(socket)) return;
-    service.metrics.answered(REFUSALS.cancelled.status, reply.elapsedTime / 1000);
+/** Counts each request for answers once: by its answer, or as one whose client has left before. */
+function countAnswers(app: FastifyInstance, { metrics }: Service, failed: WeakSet<Socket>): void {
+  const counted = new WeakSet<FastifyReply>();
+  const count = (reply: FastifyReply, status: number): void => {
+    if (counted.has(reply)) return;
+    counted.add(reply);
+    metrics.answered(status, reply.elapsedTime / 1000);
+  };
+  app.addHook('onRequest', ({ method, raw }, reply, done) => {
+    // Of a client that leaves nothing else is told.
+    const left = (): void => void (failed.has(raw.socket) || count(reply, REFUSALS.cancelled.status));
+    if (method === 'POST') reply.raw.once('close', left);
+    done();
+  });
+  app.addHook('onResponse', ({ method }, reply, done) => {
+    if (method === 'POST') count(reply, reply.statusCode);
+    done();
   });
 }
 
@@ -182,7 +193,11 @@ const retryAfter = (waitMs: number): number => Math.max(1, Math.ceil(waitMs / 10
 
 function send(reply: FastifyReply, kind: RefusalName, error: string): void {
   const { status, type } = REFUSALS[kind];
-  reply.code(status).send({ error, error_type: type } satisfies ErrorBody);
+  // A route may have set one for its answers.
+  reply
+    .serializer(JSON.stringify)
+    .code(status)
+    .send({ error, error_type: type } satisfies ErrorBody);
 }
 
 function recordOf(request: FastifyRequest, reply: FastifyReply, hasTexts: boolean): object {

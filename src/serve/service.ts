@@ -328,7 +328,7 @@ export class Service {
       const answers = await engine.run(this.passOf(batch.rows, level));
       this.recordPass(batch, level, answers);
       const pass: RanPass = { level: this.nameOf(level), rows: batch.rows.length, answers };
-      const unsure = this.unsureOf(pass);
+      const unsure = this.unsureOf(pass).filter((at) => this.open.has((batch.rows[at] as Row).question.number));
       const places = batch.rows.map((row, at) => ({ row, at }));
       this.answerAll(
         places.filter(({ at }) => !unsure.includes(at)),
