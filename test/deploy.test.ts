@@ -132,7 +132,12 @@ it('Containerfile: copies what is there, and starts the server', async () => {
 
 /** The server's own metrics; those of Node come with prom-client. */
 function exported(): string[] {
-  const { registry } = new Metrics({ queueDepth: () => 0, level: () => 0, readyWorkers: () => 0 });
+  const { registry } = new Metrics({
+    queueDepth: () => 0,
+    queueSeconds: () => 0,
+    level: () => 0,
+    readyWorkers: () => 0,
+  });
   return registry.getMetricsAsArray().map(({ name }) => name);
 }
 

@@ -5,6 +5,8 @@ import type { AnswerLevel } from './question.ts';
 /** What is asked at the moment of a scrape. */
 export interface Gauges {
   queueDepth(): number;
+  /** How long all that was taken in should take the workers. */
+  queueSeconds(): number;
   level(): number;
   readyWorkers(): number;
 }
@@ -61,6 +63,11 @@ export class Metrics {
   constructor(gauges: Gauges) {
     collectDefaultMetrics({ register: this.registry });
     this.gauge('prumux_queue_depth', 'Rows that wait', gauges.queueDepth);
+    this.gauge(
+      'prumux_queue_seconds',
+      'How long what waits and what workers have should take them',
+      gauges.queueSeconds,
+    );
     this.gauge('prumux_level', 'The level that a pass would run at now, 0 the most accurate', gauges.level);
     this.gauge('prumux_ready_workers', 'Workers that are ready', gauges.readyWorkers);
   }

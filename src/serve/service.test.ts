@@ -201,6 +201,16 @@ describe('the wait that is foreseen', () => {
     expect(waitMs).toBeLessThanOrEqual(4 * 8 * 20);
   });
 
+  it('of all that was taken in is a metric, in seconds', async () => {
+    const { service } = await open({ passMs: 8 * 20 });
+    const asked = Array.from({ length: 40 }, () => service.ask(questionOf(1)).answer);
+    const line = await service.metrics.registry.getSingleMetricAsString('prumux_queue_seconds');
+    const seconds = Number(/^prumux_queue_seconds (.+)$/m.exec(line)?.[1]);
+    expect(seconds).toBeGreaterThan(0.038 * 20);
+    expect(seconds).toBeLessThanOrEqual(0.04 * 20);
+    await Promise.all(asked);
+  });
+
   it('is that of the level that may answer, whatever the level of others', async () => {
     const { service } = await open({ passMs: 8 * 100, fastMs: 8, levelFor: () => 1 });
     await service.ask(questionOf(1)).answer; // from here on the level is the second one

@@ -91,6 +91,7 @@ export class Service {
     this.recomputation = new Recomputation(options.cascade);
     this.metrics = new Metrics({
       queueDepth: () => this.queue.depth,
+      queueSeconds: () => this.queueMs / 1000,
       level: () => this.levelNow(),
       readyWorkers: () => this.readyWorkers,
     });
@@ -133,6 +134,12 @@ export class Service {
     const { isFree, leftMs, readyWorkers } = this.engine;
     const aheadMs = this.queue.shareAhead(tenant, rows) * this.backlogMs() + (isFree ? 0 : leftMs);
     return aheadMs / Math.max(1, readyWorkers);
+  }
+
+  /** How long all that was taken in should take the workers, in milliseconds. */
+  private get queueMs(): number {
+    const { leftMs, readyWorkers } = this.engine;
+    return (this.backlogMs() + leftMs) / Math.max(1, readyWorkers);
   }
 
   /** How long what waits should take a worker, at the levels that may answer it. */
@@ -304,8 +311,7 @@ export class Service {
   }
 
   private seesMuch(): boolean {
-    const ms = (this.backlogMs() + this.engine.leftMs) / this.engine.readyWorkers;
-    return isMuch(ms, this.isBusy, this.engine.levels[this.level] as OpenedLevel);
+    return isMuch(this.queueMs, this.isBusy, this.engine.levels[this.level] as OpenedLevel);
   }
 
   private observe(nowMs: number): Observation {
