@@ -271,6 +271,17 @@ describe('isolation', () => {
     expect((await fetch(`${server.url}/health`)).status).toBe(200);
     expect((await fetch(`${server.url}/info`)).status).toBe(401);
   });
+
+  it('says in the description of the API what a key is for', async () => {
+    const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { security?: unknown }>>;
+    };
+    const guarded = ['/predict', '/info', '/v2', '/v2/models/{name}/infer'].map(
+      (path) => Object.values(paths[path] ?? {})[0],
+    );
+    for (const operation of guarded) expect(operation).toMatchObject({ security: [{ key: [] }] });
+    for (const path of ['/health', '/metrics']) expect(paths[path]?.get?.security).toBeUndefined();
+  });
 });
 
 describe('overload', () => {

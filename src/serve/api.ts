@@ -66,6 +66,9 @@ export function apiContext(service: Service, options: ApiOptions): ApiContext {
 /** Routes that answer: only for those who may ask, and refused before their body is read where it would wait too long. */
 export function guardAnswers(app: FastifyInstance, { service, apiKeys }: ApiContext): void {
   const tenantOf = accessBy(apiKeys);
+  app.addHook('onRoute', (route) => {
+    if (apiKeys.length > 0) route.schema = { ...route.schema, security: [{ key: [] }] };
+  });
   app.addHook('onRequest', (request, _, done) => {
     request.tenant = tenantOf(request.headers);
     if (request.method === 'POST') service.requireRoom(request.tenant);

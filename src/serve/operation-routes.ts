@@ -52,6 +52,8 @@ function infoOf({ service, name, maxTexts, isCut }: ApiContext): InfoAnswer {
     auto_truncate: isCut,
     tokenization_workers: service.readyWorkers,
     version: VERSION,
+    sha: null,
+    docker_label: null,
     name,
     task: service.task,
     labels: [...labels],

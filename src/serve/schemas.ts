@@ -73,6 +73,8 @@ export const infoAnswer = z.object({
   auto_truncate: z.boolean(),
   tokenization_workers: z.int(),
   version: z.string(),
+  sha: z.string().nullable(),
+  docker_label: z.string().nullable(),
   name: z.string(),
   task: z.enum(['sequence', 'tokens']),
   labels: z.array(z.string()),
