@@ -122,6 +122,18 @@ it('does not measure or decide again what a run before has', async () => {
   expect(machine.asked).toBe(0);
 });
 
+it('keeps the gates of a level where the run goes on elsewhere, and measures that machine anew', async () => {
+  const context = freshContext();
+  const slice = (gates: Parameters<typeof slicePruned>[2]) => slicePruned(config, new Map(), gates);
+  const first = await (await speedupGoal(context, machineOf(measuredTable))).decide(4, { logAlpha: learned(1), slice });
+  const elsewhere = { ...context, run: { ...context.run, placement: cpu(2) } };
+  const machine = machineOf(tableOf(2, 1, 0.1));
+  const goal = await speedupGoal(elsewhere, machine);
+  expect(machine.asked).toBe(1);
+  expect(await goal.decide(4, { logAlpha: learned(2), slice })).toEqual(first);
+  expect(machine.asked).toBe(1);
+});
+
 it('says how fast the machine can be where more is asked', async () => {
   const { budget } = await speedupGoal(freshContext(), machineOf(measuredTable));
   expect(() => budget.shareAt(1000)).toThrow(ConfigError);

@@ -157,7 +157,7 @@ const ROUNDS = { decision: 3, report: 7 } as const;
 export async function speedupGoal(context: GoalContext, stopwatch = stopwatchFor(context)): Promise<Goal> {
   const { student, run } = context;
   const { encoder } = student.config;
-  const machine = fingerprintOf(machineOf(run.placement)).slice(0, 8); // a run that goes on elsewhere measures anew
+  const machine = fingerprintOf(machineOf(run.placement)).slice(0, 8); // a run that goes on elsewhere measures anew; what it has decided holds
   const unpruned = await run.folder.remembered(`pace-${machine}`, () => stopwatch.pace(student, ROUNDS.decision));
   const table = await stopwatch.times(unpruned);
   const budget = timeBudget(encoder, table, unpruned.ratio);
@@ -178,7 +178,7 @@ export async function speedupGoal(context: GoalContext, stopwatch = stopwatchFor
       },
     },
     decide: (level, { logAlpha, slice }) =>
-      run.folder.remembered(`gates-x${level}-${machine}`, () =>
+      run.folder.remembered(`gates-x${level}`, () =>
         decideMeasured(level, budget.shareAt(level), async (share) => {
           const gates = hardGatesAt(encoder, logAlpha, budget, Math.min(share, most));
           return { share, gates, measured: (await stopwatch.pace(slice(gates), ROUNDS.decision)).ratio };

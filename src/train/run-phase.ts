@@ -1,5 +1,5 @@
 /** Runs a phase to its end with checkpoints on the way, or takes up what an earlier run left of it. */
-import type { OnProgress, ParameterTree } from '../base/index.ts';
+import { CheckpointError, type OnProgress, type ParameterTree } from '../base/index.ts';
 import type { Placement } from '../runtime/index.ts';
 import type { CurvePoint, CurveState, Finished, RunFolder } from './checkpoint.ts';
 import { fit, type Phase, type StepReport } from './fit.ts';
@@ -49,16 +49,37 @@ class Curve {
   }
 }
 
+/** Throws CheckpointError where what was kept of a phase is not of the tensors that it starts from. */
+function requireAlike(kept: ParameterTree, initial: ParameterTree, { path }: RunFolder, phase: string): void {
+  const tensorsOf = (tree: ParameterTree): string[] =>
+    Array.from(tree, ([name, { shape }]) => `${name} [${shape.join(', ')}]`);
+  const [expected, got] = [tensorsOf(initial), tensorsOf(kept)];
+  const differing = [
+    ...expected.filter((tensor) => !got.includes(tensor)),
+    ...got.filter((tensor) => !expected.includes(tensor)),
+  ];
+  if (differing.length === 0) return;
+  throw new CheckpointError(`${path}, phase ${phase}`, {
+    expected: `the ${expected.length} tensors that the phase starts from`,
+    got: `${got.length} that differ in ${differing.join(', ')}`,
+    hint: `Remove ${path} to start afresh.`,
+  });
+}
+
 /**
  * The trained parameters of a phase that starts from `initial`. Where the run's folder has the result, it is read; where it has a
- * checkpoint, training goes on there.
+ * checkpoint, training goes on there. Throws CheckpointError where either has other names or shapes than `initial`.
  */
 export async function runPhase(phase: Phase, initial: ParameterTree, run: Run): Promise<Finished> {
   const { folder, seed, placement, onStep, checkpointSeconds = CHECKPOINT_SECONDS, interrupt } = run;
   const known = await folder.finished(phase.name);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    requireAlike(known.parameters, initial, folder, phase.name);
+    return known;
+  }
   await folder.prepare();
   const resumed = await folder.checkpoint(phase.name);
+  if (resumed !== undefined) requireAlike(resumed.state.parameters, initial, folder, phase.name);
   const state = resumed?.state ?? startState(initial);
   const curve = new Curve(resumed?.curve ?? { points: [], sums: {}, count: 0 });
   let saved = performance.now();
