@@ -113,6 +113,30 @@ describe('rearrangeGates', () => {
     fc.assert(property, { numRuns: 40 });
   });
 
+  it('ends where nothing is lost, and nothing could be gained', () => {
+    const nothing = float32(new Float32Array(F * F), [F, F]);
+    // Of three units two are dead.
+    const dead = float32([4, 0, 0, 0, 0, 0, 0, 0, 0], [F, F]);
+    const none = float32(new Float32Array(H * H), [H, H]);
+    for (const intermediate of [nothing, dead]) {
+      const kept = { hidden: [0], layers: [{ heads: [0], intermediate: [0, 1] }] };
+      expect(rearrangeGates(kept, [{ heads: none, intermediate }])).toEqual(kept);
+    }
+  });
+
+  it('ends whatever it is told, also of parts that do nothing, and what is no number', () => {
+    const value = fc.oneof(fc.constant(0), fc.float({ min: -1, max: 1, noNaN: true }), fc.constant(Number.NaN));
+    const size = 5;
+    const cells = fc.array(value, { minLength: size * size, maxLength: size * size });
+    const property = fc.property(cells, fc.subarray([0, 1, 2, 3, 4], { minLength: 1 }), (data, intermediate) => {
+      const blocks = { heads: float32([1], [1, 1]), intermediate: float32(data, [size, size]) };
+      const kept = { hidden: [0], layers: [{ heads: [0], intermediate }] };
+      const [layer] = rearrangeGates(kept, [blocks]).layers;
+      expect(layer?.intermediate).toHaveLength(intermediate.length);
+    });
+    fc.assert(property, { numRuns: 100 });
+  });
+
   it('keeps one of two parts that do the same, which the diagonal alone takes for worthless', () => {
     const gradients = [1, 1, 1.2]; // cutting the first two would lose (1 + 1)² = 4, one of them and the last (1 - 1.2)²
     const signs = [1, 1, -1];

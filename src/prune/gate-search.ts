@@ -133,9 +133,10 @@ function rearranged(indices: readonly number[], block: FloatTensor): number[] {
     cuts.reduce((sum, cut) => sum + element(block, at, cut), 0),
   );
   let loss = cuts.reduce((sum, cut) => sum + (shared[cut] as number), 0);
-  for (;;) {
+  // No choice loses less than nothing: from 0 on, and by rounding below, what looks like a gain is none, and exchanges would go on for ever.
+  while (loss > 0) {
     const exchange = bestExchange(kept, shared, block);
-    if (exchange === undefined || exchange.change > -LEAST_GAIN * loss) break;
+    if (exchange === undefined || !(exchange.change < -LEAST_GAIN * loss)) break;
     const { cut, back, change } = exchange;
     kept.delete(cut);
     kept.add(back);
