@@ -1,12 +1,15 @@
 /** Compression without training and with a smaller vocabulary, as commands, on models of random weights. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CheckpointError } from '../src/base/index.ts';
 import { openPredictor, predictLogits } from '../src/infer/index.ts';
 import { type ModelFiles, readModelFolder } from '../src/model/index.ts';
 import { initialModel } from '../src/mux/index.ts';
 import { cpu } from '../src/runtime/index.ts';
+import { compressWithoutTraining, trainingFreeDefaults } from '../src/train/index.ts';
 import { randomModel, writeModel } from './model-folder.kit.ts';
 import { program } from './program.kit.ts';
 import { worstDifference } from './tiny-bert.kit.ts';
@@ -89,6 +92,21 @@ it.each([
   for (const { heads, intermediateSize } of config.encoder.layers) expect(heads * intermediateSize).toBeGreaterThan(0);
   const evidence = JSON.parse(await readFile(join(output, 'run.json'), 'utf8'));
   expect(evidence).toMatchObject({ command: 'compress', isTrained: false, recipe: { examples: 2048, instances } });
+});
+
+it('stops where it is interrupted while it evaluates', async () => {
+  const stopping = new AbortController();
+  const run = compressWithoutTraining(
+    at('dense'),
+    { ...trainingFreeDefaults, sparsity: 0 },
+    {
+      ...{ source: { data: at('train.tsv'), evaluation: at('dev.tsv') }, output: at('stopped'), seed: 1 },
+      ...{ placement: cpu(1), interrupt: stopping.signal, onStep: () => undefined },
+      onProgress: () => stopping.abort(new CheckpointError('test', { expected: 'time', got: 'an interrupt' })),
+    },
+  );
+  await expect(run).rejects.toThrow('an interrupt');
+  expect(existsSync(at('stopped'))).toBe(false);
 });
 
 it('--prune-vocabulary: the same answers to training texts', async () => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(base, { recursive: true, force: true }));
 
-interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning' | 'onDelivered'> {
+interface Asked extends Pick<CompressOptions, 'from' | 'keepsPruning' | 'onDelivered' | 'onProgress'> {
   readonly recipe: CompressRecipe;
 }
 
@@ -81,6 +81,29 @@ it('prunes on from one level to the next; what is finished is not done again', a
   const [one, other] = [await weightsOf(at('whole')), await weightsOf(broken)];
   expect(one.map((file, level) => file.equals(other[level] ?? Buffer.of()))).toEqual([true, true]);
 }, 300_000);
+
+it('heeds an interruption between its phases, too, and does not ask the teacher again', async () => {
+  for (const piece of ['evaluating', "the teacher's answers"]) {
+    const stopping = new AbortController();
+    const run = compressClassifier(at('dense'), recipe, {
+      ...{ source: { data: at('rows.tsv'), evaluation: at('rows.tsv') }, output: at('stopped'), seed: 5 },
+      ...{ placement: cpu(1), interrupt: stopping.signal, onStep: () => expect.unreachable('no step') },
+      onProgress(name) {
+        expect(stopping.signal.aborted).toBe(false);
+        if (name === piece) stopping.abort(new CheckpointError('test', { expected: 'time', got: 'an interrupt' }));
+      },
+    });
+    await expect(run, piece).rejects.toThrow('an interrupt');
+  }
+  const multiplexed = { ...recipe, teacher: 'multiplexed', target: { measure: 'sparsity', levels: [0.3] } } as const;
+  const told = new Set<string>();
+  const asked = { recipe: multiplexed, onProgress: (name: string) => told.add(name) };
+  await compressInto(at('answers'), 'recover 1', asked);
+  expect([...told]).toContain("the teacher's answers");
+  told.clear();
+  expect(await compressInto(at('answers'), undefined, asked)).toEqual(['recover 1', 'recover 2']);
+  expect([...told]).not.toContain("the teacher's answers");
+}, 120_000);
 
 it('keeps what it did until all that belongs to it is done', async () => {
   const asked = (onDelivered: CompressOptions['onDelivered']): Asked => ({

@@ -16,6 +16,7 @@ import { encodeSet } from './encoded-set.ts';
 import { measureFisher } from './fisher-information.ts';
 import { type PrunedModel, pruneWithoutTraining } from './prune-without-training.ts';
 import { checkTrainingFreeRecipe, type TrainingFreeRecipe } from './recipe.ts';
+import { interruptible } from './run-phase.ts';
 import { prepare } from './seen-words.ts';
 import { readClassifier, refuseOverwriting } from './teacher.ts';
 import type { RunOptions } from './train-classifier.ts';
@@ -47,9 +48,10 @@ async function prune(
 export async function compressWithoutTraining(
   model: string,
   asked: TrainingFreeRecipe,
-  options: RunOptions,
+  given: RunOptions,
 ): Promise<Compressed> {
   checkTrainingFreeRecipe(asked);
+  const options = interruptible(given);
   const { source, output, seed, placement, onProgress } = options;
   await checkDestination(output);
   await refuseOverwriting(model, output);

@@ -43,7 +43,7 @@ import {
   storedPruning,
 } from './pruning-state.ts';
 import { type AskedRecipe, type CompressRecipe, checkCompressRecipe } from './recipe.ts';
-import type { Run } from './run-phase.ts';
+import { interruptible, type Run } from './run-phase.ts';
 import { type Prepared, prepare, type VocabularyRecord, withSeenWords } from './seen-words.ts';
 import { tellingStepsAhead } from './steps-ahead.ts';
 import {
@@ -56,7 +56,7 @@ import {
   withoutUnusedSegments,
   withWordHead,
 } from './student.ts';
-import { logitsOf, readTeacher, refuseOverwriting } from './teacher.ts';
+import { keptLogits, logitsOf, readTeacher, refuseOverwriting } from './teacher.ts';
 import { type RunOptions, runFolderOf } from './train-classifier.ts';
 
 /** What a compression says about a model, beside what every delivery says. */
@@ -144,7 +144,8 @@ async function multiplex(start: Student, origins: Origins, compression: Compress
 async function withTeacher(multiplexed: Student, compression: Compression): Promise<Compression> {
   const { recipe, set, run } = compression;
   if (recipe.teacher === 'dense' || recipe.instances === 1) return compression;
-  return { ...compression, teacherLogits: await logitsOf(multiplexed, set, recipe.maxTokens, run) };
+  const answer = () => logitsOf(multiplexed, set, recipe.maxTokens, run);
+  return { ...compression, teacherLogits: await keptLogits('answers-multiplexed', set, run.folder, answer) };
 }
 
 /** What the models of a run share. */
@@ -273,11 +274,6 @@ async function compressSources(
   const [taught, teacherSet] = encodeBoth(data, teacher.tokenizer, maxTokens);
   const isShared = tokenizer === teacher.tokenizer;
   const [set, evaluationSet] = isShared ? [taught, teacherSet] : encodeBoth(data, tokenizer, maxTokens);
-  const prepared: Compression = {
-    ...{ recipe, run, curves: {}, set },
-    specialIds: specialIdsOf(tokenizer),
-    teacherLogits: await logitsOf(teacher, taught, maxTokens, run),
-  };
   const unpruned = withoutUnusedSegments(startStudent(origins, recipe, run.seed), set);
   // What is aimed at depends on no weight of the student: a speed out of reach is refused before anything is trained.
   const goal = await openGoal(target.measure, {
@@ -289,6 +285,12 @@ async function compressSources(
     run,
   });
   const levels = await reachableLevels(recipe, goal, options.output, run, start);
+  const answer = () => logitsOf(teacher, taught, maxTokens, run);
+  const prepared: Compression = {
+    ...{ recipe, run, curves: {}, set },
+    specialIds: specialIdsOf(tokenizer),
+    teacherLogits: await keptLogits('answers', taught, run.folder, answer),
+  };
   const compression: Compression = {
     ...prepared,
     run: tellingStepsAhead(prepared, levels, options.multiplexed !== undefined),
@@ -329,7 +331,7 @@ export async function compressClassifier(
   const sources = await readSources(model, asked, options);
   const identity = identityOf(sources);
   const folder = runFolderOf(output, fingerprintOf('compress', VERSION, sources.recipe, identity, seed));
-  const models = await compressSources(sources, identity, { ...options, folder }, options);
+  const models = await compressSources(sources, identity, interruptible({ ...options, folder }), options);
   await options.onDelivered?.(models);
   await folder.remove();
   const [first, ...others] = models;

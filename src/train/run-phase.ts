@@ -15,8 +15,22 @@ export interface Run {
   readonly onProgress?: OnProgress | undefined;
   /** Least time between two checkpoints. */
   readonly checkpointSeconds?: number;
-  /** When it is aborted, the run saves a checkpoint and fails with the signal's reason. */
+  /** When it is aborted, a phase saves a checkpoint and fails with the signal's reason. */
   readonly interrupt?: AbortSignal;
+}
+
+/** The run, ended by an interruption wherever it tells of work that is no step, too: there is nothing to save there. */
+export function interruptible<Interrupted extends Pick<Run, 'onProgress' | 'interrupt'>>(
+  run: Interrupted,
+): Interrupted {
+  const { onProgress, interrupt } = run;
+  return {
+    ...run,
+    onProgress(...told: Parameters<OnProgress>) {
+      onProgress?.(...told);
+      interrupt?.throwIfAborted();
+    },
+  };
 }
 
 const CHECKPOINT_SECONDS = 60;

@@ -1,10 +1,11 @@
 /** What a compression starts from and learns from: classifiers in folders, and a teacher's answers to the training rows. */
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { ConfigError, type FloatTensor, partOf } from '../base/index.ts';
+import { ConfigError, type FloatTensor, float32, parameterOf, partOf, sizeOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits, requireClassifier } from '../infer/index.ts';
 import { type ModelFiles, readModelFolder, resolveModel } from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
+import type { RunFolder } from './checkpoint.ts';
 import type { TrainedModel } from './deliver.ts';
 import type { EncodedSet } from './encoded-set.ts';
 import type { Run } from './run-phase.ts';
@@ -58,4 +59,40 @@ export async function logitsOf(
   const rows = { padId: set.padId, maxTokens, groups: 4 * DEFAULT_GROUPS };
   const options = { ...rows, grouping: seed, ensemble: true, onProgress: told };
   return closing(predictor, (open) => predictLogits(open, set.encodings, options));
+}
+
+/** Of texts [C] each, or of sentences [t, C] of their t tokens, one after the other: [Σ t, C]. A tensor for each would be mostly names. */
+function joined(logits: readonly FloatTensor[]): FloatTensor {
+  const classes = logits[0]?.shape.at(-1) ?? 0;
+  const data = new Float32Array(logits.reduce((sum, each) => sum + each.data.length, 0));
+  let start = 0;
+  for (const each of logits) {
+    data.set(each.data, start);
+    start += each.data.length;
+  }
+  return float32(data, [data.length / classes, classes]);
+}
+
+function apart({ shape: [, classes = 0], data }: FloatTensor, { task, lengths }: EncodedSet): FloatTensor[] {
+  let start = 0;
+  return lengths.map((length) => {
+    const shape = task === 'tokens' ? [length, classes] : [classes];
+    const own = data.subarray(start, start + sizeOf(shape));
+    start += own.length;
+    return float32(own, shape);
+  });
+}
+
+/** The logits that `make` gives for the rows of a set, kept in a run's folder as the result of a phase is. */
+export async function keptLogits(
+  name: string,
+  set: EncodedSet,
+  folder: RunFolder,
+  make: () => Promise<readonly FloatTensor[]>,
+): Promise<readonly FloatTensor[]> {
+  const known = await folder.finished(name);
+  if (known !== undefined) return apart(parameterOf(known.parameters, 'logits'), set);
+  const logits = await make();
+  await folder.saveFinished(name, { parameters: new Map([['logits', joined(logits)]]), curve: [] });
+  return logits;
 }
