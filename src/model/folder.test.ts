@@ -88,14 +88,16 @@ describe('a model folder', () => {
     }
   });
 
-  it('is not written over the files of another project, nor over a file', async () => {
+  it('is not written over the files of another project, nor over a file or into it', async () => {
     await writeFile(join(root, 'README.md'), 'mine');
     await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md');
     expect(await readFile(join(root, 'README.md'), 'utf8')).toBe('mine');
     await rm(join(root, 'README.md'));
-    await expect(checkDestination(join(import.meta.dirname, 'folder.ts'))).rejects.toThrow(
-      'expected a folder, got a file',
-    );
+    const file = join(import.meta.dirname, 'folder.ts');
+    for (const place of [file, join(file, 's30'), join(file, 'of', 'several', 's30')]) {
+      await expect(checkDestination(place), place).rejects.toThrow(`${file}: expected a folder, got a file`);
+    }
+    await checkDestination(join(root, 'new', 'folders', 's30'));
   });
 
   const isVolume = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync('/dev').dev;

@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
@@ -145,13 +145,20 @@ export async function writeModelFolder(folder: string, delivery: Delivery): Prom
  */
 export async function checkDestination(folder: string): Promise<void> {
   await recoverFolder(folder);
+  refuseFile(folder);
   if (!existsSync(folder)) return;
-  if (!statSync(folder).isDirectory()) throw new CheckpointError(folder, { expected: 'a folder', got: 'a file' });
   refuseMountPoint(folder);
   const overwritten = (await readdir(folder)).filter((entry) => OWNED.includes(entry));
   if (overwritten.length === 0 || overwritten.includes('config.json')) return;
   const got = `one with other files of the names ${overwritten.join(', ')}`;
   throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });
+}
+
+/** No folder can be made in the place of a file, or in a file. */
+function refuseFile(folder: string): void {
+  let place = resolve(folder);
+  while (!existsSync(place)) place = dirname(place);
+  if (!statSync(place).isDirectory()) throw new CheckpointError(place, { expected: 'a folder', got: 'a file' });
 }
 
 /** A volume itself cannot be replaced at once, only a folder in it. */
