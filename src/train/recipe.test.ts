@@ -34,6 +34,7 @@ describe('recipes', () => {
     ['sparsity', { target: { measure: 'sparsity' as const, levels: [0.5, 1] } }],
     ['sparsity', { target: { measure: 'sparsity' as const, levels: [] } }],
     ['sparsity', { target: { measure: 'sparsity' as const, levels: [0.8, 0.6] } }],
+    ['sparsity', { target: { measure: 'sparsity' as const, levels: [0.123456, 0.1234561] } }], // both s12.3456
     ['speedup', { target: { measure: 'speedup' as const, levels: [0] } }],
     ['groups', { groups: 0 }],
     ['multiplexer', { mux: { ...compressDefaults.mux, multiplexer: 'sum' } }],

@@ -290,8 +290,14 @@ function checkTarget({ measure, levels }: PruningTarget): void {
   checkName(measure, MEASURES, 'target.measure');
   for (const level of levels) check({ [measure]: level }, { [measure]: LEVELS[measure] });
   const isAscending = levels.every((level, at) => level > (levels[at - 1] ?? -1));
-  if (levels.length > 0 && isAscending) return;
-  throw new ConfigError(measure, { expected: 'ascending levels, at least one', got: levels.join(', ') || 'none' });
+  if (levels.length === 0 || !isAscending) {
+    throw new ConfigError(measure, { expected: 'ascending levels, at least one', got: levels.join(', ') || 'none' });
+  }
+  const names = levels.map((level) => levelName(measure, level));
+  const twice = names.find((name, at) => name === names[at - 1]);
+  if (twice === undefined) return;
+  const expected = 'levels that are told apart by the names of their folders';
+  throw new ConfigError(measure, { expected, got: `${levels.join(', ')}, of which two are ${twice}` });
 }
 
 /** A level in names of folders and phases: s60 for a sparsity of 0.6, x8 for a speed-up of 8. */
