@@ -1,4 +1,4 @@
-/** The distance of layers while pruning, where rows become groups on the way and have a prefix, against plain loops in float64. */
+/** The loss of pruning and its distance of layers, where rows become groups on the way and have a prefix, against plain loops in float64. */
 import { expect, it } from 'vitest';
 import { loudParameters, raggedTexts, tinyConfig } from '../../test/tiny-bert.kit.ts';
 import { type FloatTensor, float32, int64, type ParameterTree, sizeOf } from '../base/index.ts';
@@ -15,7 +15,7 @@ import {
 } from '../prune/index.ts';
 import { compile, cpu, type Feeds } from '../runtime/index.ts';
 import { pruneObjective, UNPRUNED } from './objectives.ts';
-import { compressDefaults } from './recipe.ts';
+import { type CompressRecipe, compressDefaults } from './recipe.ts';
 
 const [N, B, T] = [2, 2, 4];
 const R = N * B;
@@ -41,8 +41,14 @@ function filled(shapes: ReadonlyMap<string, readonly number[]>, value: number): 
   );
 }
 
-/** The metric `layers` of the objective, all gates open. */
-async function layersDistance(taughtBy: ParameterTree, matching: MatchingName): Promise<number> {
+const labels = [0, 1, 2, 0];
+const teacher = float32([2, -1, 0.5, -0.5, 1, 3, 0, 0, 9, 9, 0, 0], [R, C]);
+
+/** The loss of the objective and its metrics, all gates open and both multipliers 0. */
+async function told(
+  taughtBy: ParameterTree,
+  losses: Partial<CompressRecipe['losses']>,
+): Promise<Readonly<Record<string, number>>> {
   const batch = {
     inputs: tokenInputs(R, T),
     labels: input('batch.labels', [R], 'int64'),
@@ -53,25 +59,26 @@ async function layersDistance(taughtBy: ParameterTree, matching: MatchingName): 
   const others = new Map([...open, ...initialMultipliers(), ...initialProjection(D)]);
   const feeds: Feeds = { ...under('', student), ...under(UNPRUNED, taughtBy), ...under('', others) };
   const p = (name: string): Node => input(name, feeds[name]?.shape ?? []);
-  const objective = pruneObjective(
-    config,
-    { ...compressDefaults.losses, layers: 1, matching },
-    weightBudget(config.encoder),
-  );
-  const { layers } = objective(batch, p, () => undefined).metrics;
-  const session = await compile({ outputs: { layers: layers as Node } }, cpu(1));
+  const objective = pruneObjective(config, { ...compressDefaults.losses, ...losses }, weightBudget(config.encoder));
+  const { loss, metrics } = objective(batch, p, () => undefined);
+  const session = await compile({ outputs: { loss, ...metrics } }, cpu(1));
   const noise = filled(gateShapes(config.encoder, 'noise'), 0.5);
   const results = await session.run({
     ...feeds,
     ...under('', noise),
     ...texts,
     'batch.weights': float32(weights, [R]),
-    'batch.labels': int64([0, 1, 2, 0], [R]),
-    'batch.teacherLogits': float32(new Float32Array(R * C), [R, C]),
+    'batch.labels': int64(labels, [R]),
+    'batch.teacherLogits': teacher,
     'prune.target': float32([0], []),
   });
   await session.close();
-  return Number(results.layers?.data[0]);
+  return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, Number(data[0])]));
+}
+
+/** The distance of the layers, all gates open. */
+async function layersDistance(taughtBy: ParameterTree, matching: MatchingName): Promise<number> {
+  return (await told(taughtBy, { layers: 1, matching })).layers ?? Number.NaN;
 }
 
 /** States of both layers: of rows [R, S, D], then of groups [B, S, D]. */
@@ -117,4 +124,48 @@ it.each(matchings)(
 
 it.each(matchings)('is 0 where pruning has changed nothing: %s', async (matching) => {
   expect(await layersDistance(student, matching)).toBeLessThan(1e-8);
+});
+
+/** Rows of the student's logits, or of the teacher's. */
+const rowsOf = ({ data }: FloatTensor): number[][] =>
+  Array.from({ length: R }, (_, row) => Array.from(data.subarray(row * C, (row + 1) * C)));
+
+function logSoftmaxOf(logits: readonly number[], temperature: number): number[] {
+  const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit / temperature), 0));
+  return logits.map((logit) => logit / temperature - total);
+}
+
+async function studentLogits(): Promise<number[][]> {
+  const p = parametersFrom(parameterInputs(modelShapes(config)));
+  const outputs = { logits: classifier(tokenInputs(R, T), config, p) };
+  const session = await compile({ outputs, weights: student }, cpu(1));
+  const { logits } = await session.run(texts);
+  await session.close();
+  return rowsOf(logits as FloatTensor);
+}
+
+/** Mean over the rows that count. */
+function meanOf(term: (row: number) => number): number {
+  const counted = weights.flatMap((weight, row) => (weight === 1 ? [term(row)] : []));
+  return counted.reduce((sum, value) => sum + value, 0) / counted.length;
+}
+
+it.each([
+  { labels: 0.2, logits: 0.7, layers: 0.4, temperature: 1 },
+  { labels: 1.1, logits: 0.3, layers: 0, temperature: 3 },
+])('the loss of pruning weighs labels, answers and layers as it is told: %o', async (asked) => {
+  const logits = await studentLogits();
+  const right = meanOf((row) => -(logSoftmaxOf(logits[row] ?? [], 1)[labels[row] ?? 0] ?? Number.NaN));
+  const distance = meanOf((row) => {
+    const mine = logSoftmaxOf(logits[row] ?? [], asked.temperature);
+    const its = logSoftmaxOf(rowsOf(teacher)[row] ?? [], asked.temperature);
+    const divergence = its.reduce((sum, log, at) => sum + Math.exp(log) * (log - (mine[at] ?? Number.NaN)), 0);
+    return asked.temperature ** 2 * divergence;
+  });
+  const layers = await layersDistance(unpruned, compressDefaults.losses.matching);
+  const answers = asked.labels * right + asked.logits * distance;
+  const { loss, prediction } = await told(unpruned, asked);
+  expect(prediction).toBeCloseTo(answers, 4);
+  expect(loss).toBeCloseTo(answers + asked.layers * layers, 4);
+  expect(Math.min(right, distance, layers)).toBeGreaterThan(0.1); // none of them is next to nothing
 });
