@@ -75,6 +75,15 @@ it('compress: takes the task from the teacher', async () => {
   });
 });
 
+it('compress: prunes a tagger that takes one sentence at a time', async () => {
+  const epochs = ['--prune-epochs', '3', '--recover-epochs', '1', '--groups', '16'];
+  const argv = ['compress', at('dense'), ...data(), '--instances', '1', '--sparsity', '0.3', ...epochs];
+  expect(await documentOf(...argv, '-o', at('alone'))).toMatchObject({
+    ...{ spanF1: above(0.5), spanF1Std: 0, teacherSpanF1: above(0.95) },
+    ...{ instances: 1, sparsity: expect.closeTo(0.3, 1), groupings: 1, parity },
+  });
+});
+
 it('compress --no-train --prune-vocabulary: tells what dropping words does by the span F1', async () => {
   const argv = ['compress', at('dense'), ...data(), '--no-train', '--sparsity', '0.1', '--prune-vocabulary'];
   const { code, out } = await program([...argv, '-o', at('seen')]);

@@ -69,6 +69,13 @@ it.each([
   expect(text).toContain('320 examples/s, 0:05 left');
 });
 
+it('tells the speed that pruning has come to, and the one that it aims at', () => {
+  const { metrics, ...rest } = report(50);
+  const { sparsity: _, ...others } = metrics;
+  const text = shown(false, true, ({ step }) => step({ ...rest, metrics: { ...others, speedup: 3.256, target: 8 } }));
+  expect(text).toContain('accuracy 0.75, speedup 3.26 of 8.00');
+});
+
 it('tells how long all phases take together, where more are to come', () => {
   const text = shown(false, true, (progress) => progress.step({ ...report(50), stepsAhead: 700 }));
   expect(text).toContain('0:05 left, about 1:15 left in all');
