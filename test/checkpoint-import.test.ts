@@ -7,7 +7,14 @@ import { CheckpointError, type FloatTensor, float32, type ParameterTree } from '
 import { classify, openTextClassifier, scoresOf } from '../src/infer/index.ts';
 import { readModelFolder, writeModelFolder, writeSafetensors } from '../src/model/index.ts';
 import { cpu } from '../src/runtime/index.ts';
-import { compressClassifier, compressDefaults, readTeacher, recipeFor } from '../src/train/index.ts';
+import {
+  compressClassifier,
+  compressDefaults,
+  openData,
+  openEvaluation,
+  readTeacher,
+  recipeFor,
+} from '../src/train/index.ts';
 import { prunedModel, randomModel, writeModel } from './model-folder.kit.ts';
 
 let folder = '';
@@ -91,6 +98,26 @@ describe('a classifier of another maker', () => {
     for (const open of [() => openTextClassifier(path, cpu()), () => readTeacher(path)]) {
       await expect(open()).rejects.toThrow(/expected a classifier of two classes or more, got a head of one number/);
     }
+  });
+
+  it('may be given the numbers of its classes, as its students may; a model of our own may not', async () => {
+    const [numbers, names] = [join(folder, 'numbers.tsv'), join(folder, 'names.tsv')];
+    await writeFile(numbers, 'sentence\tlabel\na fine story\t1\na poor story\t0\n');
+    await writeFile(names, 'sentence\tlabel\na fine story\tbad\na poor story\tgood\n');
+    const labelsIn = async (path: string) => {
+      const { config } = await readModelFolder(path);
+      return (await openEvaluation(numbers, config)).examples.map(({ label }: { label?: number }) => label);
+    };
+    const path = await foreign('named', ['bad', 'good'], { id2label: { 0: 'bad', 1: 'good' } });
+    expect(await labelsIn(path)).toEqual([1, 0]);
+    const student = join(folder, 'student of a named one');
+    await writeModelFolder(student, { ...(await readModelFolder(path)), card: '', evidence: {} });
+    expect(await labelsIn(student)).toEqual([1, 0]);
+
+    const own = join(folder, 'own');
+    await writeModel(own, randomModel(['bad', 'good']));
+    await expect(labelsIn(own)).rejects.toThrow('numbers.tsv:2: expected a label known from training (bad, good)');
+    await expect(openData({ data: names, evaluation: numbers })).rejects.toThrow('got "1". Write its name');
   });
 
   it('is a teacher of students that read as long rows as it does, unless it is said otherwise', async () => {

@@ -58,6 +58,7 @@ describe('config.json', () => {
     ['a bare encoder', { encoder: mini, labels: [], featureSize: 256 }],
     ['a multiplexed, pruned one', pruned],
     ['one that mixes after a layer', { ...pruned, mux: { ...pruned.mux, prefillLayers: 1 } }],
+    ['one whose classes were named elsewhere', { ...pruned, hasNumberedLabels: true }],
     ['a classifier of tokens', { encoder: mini, labels: ['O', 'B-PER'], featureSize: 256, task: 'tokens' }],
   ])('comes back as it went: %s', (_, config) => {
     expect(fromHuggingFace(stored(config), 'config.json')).toEqual(config);
@@ -70,10 +71,13 @@ describe('config.json', () => {
     expect(fromHuggingFace(integers, 'config.json')).toEqual(pruned);
   });
 
-  it('without a prumux block is plain BERT', () => {
+  it('without a prumux block is plain BERT, whose data may have the numbers of classes', () => {
     const { prumux, ...plain } = stored({ encoder: mini, labels: ['a', 'b'], featureSize: 256 });
     expect(prumux).toBeDefined();
-    expect(fromHuggingFace(plain, 'config.json')).toEqual({ encoder: mini, labels: ['a', 'b'], featureSize: 256 });
+    expect(fromHuggingFace(plain, 'config.json')).toEqual({
+      ...{ encoder: mini, labels: ['a', 'b'], featureSize: 256 },
+      hasNumberedLabels: true,
+    });
   });
 
   it('tells its task by the name of the head, without a prumux block too', () => {

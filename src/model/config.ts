@@ -49,6 +49,8 @@ export interface ModelConfig {
   readonly task?: Task;
   /** Class names by class index; empty for a bare encoder. */
   readonly labels: readonly string[];
+  /** Whether data may have the numbers of classes in place of their names, which are then of a model made elsewhere. */
+  readonly hasNumberedLabels?: boolean;
   /** Width of what the classifier reads, which pruning leaves alone: the unpruned hidden size. */
   readonly featureSize: number;
   /** Longest row that it was trained on; unknown of checkpoints made elsewhere. */
@@ -133,6 +135,7 @@ export function toHuggingFace(config: ModelConfig, precision: Precision = 'fp32'
       featureSize: config.featureSize,
       ...(config.maxTokens === undefined ? {} : { maxTokens: config.maxTokens }),
       layers: encoder.layers,
+      ...(config.hasNumberedLabels && { hasNumberedLabels: true }),
       ...(config.kept === undefined ? {} : { kept: config.kept }),
       ...(precision === 'fp32' ? {} : { precision }),
     },
@@ -152,6 +155,7 @@ const prumuxBlock = z.strictObject({
   featureSize: positive,
   maxTokens: positive.optional(),
   layers: z.array(z.strictObject({ heads: count, intermediateSize: count })),
+  hasNumberedLabels: z.boolean().optional(),
   precision: z.enum(PRECISIONS, PRECISIONS.join(' or ')).default('fp32'),
   kept: z
     .strictObject({ hidden: indices, layers: z.array(z.strictObject({ heads: indices, intermediate: indices })) })
@@ -196,7 +200,12 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   const labels = labelsOf(bert, where);
   const featureSize = bert.prumux?.featureSize ?? encoder.hiddenSize;
   const isTokens = bert.architectures?.includes(TOKEN_CLASSIFIER) ?? false;
-  const plain: ModelConfig = { encoder, labels, featureSize, ...(isTokens && { task: 'tokens' }) };
+  const hasNumberedLabels = bert.prumux === undefined || bert.prumux.hasNumberedLabels === true;
+  const plain: ModelConfig = {
+    ...{ encoder, labels, featureSize },
+    ...(hasNumberedLabels && { hasNumberedLabels }),
+    ...(isTokens && { task: 'tokens' }),
+  };
   if (bert.prumux === undefined) return plain;
   const mux = muxOf(bert.prumux, where);
   const { kept, maxTokens } = bert.prumux;

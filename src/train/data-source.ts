@@ -2,7 +2,7 @@
 import { ConfigError } from '../base/index.ts';
 import type { TextInput } from '../infer/index.ts';
 import type { ModelConfig, Task } from '../model/index.ts';
-import { datasetOf, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf } from './dataset.ts';
+import { datasetOf, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf, withNames } from './dataset.ts';
 import { builtinCorpus, builtinName } from './grammar.ts';
 import { type Columns, type Rows, readRows } from './read-rows.ts';
 import { readSentences } from './read-sentences.ts';
@@ -27,10 +27,13 @@ async function rowsOf(file: string, part: Part, columns: Columns | undefined): P
   return readRows(file, columns === undefined ? {} : { columns });
 }
 
+/** The classes of a model. */
+type Classes = Pick<ModelConfig, 'labels' | 'hasNumberedLabels'>;
+
 /** A file that was read: its labels, and its rows as examples of some. */
 interface LabelledFile {
   labels(): readonly string[];
-  examplesOf(labels: readonly string[]): LabelledSet;
+  examplesOf(classes: Classes): LabelledSet;
 }
 
 /** How the files of a task are read. */
@@ -43,7 +46,11 @@ interface FileReader {
 const textReader: FileReader = {
   async open(file, part, columns) {
     const rows = await rowsOf(file, part, columns);
-    return { labels: () => labelsOf(rows), examplesOf: (labels) => datasetOf(rows, labels) };
+    return {
+      labels: () => labelsOf(rows),
+      examplesOf: ({ labels, hasNumberedLabels }) =>
+        datasetOf(hasNumberedLabels ? withNames(rows, labels) : rows, labels),
+    };
   },
   async texts(file, columns = {}) {
     if (file === builtinName) return builtinCorpus(BUILTIN_SEED).eval.rows;
@@ -54,7 +61,7 @@ const textReader: FileReader = {
 const sentenceReader: FileReader = {
   async open(file, _, columns) {
     const sentences = await sentencesOf(file, columns);
-    return { labels: () => tagsOf(sentences), examplesOf: (labels) => taggedDatasetOf(sentences, labels) };
+    return { labels: () => tagsOf(sentences), examplesOf: ({ labels }) => taggedDatasetOf(sentences, labels) };
   },
   async texts(file, columns) {
     const { sentences } = await sentencesOf(file, columns);
@@ -71,7 +78,7 @@ async function sentencesOf(file: string, columns?: Columns) {
 const READERS = { sequence: textReader, tokens: sentenceReader } satisfies Record<Task, FileReader>;
 
 /** What is known of the model that the rows are for. */
-type Known = Partial<Pick<ModelConfig, 'task' | 'labels'>>;
+type Known = Partial<Pick<ModelConfig, 'task'> & Classes>;
 
 /** Rows to train on and to evaluate on, of the same labels. */
 export interface LabelledData {
@@ -84,12 +91,12 @@ export interface LabelledData {
 /** Reads the rows of a run. Labels are the training rows', unless the model has its own. Throws ConfigError for too many set aside. */
 export async function openData(
   { data, evaluation, columns, setAside: count = 0 }: DataSource,
-  { task = 'sequence', labels }: Known = {},
+  { task = 'sequence', labels, hasNumberedLabels = false }: Known = {},
 ): Promise<LabelledData> {
   const { open } = READERS[task];
   const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
   const present = train.labels();
-  const known = labels ?? present;
+  const known: Classes = { labels: labels ?? present, hasNumberedLabels };
   const all = { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
   if (count === 0) return all;
   const { rest, aside } = setAside(all.train, count);
@@ -99,10 +106,10 @@ export async function openData(
 /** Rows to evaluate a finished model on. */
 export async function openEvaluation(
   file: string,
-  { task = 'sequence', labels }: Pick<ModelConfig, 'task' | 'labels'>,
+  { task = 'sequence', ...classes }: Pick<ModelConfig, 'task'> & Classes,
   columns?: Columns,
 ): Promise<LabelledSet> {
-  return (await READERS[task].open(file, 'eval', columns)).examplesOf(labels);
+  return (await READERS[task].open(file, 'eval', columns)).examplesOf(classes);
 }
 
 /** Texts alone, of a file as the task has it. */

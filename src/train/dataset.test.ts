@@ -2,7 +2,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError, messageOf } from '../base/index.ts';
-import { datasetOf, joinSets, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf } from './dataset.ts';
+import {
+  datasetOf,
+  joinSets,
+  type LabelledSet,
+  labelsOf,
+  setAside,
+  taggedDatasetOf,
+  tagsOf,
+  withNames,
+} from './dataset.ts';
 import type { Rows } from './read-rows.ts';
 
 /** Rows of a file with a header: the first stands on line 2. */
@@ -51,19 +60,26 @@ describe('labelsOf', () => {
 
 describe('classes by their numbers', () => {
   const names = ['NEGATIVE', 'POSITIVE'];
+  const labelsIn = ({ rows }: Rows) => rows.map(({ label }) => label);
 
-  it('are taken where the names of a model are no numbers and a file has nothing else', () => {
-    const numbered = datasetOf(rowsWith(['1', '0', '1']), names);
-    expect(numbered.examples.map(({ label }) => label)).toEqual([1, 0, 1]);
-    expect(numbered.labels).toEqual(names);
+  it('get their names where the names of a model are no numbers and a file has nothing else', () => {
+    expect(labelsIn(withNames(rowsWith(['1', '0', undefined, '1']), names))).toEqual([
+      ...['POSITIVE', 'NEGATIVE', undefined, 'POSITIVE'],
+    ]);
   });
 
   it.each([
     ['one of them beside names', ['1', 'NEGATIVE'], names],
     ['one too large', ['1', '2'], names],
     ['classes that are called by other numbers', ['0', '1'], ['1', '2']],
-  ])('are not taken for %s', (_, labels, known) => {
-    expect(failureOf(() => datasetOf(rowsWith(labels), known))).toBeInstanceOf(DataError);
+  ])('stay as they are for %s', (_, labels, known) => {
+    expect(withNames(rowsWith(labels), known)).toEqual(rowsWith(labels));
+  });
+
+  it('are refused where nobody has said what they mean, with what to do', () => {
+    expect(messageOf(failureOf(() => datasetOf(rowsWith(['1', '0']), names)))).toBe(
+      'some.tsv:2: expected a label known from training (NEGATIVE, POSITIVE), got "1". Write its name: which class a number means is known of models made elsewhere only.',
+    );
   });
 });
 

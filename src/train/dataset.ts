@@ -51,10 +51,21 @@ export function labelsOf(rows: Rows): readonly string[] {
   return labels.every(isWhole) ? labels.sort((a, b) => Number(a) - Number(b)) : labels;
 }
 
+/** Rows that have the numbers of a model's classes with their names in their place: all labels are such numbers, and no name is one. Others as they are. */
+export function withNames(rows: Rows, labels: readonly string[]): Rows {
+  const names = new Map(labels.map((name, index) => [String(index), name]));
+  const isByNumber = rows.rows.every(({ label }) => label === undefined || names.has(label));
+  if (!isByNumber || labels.some(isWhole)) return rows;
+  const named = rows.rows.map(({ label = '', ...row }) => {
+    const name = names.get(label);
+    return name === undefined ? row : { ...row, label: name };
+  });
+  return { ...rows, rows: named };
+}
+
 /** The rows as examples of those classes; a label that is not among them is an error. */
 export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
-  const present = rows.rows.flatMap(({ label }) => label ?? []);
-  const classOf = classesOf(rows.file, labels, present);
+  const classOf = classesOf(rows.file, labels);
   const examples = rows.rows.map((row) => {
     const label = classOf(labelOf(rows.file, row), row.line);
     return { text: row.text, ...(row.pair === undefined ? {} : { pair: row.pair }), label };
@@ -72,8 +83,7 @@ export function tagsOf({ file, sentences }: Sentences): readonly string[] {
 
 /** The sentences as examples of those tags; one that is not among them is an error. */
 export function taggedDatasetOf({ file, sentences }: Sentences, labels: readonly string[]): TaggedDataset {
-  const present = sentences.flatMap(({ tags }) => tags);
-  const classOf = classesOf(file, labels, present);
+  const classOf = classesOf(file, labels);
   const examples = sentences.map(({ words, tags, lines }) => ({
     words,
     labels: tags.map((tag, at) => classOf(tag, lines[at] as number)),
@@ -132,13 +142,8 @@ function labelOf(file: string, row: Row): string {
 }
 
 /** The number of a label that stands on some line; of one that is not known, an error. */
-function classesOf(
-  file: string,
-  labels: readonly string[],
-  present: Iterable<string>,
-): (label: string, line: number) => number {
-  const names = isByNumber(labels, new Set(present)) ? labels.map((_, index) => String(index)) : labels;
-  const numbers = new Map(names.map((label, index) => [label, index]));
+function classesOf(file: string, labels: readonly string[]): (label: string, line: number) => number {
+  const numbers = new Map(labels.map((label, index) => [label, index]));
   return (label, line) => {
     const found = numbers.get(label);
     if (found === undefined) throw unseenLabel(file, line, label, labels);
@@ -148,17 +153,17 @@ function classesOf(
 
 const isWhole = (label: string): boolean => /^-?\d+$/.test(label);
 
-/** Whether a file has the numbers of classes where a model made elsewhere has names for them: all of its labels are such numbers, and no name is one. */
-function isByNumber(labels: readonly string[], present: ReadonlySet<string>): boolean {
-  const numbers = new Set(labels.map((_, index) => String(index)));
-  return !labels.some(isWhole) && present.size > 0 && [...present].every((label) => numbers.has(label));
-}
-
 function unseenLabel(file: string, line: number, label: string, labels: readonly string[]): DataError {
   const shown = labels.slice(0, labelsShown).join(', ');
   const more = labels.length > labelsShown ? ` and ${labels.length - labelsShown} more` : '';
+  const isNumber = isWhole(label) && !labels.some(isWhole);
+  const hint = 'Write its name: which class a number means is known of models made elsewhere only.';
   return new DataError(
     { file, line },
-    { expected: `a label known from training (${shown}${more})`, got: JSON.stringify(label) },
+    {
+      expected: `a label known from training (${shown}${more})`,
+      got: JSON.stringify(label),
+      ...(isNumber && { hint }),
+    },
   );
 }
