@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError, type FloatTensor, float32, type ParameterTree } from '../src/base/index.ts';
-import { classify, openTextClassifier, scoresOf } from '../src/infer/index.ts';
-import { readModelFolder, writeModelFolder, writeSafetensors } from '../src/model/index.ts';
+import { classify, exportClassifier, openTextClassifier, readTextClassifier, scoresOf } from '../src/infer/index.ts';
+import { onnxPath, readModelFolder, writeModelFolder, writeSafetensors } from '../src/model/index.ts';
 import { cpu } from '../src/runtime/index.ts';
 import {
   compressClassifier,
   compressDefaults,
   openData,
   openEvaluation,
+  quantizeClassifier,
   readTeacher,
   recipeFor,
 } from '../src/train/index.ts';
@@ -143,6 +144,23 @@ describe('a classifier of another maker', () => {
     expect(classifier.maxTokens).toBe(32);
     expect(await classify(classifier, [{ text: 'a fine story' }])).toHaveLength(1);
     await classifier.close();
+    await writeFile(join(path, 'onnx', 'model_quantized.onnx'), 'of another model');
+    const inIntegers = openTextClassifier(path, cpu(), undefined, 'int8');
+    await expect(inIntegers).rejects.toThrow(/expected the int8 model, got a file made elsewhere/);
+  });
+
+  it('is quantized from its weights, and the folder then runs what was made of them', async () => {
+    const path = await foreign('stale before quantize', ['a', 'b'], { id2label: { 0: 'a', 1: 'b' } });
+    const { config, parameters } = await readModelFolder(path);
+    for (const file of ['model.onnx', 'model_quantized.onnx']) await writeFile(join(path, 'onnx', file), 'another');
+    const rows = join(folder, 'rows.tsv');
+    await writeFile(rows, 'sentence\tlabel\na fine story\ta\na poor story\tb\n');
+    const output = join(folder, 'quantized');
+    const options = { source: { evaluation: rows }, output, seed: 1, placement: cpu() };
+    expect(await quantizeClassifier(path, options)).toMatchObject({ folder: output });
+    const shipped = await readFile(onnxPath(output, 'fp32'));
+    expect(shipped.equals(exportClassifier(config, parameters).bytes)).toBe(true);
+    expect(await readTextClassifier(output)).toMatchObject({ precision: 'int8', onnx: onnxPath(output, 'int8') });
   });
 });
 

@@ -6,6 +6,7 @@ import {
   type Encoding,
   type ModelConfig,
   onnxPath,
+  ownExportIn,
   precisionIn,
   readModelFolder,
   requireParameters,
@@ -55,22 +56,19 @@ export function rowLimit(config: ModelConfig, asked?: number): number {
   return Math.min(asked ?? config.maxTokens ?? Number.POSITIVE_INFINITY, longestRow(config));
 }
 
-/**
- * The path of the exported model of a precision; of fp32 the bytes of a fresh export where a folder has none, or one that was made elsewhere: it may be
- * of other weights than are beside it, or of another task.
- */
-function exportedIn(
+/** The path of the exported model of a precision; of fp32 the bytes of a fresh export where a folder has none of its own. */
+async function exportedIn(
   folder: string,
   precision: Precision,
   { config, parameters }: { readonly config: ModelConfig; readonly parameters: ParameterTree },
-): string | Uint8Array {
+): Promise<string | Uint8Array> {
+  const own = await ownExportIn(folder, precision);
+  if (own !== undefined) return own;
+  if (precision === 'fp32') return exportClassifier(config, parameters).bytes;
   const path = onnxPath(folder, precision);
-  const isOwn = config.maxTokens !== undefined;
-  if (precision === 'fp32' && !(isOwn && existsSync(path))) return exportClassifier(config, parameters).bytes;
-  if (existsSync(path)) return path;
   throw new CheckpointError(path, {
     expected: `the ${precision} model`,
-    got: 'no such file',
+    got: existsSync(path) ? 'a file made elsewhere, which may be of other weights' : 'no such file',
     hint: `Make it: prumux quantize ${folder} --eval FILE -o DIR.`,
   });
 }
@@ -114,7 +112,7 @@ export async function readTextClassifier(
     config,
     tokenizer,
     precision,
-    onnx: exportedIn(folder, precision, { config, parameters }),
+    onnx: await exportedIn(folder, precision, { config, parameters }),
     parameters: countParameters(parameters),
     maxTokens: longest,
     encode: ({ text, pair }) => tokenizer.encode(text, pair, longest),

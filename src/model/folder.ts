@@ -62,6 +62,16 @@ export function onnxPath(folder: string, precision: Precision): string {
   return join(folder, 'onnx', ONNX_FILES[precision]);
 }
 
+/**
+ * The exported model of a precision in a model folder, if it has one that was made of its weights: what lies beside those of a model made elsewhere may be of
+ * others, or of another task.
+ */
+export async function ownExportIn(folder: string, precision: Precision): Promise<string | undefined> {
+  const path = onnxPath(folder, precision);
+  const isOwn = 'prumux' in (await readJsonObject(join(folder, 'config.json')));
+  return isOwn && existsSync(path) ? path : undefined;
+}
+
 /** Where a model folder has what the model was sliced from. */
 export function pruningPath(folder: string): string {
   return join(folder, PRUNING);

@@ -3,17 +3,18 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportClassifier } from '../infer/index.ts';
-import { type Delivery, onnxPath, precisionIn, readModelFolder } from '../model/index.ts';
+import { type Delivery, ownExportIn, precisionIn, readModelFolder } from '../model/index.ts';
 import { readRunFile } from './finished-run.ts';
 
 /** The content of a classifier's folder; what a model from elsewhere lacks is made. */
 export async function contentOf(folder: string): Promise<Delivery> {
   const files = await readModelFolder(folder);
-  const [onnx, quantized, card] = [onnxPath(folder, 'fp32'), onnxPath(folder, 'int8'), join(folder, 'README.md')];
+  const [onnx, quantized] = [await ownExportIn(folder, 'fp32'), await ownExportIn(folder, 'int8')];
+  const card = join(folder, 'README.md');
   return {
     ...files,
-    onnx: existsSync(onnx) ? await readFile(onnx) : exportClassifier(files.config, files.parameters).bytes,
-    ...(existsSync(quantized) && { quantized: await readFile(quantized) }),
+    onnx: onnx === undefined ? exportClassifier(files.config, files.parameters).bytes : await readFile(onnx),
+    ...(quantized !== undefined && { quantized: await readFile(quantized) }),
     precision: await precisionIn(folder),
     card: existsSync(card) ? await readFile(card, 'utf8') : '# Text classifier\n',
     evidence: existsSync(join(folder, 'run.json')) ? await readRunFile(folder) : {},
