@@ -18,6 +18,7 @@ import {
   calibrateCascade,
   cascadeAnswers,
   encodeSet,
+  isReachable,
   type LabelledSet,
   openEvaluation,
   readRunFile,
@@ -135,6 +136,8 @@ export default command({
     const fast = preciseModel(operand);
     const { model: folder } = fast;
     const run = await readRunFile(folder);
+    // A record that cannot be written is found out before the work, by writing what it has.
+    await writeRecord(folder, run);
     return closing(await openPair(fast, values, context), async (pair) => {
       const rows = await openEvaluation(values.eval, pair.fast.config, values.columns);
       if (rows.examples.length < LEAST_ROWS) {
@@ -147,12 +150,13 @@ export default command({
       const chosen = line(goal);
       const fastAccuracy = line({ share: 0 }).accuracy;
       const { threshold, share, accuracy } = chosen;
+      const isKept = chosen.gain > 0;
       const cascade: Cascade = { threshold, share, accuracy, fastAccuracy, accurate: values.with };
-      await writeFileAtomically(join(folder, 'run.json'), `${JSON.stringify({ ...run, cascade }, null, 2)}\n`);
+      await writeRecord(folder, { ...run, cascade: isKept ? cascade : undefined });
       const shares = SHARES.map((each) => line({ share: each }));
       return {
         ...chosen,
-        fastAccuracy,
+        ...{ goal, isReachable: isReachable(answers, goal), isKept, fastAccuracy },
         examples: rows.examples.length,
         ...rates,
         shares,
@@ -161,16 +165,29 @@ export default command({
       };
     });
   },
-  print: ({ shares, folder, examples, ...chosen }) =>
-    `${table([
-      ['recomputed', 'accuracy', 'gain in points', 'of the fast', 'of the accurate', 'threshold'],
-      ...[...shares, chosen].map((line) => cellsOf(line, line === chosen)),
-    ])}
-kept        margins below ${chosen.threshold.toFixed(3)} (*): ${percent(chosen.accuracy)} instead of ${percent(chosen.fastAccuracy)}
-measured    on ${examples} rows, each with a threshold that others chose
-model       ${folder}
-`,
+  print: ({ shares, folder, examples, goal, ...chosen }) =>
+    [
+      table([
+        ['recomputed', 'accuracy', 'gain in points', 'of the fast', 'of the accurate', 'threshold'],
+        ...[...shares, chosen].map((line) => cellsOf(line, line === chosen)),
+      ]),
+      ...('share' in goal || chosen.isReachable
+        ? []
+        : [`goal        ${percent(goal.accuracy)} is out of reach; the threshold that comes nearest is marked *`]),
+      `kept        ${chosen.isKept ? keptInWords(chosen) : 'nothing, as recomputing gains nothing'}`,
+      `measured    on ${examples} rows, each with a threshold that others chose`,
+      `model       ${folder}`,
+      '',
+    ].join('\n'),
 });
+
+function keptInWords({ threshold, accuracy, fastAccuracy }: Pick<Cascade, 'threshold' | 'accuracy' | 'fastAccuracy'>) {
+  return `margins below ${threshold.toFixed(3)} (*): ${percent(accuracy)} instead of ${percent(fastAccuracy)}`;
+}
+
+function writeRecord(folder: string, record: object): Promise<void> {
+  return writeFileAtomically(join(folder, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
+}
 
 /** Throughputs are relative to the two models' own. */
 function cellsOf(

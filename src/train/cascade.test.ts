@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { random } from '../base/index.ts';
-import { type CascadeAnswer, calibrateCascade, relativeThroughput, thresholdFor } from './cascade.ts';
+import { type CascadeAnswer, calibrateCascade, isReachable, relativeThroughput, thresholdFor } from './cascade.ts';
 
 const answers = fc
   .array(
@@ -58,6 +58,7 @@ describe('the threshold', () => {
         const best = Math.max(...thresholds.map((each) => accuracyAt(rows, each)));
         const expected = thresholds.find((each) => accuracyAt(rows, each) >= Math.min(accuracy, best));
         expect(thresholdFor(rows, { accuracy })).toBe(expected);
+        expect(isReachable(rows, { accuracy })).toBe(best >= accuracy);
       }),
     );
   });

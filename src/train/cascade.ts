@@ -50,6 +50,11 @@ function accuracies(sorted: readonly CascadeAnswer[]): number[] {
   return rights.map((right) => right / sorted.length);
 }
 
+/** Whether there is a threshold that does what is asked, on the rows that it is chosen by. */
+export function isReachable(answers: readonly CascadeAnswer[], goal: CascadeGoal): boolean {
+  return 'share' in goal || accuracies(answers.toSorted(byMargin)).some((accuracy) => accuracy >= goal.accuracy);
+}
+
 /** How many of the sorted answers are recomputed: the share, or the fewest that reach the accuracy, or else come nearest to it. */
 function recomputed(sorted: readonly CascadeAnswer[], goal: CascadeGoal): number {
   if ('share' in goal) return Math.round(goal.share * sorted.length);
