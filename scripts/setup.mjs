@@ -16,7 +16,8 @@ export function step(title, program, args, options = {}) {
   const result = spawnSync(program, args, {
     cwd: root,
     stdio: ['inherit', 'inherit', 'inherit'],
-    shell: process.platform === 'win32',
+    // There the others are scripts, which need a shell; that takes arguments apart at blanks, as those of the quickstart have.
+    shell: process.platform === 'win32' && program !== process.execPath,
     ...options,
     env: { ...process.env, PATH: path },
   });
