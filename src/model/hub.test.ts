@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CheckpointError } from '../base/index.ts';
-import { resolveModel } from './hub.ts';
+import { resolveModel, resolveTokenizer } from './hub.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'prumux-hub-'));
 const cacheDir = join(root, 'cache');
@@ -19,6 +19,12 @@ const FILES: Readonly<Record<string, string>> = {
   'config.json': '{"model_type":"bert"}',
   'model.safetensors': 'weights',
   'pytorch_model.bin': 'the same weights again',
+  'vocab.txt': '[PAD]',
+};
+const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
+  model: ['config.json', 'model.safetensors', 'pytorch_model.bin'],
+  words: ['vocab.txt', 'pytorch_model.bin'],
+  old: ['pytorch_model.bin'],
 };
 const entryOf = (path: string) => ({ type: 'file', path, oid: `oid-${path}`, size: FILES[path]?.length ?? 0 });
 
@@ -27,13 +33,17 @@ const answer: RequestListener = (request, response) => {
   const url = decodeURIComponent(request.url ?? '').split('?')[0] ?? '';
   const json = (content: unknown) =>
     response.setHeader('Content-Type', 'application/json').end(JSON.stringify(content));
-  const file = Object.keys(FILES).find((path) => url === `/owner/model/resolve/${SHA}/${path}`);
-  if (file !== undefined) return respondFile(file, request.headers.range, response);
-  if (url.startsWith(`/api/models/owner/model/tree/${SHA}`)) return json(Object.keys(FILES).map(entryOf));
-  if (url === `/api/models/owner/model/paths-info/${SHA}`) {
+  const [, repository = '', kind, path = ''] = /owner\/(\w+)\/(resolve|tree|paths-info)\/\w+\/?(.*)$/.exec(url) ?? [];
+  const files = REPOSITORIES[repository] ?? [];
+  if (kind === 'resolve' && files.includes(path)) {
+    // A download that outlasts others that begin with it.
+    const delayMs = path === 'vocab.txt' ? 200 : 0;
+    return void setTimeout(() => respondFile(path, request.headers.range, response), delayMs);
+  }
+  if (kind === 'tree') return json(files.map(entryOf));
+  if (kind === 'paths-info') {
     return request.setEncoding('utf8').on('data', (body: string) => json(JSON.parse(body).paths.map(entryOf)));
   }
-  if (url.startsWith(`/api/models/owner/old/tree/${SHA}`)) return json([entryOf('pytorch_model.bin')]);
   if (url.startsWith('/api/models/owner/locked')) {
     return response.writeHead(401, { 'Content-Type': 'application/json' }).end('{"error":"Restricted"}');
   }
@@ -93,7 +103,9 @@ describe('resolveModel', () => {
     await writeFile(join(cacheDir, 'models--owner--locked', 'refs', 'main'), SHA);
     for (const file of ['config.json', 'model.safetensors']) await writeFile(join(snapshot, file), '');
     await withHub(async (hubUrl) => {
-      await expect(resolveModel('owner/locked', { hubUrl, cacheDir })).rejects.toThrow('the Hub answered 401');
+      await expect(resolveModel('owner/locked', { hubUrl, cacheDir })).rejects.toThrow(
+        'no such folder, and the Hub answered 401 (Restricted). The Hub says this of models that do not exist, too; for private and gated ones set HF_TOKEN.',
+      );
     });
     expect(await resolveModel('owner/locked', { hubUrl: NOWHERE, cacheDir })).toBe(snapshot);
   });
@@ -104,6 +116,16 @@ describe('resolveModel', () => {
         'owner/old: expected model.safetensors in the repository, got only pytorch_model.bin',
       );
     });
+  });
+
+  it('leaves standard output to others again after downloads at the same time', async () => {
+    const debugOf = ({ debug }: Console) => debug;
+    const before = debugOf(console);
+    await withHub(async (hubUrl) => {
+      const places = { hubUrl, cacheDir };
+      await Promise.all([resolveModel('owner/model', places), resolveTokenizer('owner/words', places)]);
+    });
+    expect(debugOf(console)).toBe(before);
   });
 
   it('says that the folder does not exist and that the Hub could not be reached', async () => {
@@ -128,5 +150,25 @@ describe('resolveModel', () => {
 
   it('refuses a file', async () => {
     await expect(resolveModel(import.meta.filename)).rejects.toThrow('expected a model folder, got a file');
+  });
+});
+
+describe('resolveTokenizer', () => {
+  it('fetches no weights, needs none, and is found in the cache', async () => {
+    await withHub(async (hubUrl) => {
+      const folder = await resolveTokenizer('owner/words', { hubUrl, cacheDir });
+      expect(await readdir(folder)).toEqual(['vocab.txt']);
+      expect(await resolveTokenizer('owner/words', { hubUrl: NOWHERE, cacheDir })).toBe(folder);
+      // The cache has a tokenizer by that name, not a model.
+      await expect(resolveModel('owner/words', { hubUrl: NOWHERE, cacheDir })).rejects.toThrow('could not be reached');
+    });
+  });
+
+  it('says what a repository has in the place of one', async () => {
+    await withHub(async (hubUrl) => {
+      await expect(resolveTokenizer('owner/old', { hubUrl, cacheDir })).rejects.toThrow(
+        'owner/old: expected tokenizer.json or vocab.txt in the repository, got only pytorch_model.bin',
+      );
+    });
   });
 });

@@ -9,14 +9,38 @@ import { downloadFileToCacheDir, getHFHubCachePath, HubApiError, listFiles, mode
 import { CheckpointError, messageOf } from '../base/index.ts';
 import { recoverFolder } from './atomic-file.ts';
 
+const TOKENIZER_SOURCES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt'];
+
 /** What of a repository or folder a model is read from; weights in other formats stay where they are. */
-export const MODEL_SOURCES = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.txt',
-  'model.safetensors',
-];
+export const MODEL_SOURCES = ['config.json', ...TOKENIZER_SOURCES, 'model.safetensors'];
+
+/** What is wanted of a repository. */
+interface Wanted {
+  readonly what: string;
+  readonly files: readonly string[];
+  /** Of each list one must be there. */
+  readonly needed: readonly (readonly string[])[];
+  /** What to do where one is not. */
+  readonly hint: string;
+}
+
+const MODEL: Wanted = {
+  what: 'model',
+  files: MODEL_SOURCES,
+  needed: [['model.safetensors'], ['config.json']],
+  hint: 'Weights in other formats, or in several files, must be made one model.safetensors first.',
+};
+
+const TOKENIZER: Wanted = {
+  what: 'tokenizer',
+  files: TOKENIZER_SOURCES,
+  needed: [['tokenizer.json', 'vocab.txt']],
+  hint: 'Tokenizers of other kinds than WordPiece are not supported.',
+};
+
+function missingOf({ needed }: Wanted, isThere: (file: string) => boolean): readonly string[] | undefined {
+  return needed.find((choice) => !choice.some(isThere));
+}
 
 /** `name` or `owner/name`. */
 const HUB_ID = /^\w[\w.-]*(\/\w[\w.-]*)?$/;
@@ -31,7 +55,16 @@ export interface HubPlaces {
  * The folder of a model: the argument itself if it is a folder, otherwise the snapshot of that id from the Hub or its cache.
  * Throws a CheckpointError that says what was looked for and why it is not there.
  */
-export async function resolveModel(idOrFolder: string, places: HubPlaces = {}): Promise<string> {
+export function resolveModel(idOrFolder: string, places: HubPlaces = {}): Promise<string> {
+  return resolve(idOrFolder, MODEL, places);
+}
+
+/** The folder of a tokenizer, found as that of a model is; from the Hub only what it is read from comes, and no weights need be there. */
+export function resolveTokenizer(idOrFolder: string, places: HubPlaces = {}): Promise<string> {
+  return resolve(idOrFolder, TOKENIZER, places);
+}
+
+async function resolve(idOrFolder: string, wanted: Wanted, places: HubPlaces): Promise<string> {
   await recoverFolder(idOrFolder);
   if (existsSync(idOrFolder)) {
     if (statSync(idOrFolder).isDirectory()) return idOrFolder;
@@ -39,19 +72,19 @@ export async function resolveModel(idOrFolder: string, places: HubPlaces = {}): 
   }
   if (!HUB_ID.test(idOrFolder)) {
     throw new CheckpointError(idOrFolder, {
-      expected: 'a model folder or the id of a model on the Hub',
+      expected: placesOf(wanted),
       got: 'no such folder',
     });
   }
   const cacheDir = places.cacheDir ?? getHFHubCachePath();
   const hubUrl = places.hubUrl ?? process.env.HF_ENDPOINT;
   try {
-    return await fetchSnapshot(idOrFolder, cacheDir, hubUrl);
+    return await fetchSnapshot(idOrFolder, wanted, cacheDir, hubUrl);
   } catch (cause) {
     if (cause instanceof CheckpointError) throw cause;
-    const cached = isRefusal(cause) ? undefined : await cachedSnapshot(idOrFolder, cacheDir);
+    const cached = isRefusal(cause) ? undefined : await cachedSnapshot(idOrFolder, wanted, cacheDir);
     if (cached !== undefined) return cached;
-    throw notFound(idOrFolder, cause);
+    throw notFound(idOrFolder, wanted, cause);
   }
 }
 
@@ -60,15 +93,20 @@ function isRefusal(cause: unknown): boolean {
   return cause instanceof HubApiError && [400, 401, 403, 404].includes(cause.statusCode);
 }
 
-function notFound(id: string, cause: unknown): CheckpointError {
+const placesOf = ({ what }: Wanted): string => `a model folder or the id of a ${what} on the Hub`;
+
+function notFound(id: string, wanted: Wanted, cause: unknown): CheckpointError {
+  const isClosed = cause instanceof HubApiError && [401, 403].includes(cause.statusCode);
   const answer =
     cause instanceof HubApiError
-      ? `the Hub answered ${cause.statusCode} (${cause.message})`
+      ? `the Hub answered ${cause.statusCode} (${cause.message.replace(/\. URL: .*$/s, '')})`
       : `the Hub could not be reached (${reasonOf(cause)}) and its cache does not have it`;
   return new CheckpointError(id, {
-    expected: 'a model folder or the id of a model on the Hub',
+    expected: placesOf(wanted),
     got: `no such folder, and ${answer}`,
-    hint: 'Give the path of a folder, or fetch the model where there is a network.',
+    hint: isClosed
+      ? 'The Hub says this of models that do not exist, too; for private and gated ones set HF_TOKEN.'
+      : 'Give the path of a folder, or fetch the model where there is a network.',
     cause,
   });
 }
@@ -78,15 +116,20 @@ function reasonOf(error: unknown): string {
   return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
 }
 
-async function fetchSnapshot(name: string, cacheDir: string, hubUrl: string | undefined): Promise<string> {
+async function fetchSnapshot(
+  name: string,
+  wanted: Wanted,
+  cacheDir: string,
+  hubUrl: string | undefined,
+): Promise<string> {
   const accessToken = process.env.HF_TOKEN;
   const access = { ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
   const { sha } = await modelInfo({ ...access, name, additionalFields: ['sha'] });
   const repository = { ...access, repo: name, revision: sha };
   const paths: string[] = [];
   for await (const { path } of listFiles(repository)) paths.push(path);
-  requireWeights(name, paths);
-  for (const path of paths.filter((each) => MODEL_SOURCES.includes(each))) {
+  requireFiles(name, wanted, paths);
+  for (const path of paths.filter((each) => wanted.files.includes(each))) {
     await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
   }
   const reference = referencePath(name, cacheDir);
@@ -95,21 +138,22 @@ async function fetchSnapshot(name: string, cacheDir: string, hubUrl: string | un
   return snapshotPath(name, cacheDir, sha);
 }
 
-function requireWeights(name: string, paths: readonly string[]): void {
-  if (paths.includes('model.safetensors')) return;
+function requireFiles(name: string, wanted: Wanted, paths: readonly string[]): void {
+  const missing = missingOf(wanted, (file) => paths.includes(file));
+  if (missing === undefined) return;
   throw new CheckpointError(name, {
-    expected: 'model.safetensors in the repository',
+    expected: `${missing.join(' or ')} in the repository`,
     got: paths.length === 0 ? 'no file' : `only ${paths.slice(0, 12).join(', ')}`,
-    hint: 'Weights in other formats, or in several files, must be made one model.safetensors first.',
+    hint: wanted.hint,
   });
 }
 
 /** The snapshot that the cache calls the newest, if it is there. */
-async function cachedSnapshot(name: string, cacheDir: string): Promise<string | undefined> {
+async function cachedSnapshot(name: string, wanted: Wanted, cacheDir: string): Promise<string | undefined> {
   const reference = referencePath(name, cacheDir);
   if (!existsSync(reference)) return undefined;
   const snapshot = snapshotPath(name, cacheDir, (await readFile(reference, 'utf8')).trim());
-  return ['config.json', 'model.safetensors'].every((file) => existsSync(join(snapshot, file))) ? snapshot : undefined;
+  return missingOf(wanted, (file) => existsSync(join(snapshot, file))) === undefined ? snapshot : undefined;
 }
 
 function repositoryPath(name: string, cacheDir: string): string {
@@ -124,13 +168,19 @@ function snapshotPath(name: string, cacheDir: string, sha: string): string {
   return join(repositoryPath(name, cacheDir), 'snapshots', sha);
 }
 
+/** How many downloads are under way that must not be heard, and what is put back after the last one. */
+let silenced = 0;
+let { debug } = console;
+
 /** The library reports downloads by `console.debug`, which is standard output: there only results belong. */
 async function silently<T>(work: () => Promise<T>): Promise<T> {
-  const { debug } = console;
-  console.debug = () => {};
+  if (silenced++ === 0) {
+    ({ debug } = console);
+    console.debug = () => {};
+  }
   try {
     return await work();
   } finally {
-    console.debug = debug;
+    if (--silenced === 0) console.debug = debug;
   }
 }

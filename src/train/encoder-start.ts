@@ -1,13 +1,15 @@
 /** The encoder that a training starts from: a preset with fresh weights, or a checkpoint. */
-import { ConfigError, type ParameterTree } from '../base/index.ts';
+import { CheckpointError, ConfigError, type ParameterTree } from '../base/index.ts';
 import {
   type EncoderConfig,
   isPreset,
   learnVocabulary,
   loadTokenizer,
+  PRESETS,
   presetConfig,
   readModelFolder,
   resolveModel,
+  resolveTokenizer,
   type Tokenizer,
   tokenizerOf,
 } from '../model/index.ts';
@@ -29,10 +31,10 @@ export async function startEncoder(
     const tokenizer =
       recipe.tokenizer === undefined
         ? tokenizerOf(learnVocabulary(texts(), recipe.vocabularySize))
-        : await loadTokenizer(await resolveModel(recipe.tokenizer));
+        : await loadTokenizer(await resolveTokenizer(recipe.tokenizer));
     return { encoder: presetConfig(recipe.encoder, tokenizer.vocabularySize), tokenizer, parameters: new Map() };
   }
-  const { config, parameters, tokenizer } = await readModelFolder(await resolveModel(recipe.encoder));
+  const { config, parameters, tokenizer } = await readModelFolder(await encoderFolder(recipe.encoder));
   if (config.mux !== undefined || config.featureSize !== config.encoder.hiddenSize) {
     throw new ConfigError('encoder', {
       expected: 'a dense encoder to start from',
@@ -41,4 +43,16 @@ export async function startEncoder(
     });
   }
   return { encoder: config.encoder, tokenizer, parameters };
+}
+
+/** The folder of an encoder. Of a name that is found nowhere the error has the presets as well, one of which may have been meant. */
+async function encoderFolder(name: string): Promise<string> {
+  try {
+    return await resolveModel(name);
+  } catch (cause) {
+    if (!(cause instanceof CheckpointError) || name.includes('/')) throw cause;
+    const { expected, got, hint } = cause;
+    const presets = Object.keys(PRESETS).join(', ');
+    throw new CheckpointError(name, { expected: `${expected}, or ${presets}`, got, ...(hint && { hint }), cause });
+  }
 }
