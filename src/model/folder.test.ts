@@ -1,6 +1,6 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
@@ -149,6 +149,20 @@ describe('readModelFolder', () => {
     const whole = await readFile(join(folder, file));
     await writeFile(join(folder, file), whole.subarray(0, whole.length / 2));
     expect(await messageOfReading()).toContain(join(folder, file));
+  });
+
+  it.skipIf(process.platform === 'win32')('says where its files may not be read', async () => {
+    await writeModelFolder(folder, delivery);
+    await chmod(root, 0o711);
+    await chmod(folder, 0o311);
+    const isRoot = process.getuid?.() === 0; // whom permissions do not keep out
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      expect(await messageOfReading()).toContain(`${folder}: expected a readable folder, got EACCES`);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      await chmod(folder, 0o711);
+    }
   });
 
   it('says what to do with weights in another format', async () => {

@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError, type ParameterTree, type Precision } from '../base/index.ts';
+import { CheckpointError, messageOf, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { isEncoderName, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, namelessLabels, precisionOf, toHuggingFace } from './config.ts';
@@ -126,8 +126,16 @@ async function readParameters(path: string, { encoder, featureSize }: ModelConfi
   return new Map([...loadEncoder(tensors, encoder, path, featureSize), ...heads]);
 }
 
+async function entriesOf(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    throw new CheckpointError(folder, { expected: 'a readable folder', got: messageOf(cause), cause });
+  }
+}
+
 async function requireFiles(folder: string): Promise<void> {
-  const present = await readdir(folder);
+  const present = await entriesOf(folder);
   const missing = ['config.json', 'model.safetensors'].filter((file) => !present.includes(file));
   if (!present.includes('tokenizer.json') && !present.includes('vocab.txt')) missing.push('tokenizer.json');
   if (missing.length === 0) return;
@@ -158,7 +166,7 @@ export async function checkDestination(folder: string): Promise<void> {
   refuseFile(folder);
   if (!existsSync(folder)) return;
   refuseMountPoint(folder);
-  const overwritten = (await readdir(folder)).filter((entry) => OWNED.includes(entry));
+  const overwritten = (await entriesOf(folder)).filter((entry) => OWNED.includes(entry));
   if (overwritten.length === 0 || overwritten.includes('config.json')) return;
   const got = `one with other files of the names ${overwritten.join(', ')}`;
   throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });

@@ -21,7 +21,9 @@ async function write(name: string, content: string | Uint8Array): Promise<string
   return file;
 }
 
-const parquet = (columnData: ColumnSource[]) => new Uint8Array(parquetWriteBuffer({ columnData }));
+/** Said to be in that compression. */
+const parquet = (columnData: ColumnSource[], codec: 'SNAPPY' | 'ZSTD' = 'SNAPPY') =>
+  new Uint8Array(parquetWriteBuffer({ columnData, codec, compressors: { ZSTD: (bytes) => bytes } }));
 
 async function rowsIn(name: string, content: string | Uint8Array, options?: ReadOptions) {
   return (await readRows(await write(name, content), options)).rows;
@@ -220,6 +222,31 @@ const badFiles: readonly BadFile[] = [
     says: 'a text, got an empty one',
   },
   { name: 'empty-label.tsv', content: `${head}a\t1\nb\t \n`, line: 3, column: 'label', says: 'a label, got none' },
+  {
+    name: 'old-mac.tsv',
+    content: `text\tlabel\r${'a long story\t1\r'.repeat(99)}`,
+    line: 1,
+    says: 'line feeds',
+  },
+  { name: 'semicolons.csv', content: 'text;label\na;1\n', line: 1, says: 'Fields stand between commas in .csv' },
+  {
+    name: 'many.csv',
+    content: `${'n'.repeat(60)},${Array.from({ length: 30 }, (_, at) => `c${at}`).join()}\n`,
+    line: 1,
+    says: `got the columns "${'n'.repeat(40)}…", "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8" and 21 more.`,
+  },
+  {
+    name: 'other-codec.parquet',
+    content: parquet(
+      [
+        { name: 'text', data: ['a'] },
+        { name: 'label', data: ['b'] },
+      ],
+      'ZSTD',
+    ),
+    column: 'text',
+    says: 'expected a compression of UNCOMPRESSED, SNAPPY, GZIP, BROTLI, got ZSTD. Write it again',
+  },
   { name: 'half.parquet', content: wholeParquet.slice(0, 200), says: 'expected a whole Parquet file' },
   { name: 'garbage.parquet', content: 'PAR1 is how it should begin and end', says: 'expected a whole Parquet file' },
 ];

@@ -125,7 +125,10 @@ function chooseColumns(file: string, found: readonly string[], named: Columns, n
 function checkNamed(file: string, found: readonly string[], named: Columns): void {
   for (const name of Object.values(named)) {
     if (found.includes(name)) continue;
-    throw new DataError({ file, line: 1, column: name }, { expected: 'a column of that name', got: listed(found) });
+    throw new DataError(
+      { file, line: 1, column: name },
+      { expected: 'a column of that name', got: listed(found), ...hintOfFormat(found) },
+    );
   }
   if (named.pair !== undefined && named.text === undefined) {
     throw new ConfigError('columns', { expected: 'the name of the text column too', got: `only pair=${named.pair}` });
@@ -145,11 +148,29 @@ function usualTextColumns(found: readonly string[]): readonly string[] {
 
 function unknownColumn(file: string, found: readonly string[], role: keyof Columns, usual: readonly string[]) {
   const facts = { expected: `a ${role} column (${usual.join(', ')})`, got: listed(found) };
-  return new DataError({ file, line: 1 }, { ...facts, hint: `Name it with --columns ${role}=NAME.` });
+  return new DataError(
+    { file, line: 1 },
+    { ...facts, hint: `Name it with --columns ${role}=NAME.`, ...hintOfFormat(found) },
+  );
 }
 
-function listed(columns: readonly string[]): string {
-  return `the columns ${columns.map((name) => JSON.stringify(name)).join(', ')}`;
+/** How many columns an error message names, and how many characters of each. */
+const [COLUMNS_SHOWN, CHARACTERS_SHOWN] = [10, 40];
+
+export function listed(columns: readonly string[]): string {
+  const shown = columns.slice(0, COLUMNS_SHOWN).map((name) => {
+    return JSON.stringify(name.length > CHARACTERS_SHOWN ? `${name.slice(0, CHARACTERS_SHOWN)}…` : name);
+  });
+  const more = columns.length > shown.length ? ` and ${columns.length - shown.length} more` : '';
+  return `the columns ${shown.join(', ')}${more}`;
+}
+
+/** What to do where the names of columns say that the file is written in another way than its ending says. */
+function hintOfFormat(columns: readonly string[]): { hint?: string } {
+  if (columns.some((name) => name.includes('\r')))
+    return { hint: 'Its lines end with carriage returns alone: write line feeds.' };
+  if (columns.length > 1 || !/[;,\t]/.test(columns[0] ?? '')) return {};
+  return { hint: 'Fields stand between commas in .csv, and between tabs in .tsv.' };
 }
 
 function rowOf(file: string, raw: RawRow, chosen: ChosenColumns, needsLabel: boolean): Row {

@@ -94,7 +94,9 @@ describe('readSentences', () => {
     ['{"tokens": ["a", "b"], "tags": ["O"]}', ':1: expected a tag for each of 2 words, got 1'],
     ['{"tokens": "a", "tags": ["O"]}', ':1 (column tokens): expected a list'],
     ['{"tokens": [3], "tags": ["O"]}', ':1 (column tokens): expected a string that is not blank, got 3'],
-    ['{"text": "a", "tags": ["O"]}', 'expected a column tokens or words, got the columns text, tags'],
+    ['{"text": "a", "tags": ["O"]}', 'expected a column tokens or words, got the columns "text", "tags"'],
+    ['{"tokens": ["a"], "ner_tags": [3]}', 'got 3. Write the tags by their names'],
+    ['{"tokens": ["a"], "ner_tags": ["3"]}', 'got "3". Write the tags by their names'],
   ])('refuses the row %s', async (row, message) => {
     const failure = await sentencesIn('some.jsonl', row).catch((error: unknown) => error);
     expect(messageOf(failure)).toContain(message);

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import { ConfigError, DataError, type DataPlace } from '../base/index.ts';
-import { bytesOf, type Columns } from './read-rows.ts';
+import { bytesOf, type Columns, listed } from './read-rows.ts';
 import { decode, kindOf, openJsonLines, openParquet, type Table } from './table-formats.ts';
 
 /** Words with a tag each. */
@@ -56,11 +56,18 @@ export async function readSentences(file: string, columns: Columns = {}): Promis
 /** `O`, or the prefix of a scheme and a type. */
 const TAG = /^(O|[BIES]-.+)$/su;
 
+const NUMBERED =
+  'Write the tags by their names: what numbers mean is not in the file (data sets of the Hub say it in their features).';
+
 function checkedTag(file: string, line: number, tag: string): string {
   if (TAG.test(tag)) return tag;
   throw new DataError(
     { file, line },
-    { expected: 'a tag: O, or a prefix B, I, E or S with a type, as B-person', got: JSON.stringify(tag) },
+    {
+      expected: 'a tag: O, or a prefix B, I, E or S with a type, as B-person',
+      got: JSON.stringify(tag),
+      ...(/^\d+$/.test(tag) && { hint: NUMBERED }),
+    },
   );
 }
 
@@ -129,7 +136,7 @@ const TAG_COLUMNS = ['tags', 'ner_tags'];
 function columnIn(file: string, { columns }: Table, role: 'text' | 'label', names: readonly string[]): string {
   const found = names.find((name) => columns.includes(name));
   if (found !== undefined) return found;
-  const facts = { expected: `a column ${names.join(' or ')}`, got: `the columns ${columns.join(', ')}` };
+  const facts = { expected: `a column ${names.join(' or ')}`, got: listed(columns) };
   throw new DataError({ file, line: 1 }, { ...facts, hint: `Name it with --columns ${role}=NAME.` });
 }
 
@@ -149,13 +156,16 @@ async function sentencesOfTable(
   const rows = await table.read([wordColumn, tagColumn]);
   return rows.map(({ line, cells }) => {
     const words = listOf(cells[0], { file, line, column: wordColumn });
-    const tags = listOf(cells[1], { file, line, column: tagColumn }).map((tag) => checkedTag(file, line, tag));
+    const tags = listOf(cells[1], { file, line, column: tagColumn }, NUMBERED).map((tag) =>
+      checkedTag(file, line, tag),
+    );
     if (words.length === tags.length) return { words, tags, lines: words.map(() => line) };
     throw new DataError({ file, line }, { expected: `a tag for each of ${words.length} words`, got: `${tags.length}` });
   });
 }
 
-function listOf(cell: unknown, place: DataPlace): readonly string[] {
+/** A list of strings in a cell; the hint is for one of numbers. */
+function listOf(cell: unknown, place: DataPlace, hint?: string): readonly string[] {
   if (!Array.isArray(cell) || cell.length === 0) {
     throw new DataError(place, {
       expected: 'a list of strings',
@@ -165,6 +175,7 @@ function listOf(cell: unknown, place: DataPlace): readonly string[] {
   return cell.map((item: unknown) => {
     if (typeof item === 'string' && item.trim() !== '') return item;
     const got = item === '' ? 'an empty one' : kindOf(item);
-    throw new DataError(place, { expected: 'a string that is not blank', got });
+    const isNumber = typeof item === 'number' || typeof item === 'bigint';
+    throw new DataError(place, { expected: 'a string that is not blank', got, ...(isNumber && hint && { hint }) });
   });
 }

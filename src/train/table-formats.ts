@@ -5,7 +5,13 @@
 import { TextDecoder } from 'node:util';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { CsvError, type Options, parse } from 'csv-parse/sync';
-import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+} from 'hyparquet';
 import { DataError, messageOf } from '../base/index.ts';
 
 /** One row as its format has it: the cells of the chosen columns, in the order they were asked for. */
@@ -168,6 +174,23 @@ const compressors = {
   BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
 };
 
+const CODECS = ['UNCOMPRESSED', 'SNAPPY', ...Object.keys(compressors)];
+
+function checkCodecs(file: string, { row_groups }: FileMetaData, chosen: readonly string[]): void {
+  for (const { meta_data } of row_groups.flatMap(({ columns }) => columns)) {
+    const [column = ''] = meta_data?.path_in_schema ?? [];
+    if (meta_data === undefined || !chosen.includes(column) || CODECS.includes(meta_data.codec)) continue;
+    throw new DataError(
+      { file, column },
+      {
+        expected: `a compression of ${CODECS.join(', ')}`,
+        got: meta_data.codec,
+        hint: 'Write it again with one of these, in pandas by to_parquet(FILE, compression="snappy").',
+      },
+    );
+  }
+}
+
 /** Text in a Parquet file that is not UTF-8 is an error too, not a row of replacement characters. */
 const parsers = { stringFromBytes: (bytes: Uint8Array | undefined) => bytes && utf8.decode(bytes) };
 
@@ -182,6 +205,7 @@ export async function openParquet(file: string, bytes: Uint8Array): Promise<Tabl
     const metadata = await parquetMetadataAsync(source);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
     const read = async (chosen: readonly string[]) => {
+      checkCodecs(file, metadata, chosen);
       const options = { file: source, metadata, columns: [...new Set(chosen)], compressors, parsers };
       const objects = await parquetReadObjects(options).catch((cause: unknown) => Promise.reject(damaged(cause)));
       return objects.map((object, index) => ({ line: index + 1, cells: chosen.map((name): unknown => object[name]) }));

@@ -286,6 +286,8 @@ describe('text files', () => {
     expect(opening('none.txt')).toThrow('expected a text file, got no such file');
     expect(opening('empty.txt')).toThrow('expected a text file, got an empty one');
     expect(opening('folder')).toThrow('expected a text file, got something that is no file');
+    // What the system will not even look at, as where a permission is missing.
+    expect(opening('n'.repeat(300))).toThrow(DataError);
   });
 
   it('are told apart by size and content, not by name', () => {

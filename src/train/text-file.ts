@@ -18,7 +18,7 @@ export function openTextFile(path: string): TextFile {
 }
 
 function sizeOf(path: string): number {
-  const status = statSync(path, { throwIfNoEntry: false });
+  const status = reading(path, () => statSync(path, { throwIfNoEntry: false }));
   const facts = { expected: 'a text file' };
   if (status === undefined) throw new DataError({ file: path }, { ...facts, got: 'no such file' });
   if (!status.isFile()) throw new DataError({ file: path }, { ...facts, got: 'something that is no file' });
@@ -28,13 +28,20 @@ function sizeOf(path: string): number {
 
 function readRange(path: string, from: number, to: number): Uint8Array {
   const piece = new Uint8Array(Math.max(0, to - from));
-  try {
+  return reading(path, () => {
     const descriptor = openSync(path, 'r');
     try {
       return piece.subarray(0, readSync(descriptor, piece, 0, piece.length, from));
     } finally {
       closeSync(descriptor);
     }
+  });
+}
+
+/** What the system refuses is an error of the file. */
+function reading<T>(path: string, read: () => T): T {
+  try {
+    return read();
   } catch (cause) {
     throw new DataError({ file: path }, { expected: 'a readable text file', got: messageOf(cause), cause });
   }
