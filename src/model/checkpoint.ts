@@ -199,9 +199,10 @@ export function requireParameters(shapes: ParameterShapes, tree: ParameterTree, 
   });
 }
 
-/** Whether a tensor of a checkpoint is the encoder's or the pooler's, under any of their names. */
-export function isEncoderName(name: string): boolean {
-  return canonicalName(name).startsWith('bert.');
+/** What a checkpoint has beside the encoder and the pooler, with today's names of norms. */
+export function headsOf(tree: ParameterTree): ParameterTree {
+  const renamed = Array.from(tree, ([name, tensor]) => [canonicalName(name), tensor] as const);
+  return new Map(renamed.filter(([name]) => !name.startsWith('bert.')));
 }
 
 function entryOf(tree: ParameterTree, name: string): [string, FloatTensor][] {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { CheckpointError } from '../base/index.ts';
-import { initialEncoder } from './checkpoint.ts';
+import { CheckpointError, float32, parameterOf } from '../base/index.ts';
+import { initialEncoder, initialParameters, takenFrom } from './checkpoint.ts';
 import { type ModelConfig, presetConfig } from './config.ts';
 import {
   checkDestination,
@@ -17,6 +17,7 @@ import {
   writeModelFolder,
 } from './folder.ts';
 import { resolveModel } from './hub.ts';
+import { wordHeadShapes } from './masked-language.ts';
 import { readSafetensors } from './safetensors.ts';
 import parity from './tokenizer.parity.json' with { type: 'json' };
 import { tokenizerOf } from './tokenizer.ts';
@@ -128,6 +129,19 @@ describe('a model folder', () => {
 });
 
 describe('readModelFolder', () => {
+  it("takes the norm of a head from TensorFlow's names: a scale of 3 in the file is one of 3 in the model", async () => {
+    const head = 'cls.predictions.transform.LayerNorm';
+    const norm = [
+      [`${head}.gamma`, float32(new Float32Array(128).fill(3), [128])],
+      [`${head}.beta`, float32(new Float32Array(128).fill(0.5), [128])],
+    ] as const;
+    await writeModelFolder(folder, { ...delivery, parameters: new Map([...delivery.parameters, ...norm]) });
+    const { parameters } = await readModelFolder(folder);
+    const model = takenFrom(parameters, initialParameters(wordHeadShapes(config), 1));
+    expect(new Set(parameterOf(model, `${head}.weight`).data)).toEqual(new Set([3]));
+    expect(new Set(parameterOf(model, `${head}.bias`).data)).toEqual(new Set([0.5]));
+  });
+
   async function messageOfReading(): Promise<string> {
     const error = await readModelFolder(folder).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CheckpointError);

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, messageOf, type ParameterTree, type Precision } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
-import { isEncoderName, loadEncoder } from './checkpoint.ts';
+import { headsOf, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, namelessLabels, precisionOf, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
 import { floatTensors, readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
@@ -122,8 +122,7 @@ export async function folderBytes(folder: string): Promise<number> {
 /** The encoder under its `bert.` names, whatever the checkpoint calls it, and the heads. */
 async function readParameters(path: string, { encoder, featureSize }: ModelConfig): Promise<ParameterTree> {
   const tensors = floatTensors((await readSafetensors(path)).tensors);
-  const heads = Array.from(tensors).filter(([name]) => !isEncoderName(name));
-  return new Map([...loadEncoder(tensors, encoder, path, featureSize), ...heads]);
+  return new Map([...loadEncoder(tensors, encoder, path, featureSize), ...headsOf(tensors)]);
 }
 
 async function entriesOf(folder: string): Promise<readonly string[]> {
