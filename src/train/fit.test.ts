@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { loudParameters, TINY_BATCHES, tinyConfig, tinyPhase, tinySet } from '../../test/tiny-bert.kit.ts';
 import { float32 } from '../base/index.ts';
-import { add, input } from '../graph/index.ts';
+import { add, input, mul, reduceSum } from '../graph/index.ts';
 import { cpu } from '../runtime/index.ts';
 import { planEpoch } from './epoch.ts';
 import { countSteps, type FitOptions, fit, type Phase, type StepReport, schedule } from './fit.ts';
@@ -109,6 +109,20 @@ describe('fit', () => {
     const still = { ...phase, dropout: 0 };
     const [one, other] = [await trained(still, { limit: 1 }), await trained(phase, { limit: 1 })];
     expect(one.reports[0]?.loss).not.toBe(other.reports[0]?.loss);
+  });
+
+  it('stops at a step whose gradients overflow, though its loss does not: a slope of 1e20 has no square in float32', async () => {
+    const steep: Phase = {
+      ...phase,
+      objective: (batch, p, dropout) => {
+        const { loss, metrics } = labelObjective(tinyConfig)(batch, p, dropout);
+        return { loss: add(loss, mul(reduceSum(p('classifier.bias'), [0]), 1e20)), metrics };
+      },
+    };
+    const reports = fit(steep, startState(initial), options);
+    await expect(reports.next()).rejects.toThrow(
+      'phase tiny, step 1: expected a finite norm of the gradients, got Infinity. Lower the learning rate',
+    );
   });
 
   it('feeds what changes with the step, and constrains the state after it', async () => {

@@ -108,13 +108,18 @@ export function countSteps({ batches }: Pick<Phase, 'batches'>): number {
   return batches(0).steps;
 }
 
-/** A loss that is no number has spoilt the weights: better to stop here, with the last checkpoint still good. */
-function requireFinite(loss: number, { name, parameterGroups }: Phase, step: number): void {
-  if (Number.isFinite(loss)) return;
+/** A loss or gradients that are no numbers have spoilt the weights: better to stop here, with the last checkpoint still good. */
+function requireFinite(reported: Readonly<Record<string, number>>, phase: Phase, step: number): void {
+  const { name, parameterGroups } = phase;
+  const { loss = Number.NaN, gradientNorm = 0 } = reported; // without clipping there is no norm
+  const [expected, got] = Number.isFinite(loss)
+    ? ['a finite norm of the gradients', gradientNorm]
+    : ['a finite loss', loss];
+  if (Number.isFinite(got)) return;
   const rates = parameterGroups.map((group) => `${group.name} ${group.learningRate}`).join(', ');
   throw new BackendError(`phase ${name}, step ${step}`, {
-    expected: 'a finite loss',
-    got: String(loss),
+    expected,
+    got: String(got),
     hint: `Lower the learning rate (${rates}): that is another run, which starts afresh; remove the folder of checkpoints first.`,
   });
 }
@@ -141,13 +146,9 @@ export async function* fit(phase: Phase, state: TrainState, options: FitOptions)
         'dropout.pool': pool,
         ...phase.feeds?.(step, steps),
       };
-      const { loss = Number.NaN, ...metrics } = await shaped.compiled.run(
-        state,
-        feeds,
-        schedule(step, steps, phase.warmup),
-        step,
-      );
-      requireFinite(loss, phase, step);
+      const reported = await shaped.compiled.run(state, feeds, schedule(step, steps, phase.warmup), step);
+      requireFinite(reported, phase, step);
+      const { loss = Number.NaN, ...metrics } = reported;
       phase.constrain?.(state);
       yield {
         phase: phase.name,
