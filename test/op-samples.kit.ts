@@ -158,11 +158,12 @@ function products(): Sample[] {
 }
 
 function reductions(build: (x: Node, axes: readonly number[], keep?: boolean) => Node): Sample[] {
-  return [[0], [1], [2], [0, 2], [0, 1, 2]].flatMap((axes) =>
+  const some = [[0], [1], [2], [0, 2], [0, 1, 2]].flatMap((axes) =>
     [false, true].map((keep) =>
       sample(`axes ${axes}${keep ? ' kept' : ''}`, [normal(2, 3, 4)], (x) => build(x, axes, keep)),
     ),
   );
+  return [...some, sample('no axes, then axis 1', [normal(2, 3, 4)], (x) => build(build(x, []), [1]))];
 }
 
 const EPSILON = 1e-5;
@@ -172,6 +173,7 @@ function normalised(build: (x: Node, scale: Node, bias: Node, epsilon: number) =
     sample('rows of a matrix', [normal(3, 8), normal(8), positive(8)], (x, scale, bias) =>
       build(x, scale, bias, EPSILON),
     ),
+    sample('a vector', [normal(8), normal(8), positive(8)], (x, scale, bias) => build(x, scale, bias, EPSILON)),
     sample('rows of rank 3', [normal(2, 3, 4), normal(4), positive(4)], (x, scale, bias) =>
       build(x, scale, bias, EPSILON),
     ),

@@ -88,12 +88,13 @@ export const window = (vector: Node, start: Node, size: number): Node => make('w
 
 // Reduction.
 
-export const reduceSum = (x: Node, axes: readonly number[], keep = false): Node =>
-  make('reduceSum', [x], { axes, keep });
-export const reduceMean = (x: Node, axes: readonly number[], keep = false): Node =>
-  make('reduceMean', [x], { axes, keep });
-export const reduceMax = (x: Node, axes: readonly number[], keep = false): Node =>
-  make('reduceMax', [x], { axes, keep });
+/** Over no axes there is nothing to do, while ONNX would take all of them. */
+function reduce(op: 'reduceSum' | 'reduceMean' | 'reduceMax', x: Node, axes: readonly number[], keep: boolean): Node {
+  return axes.length === 0 ? x : make(op, [x], { axes, keep });
+}
+export const reduceSum = (x: Node, axes: readonly number[], keep = false): Node => reduce('reduceSum', x, axes, keep);
+export const reduceMean = (x: Node, axes: readonly number[], keep = false): Node => reduce('reduceMean', x, axes, keep);
+export const reduceMax = (x: Node, axes: readonly number[], keep = false): Node => reduce('reduceMax', x, axes, keep);
 /** Σ x² over all elements: [...] -> [] */
 export const sumSquares = (x: Node): Node => make('sumSquares', [x], NONE);
 /** Index of the largest along the last axis, the first of equals: [..., c] -> [...] */
