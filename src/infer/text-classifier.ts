@@ -162,14 +162,20 @@ export async function classify(
   });
 }
 
+/** Throws a BackendError for logits that are no numbers: of these no class has the largest. */
+export function requireNumbers(logits: Float32Array): void {
+  if (logits.every(Number.isFinite)) return;
+  throw new BackendError('logits', { expected: 'finite numbers', got: logits.join(', ') });
+}
+
 /**
  * The scores of one text, or one token, the softmax of its logits: exp(x - max x) / Σ exp(x - max x), [C]. Throws a BackendError for logits that are
  * no numbers.
  */
 export function scoresOf(logits: Float32Array): number[] {
+  requireNumbers(logits);
   const largest = Math.max(...logits);
   const weights = Array.from(logits, (value) => Math.exp(value - largest));
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  if (Number.isNaN(sum)) throw new BackendError('logits', { expected: 'finite numbers', got: logits.join(', ') });
   return weights.map((weight) => weight / sum);
 }

@@ -236,7 +236,7 @@ describe('rows in 8 bits', () => {
         fc.array(fc.float({ min: -1000, max: 1000, noNaN: true, noDefaultInfinity: true }), { minLength: 1 }),
         (values) => {
           const data = Float32Array.from(values);
-          const { matrix, scales } = quantizeRows({ rows: 1, columns: data.length, data });
+          const { matrix, scales } = quantizeRows('w', { rows: 1, columns: data.length, data });
           const [scale = 0] = scales;
           const largest = Math.max(...data.map(Math.abs));
           fc.pre(largest === 0 || largest > 1e-30); // below, a scale has no digits left
@@ -246,6 +246,22 @@ describe('rows in 8 bits', () => {
           expect(Math.max(...matrix.data.map(Math.abs))).toBe(largest === 0 ? 0 : 127);
         },
       ),
+    );
+  });
+
+  it('keep their signs where the scale has no digits left: 143 steps of the least float32 are cut to 127', () => {
+    const least = 2 ** -149;
+    const data = Float32Array.of(143 * least, -143 * least, 20 * least);
+    const { matrix, scales } = quantizeRows('w', { rows: 1, columns: 3, data });
+    expect([...scales]).toEqual([least]);
+    expect([...matrix.data]).toEqual([127, -127, 20]);
+  });
+
+  it.each([Number.NaN, Number.NEGATIVE_INFINITY])('are not made of %d, by the name of the weight', (broken) => {
+    const [w, b] = [normal(1, 'w', [16, 8]), normal(1, 'b', [16])];
+    w.data[8 * 5 + 3] = broken;
+    expect(() => emit({ ...denseModel(2, w, b), precision: 'int8' })).toThrow(
+      `w: expected finite weights, as integers are to stand for them, got ${Math.abs(broken)} in row 5.`,
     );
   });
 });

@@ -147,7 +147,7 @@ class Quantization {
   /** [k, n] with scales [n] */
   private quantizedWeight(name: string, channels: FloatMatrix): QuantizedConstant {
     return this.constant(`${name}.channels`, () => {
-      const { matrix, scales } = quantizeRows(channels);
+      const { matrix, scales } = quantizeRows(name, channels);
       const { rows: k, columns: n, data } = transposed(matrix);
       return [tensorOf([k, n], data), tensorOf([n], scales)];
     });
@@ -156,7 +156,7 @@ class Quantization {
   /** [v, d] with scales [v, 1] */
   private quantizedTable(name: string, table: FloatMatrix): QuantizedConstant {
     return this.constant(`${name}.rows`, () => {
-      const { matrix, scales } = quantizeRows(table);
+      const { matrix, scales } = quantizeRows(name, table);
       return [tensorOf([matrix.rows, matrix.columns], matrix.data), tensorOf([matrix.rows, 1], scales)];
     });
   }

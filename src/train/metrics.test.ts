@@ -7,6 +7,14 @@ describe('metrics', () => {
     expect(predictions(float32([0, 2, 1, 3, 3, -1], [2, 3]))).toEqual([1, 0]);
   });
 
+  it('predict nothing from logits that are no numbers, of which the first would pass for the largest', () => {
+    for (const broken of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => predictions(float32([0, 2, broken, 1], [2, 2]))).toThrow(
+        /logits: expected finite numbers, got (NaN|Infinity), 1/,
+      );
+    }
+  });
+
   it('agree with scikit-learn on its own example of f1_score', () => {
     // sklearn.metrics.f1_score([0,1,2,0,1,2], [0,2,1,0,0,1], average='macro') = 0.2666…; accuracy 2/6.
     const { accuracy, macroF1 } = qualityOf([0, 2, 1, 0, 0, 1], [0, 1, 2, 0, 1, 2], 3);

@@ -1,5 +1,6 @@
 /** How good predictions are: accuracy, macro-averaged F1. */
 import { assert, type FloatTensor } from '../base/index.ts';
+import { requireNumbers } from '../infer/index.ts';
 
 export interface Quality {
   /** Share that is right, 0 to 1. */
@@ -8,11 +9,12 @@ export interface Quality {
   readonly macroF1: number;
 }
 
-/** Index of the largest logit of each row, the first of equals: [C] -> 1, [n, C] -> n */
+/** Index of the largest logit of each row, the first of equals: [C] -> 1, [n, C] -> n. Throws a BackendError for logits that are no numbers. */
 export function predictions({ shape, data }: FloatTensor): number[] {
   const classes = shape.at(-1) as number;
   return Array.from({ length: data.length / classes }, (_, row) => {
     const values = data.subarray(row * classes, (row + 1) * classes);
+    requireNumbers(values);
     return values.reduce((best, value, at) => (value > (values[best] as number) ? at : best), 0);
   });
 }
