@@ -1,10 +1,10 @@
 /** What stays when writing fails: on a full disk (a real one where this machine allows), without permission, half-way, killed. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CheckpointError, ConfigError } from '../base/index.ts';
 import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 
@@ -15,6 +15,15 @@ beforeEach(async () => {
   await mkdir(place);
 });
 afterAll(() => rm(root, { recursive: true }));
+
+/** What this process puts beside a path is named by: the name of a staging folder tells. */
+async function ownMark(): Promise<string> {
+  let name = '';
+  await replaceFolder(join(root, 'any'), async (staging) => {
+    name = staging;
+  });
+  return name.slice(join(root, 'any.partial-').length);
+}
 
 /** Mounts a disk of 64 KiB, or says why it cannot. */
 function smallDisk(at: string): boolean {
@@ -44,7 +53,7 @@ describe('writeFileAtomically', () => {
     async () => {
       const path = join(place, 'file');
       await writeFile(path, 'earlier');
-      await symlink('/dev/full', `${path}.partial-${process.pid}`);
+      await symlink('/dev/full', `${path}.partial-${await ownMark()}`);
       const error = await writeFileAtomically(path, 'later').catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(CheckpointError);
       expect(error).toMatchObject({ where: path, got: 'disk full (ENOSPC)' });
@@ -128,6 +137,8 @@ describe('what a killed process leaves', () => {
   const folder = join(place, 'model');
   /** The number of a process that has ended, and of one that runs. */
   const [ended, running] = [spawnSync(process.execPath, ['--version']).pid, process.ppid];
+  /** How a process of that number, on this machine or another, names what it puts beside a path. */
+  const markOf = (pid: number, host: string = hostname()): string => `${host}-${pid}-0123abcd`;
 
   async function makeFolder(path: string, content: Readonly<Record<string, string>>): Promise<void> {
     await mkdir(path);
@@ -141,14 +152,14 @@ describe('what a killed process leaves', () => {
   const writeSecond = (staging: string) => writeFile(join(staging, 'weights'), 'second');
 
   it.each([ended, process.pid])('between the two renames of a swap is put back: process %i', async (pid) => {
-    await makeFolder(`${folder}.replaced-by-${pid}`, { weights: 'first' });
+    await makeFolder(`${folder}.replaced-by-${markOf(pid)}`, { weights: 'first' });
     await recoverFolder(`${folder}/`);
     expect(await contentOf(folder)).toEqual({ weights: 'first' });
     expect(await readdir(place)).toEqual(['model']);
   });
 
   it('is put back by the next write, which then takes along what it does not own', async () => {
-    await makeFolder(`${folder}.replaced-by-${ended}`, { weights: 'first', report: 'kept' });
+    await makeFolder(`${folder}.replaced-by-${markOf(ended)}`, { weights: 'first', report: 'kept' });
     await replaceFolder(folder, writeSecond, ['weights']);
     expect(await contentOf(folder)).toEqual({ report: 'kept', weights: 'second' });
     expect(await readdir(place)).toEqual(['model']);
@@ -156,16 +167,16 @@ describe('what a killed process leaves', () => {
 
   it('after the swap is cleared by the next write, which takes along what it does not own', async () => {
     await makeFolder(folder, { weights: 'newer', log: 'newer' });
-    await makeFolder(`${folder}.replaced-by-${ended}`, { weights: 'first', report: 'kept', log: 'older' });
+    await makeFolder(`${folder}.replaced-by-${markOf(ended)}`, { weights: 'first', report: 'kept', log: 'older' });
     await replaceFolder(folder, writeSecond, ['weights']);
     expect(await contentOf(folder)).toEqual({ log: 'newer', report: 'kept', weights: 'second' });
     expect(await readdir(place)).toEqual(['model']);
   });
 
   it('is left alone where the folder is there, where two could be meant, and where the process may still be at it', async () => {
-    const replacedBy = (pid: number | string): string => `${folder}.replaced-by-${pid}`;
+    const replacedBy = (pid: number): string => `${folder}.replaced-by-${markOf(pid)}`;
     await makeFolder(replacedBy(running), { weights: 'of a living process' });
-    await makeFolder(replacedBy('me'), { weights: 'of no process' });
+    await makeFolder(`${folder}.replaced-by-me`, { weights: 'of no process' });
     await recoverFolder(folder);
     expect(existsSync(folder)).toBe(false);
     await makeFolder(replacedBy(ended), { weights: 'one' });
@@ -181,12 +192,68 @@ describe('what a killed process leaves', () => {
   it('half written is removed by the next write, but for what a living process writes', async () => {
     const file = join(place, 'file');
     for (const pid of [ended, running]) {
-      await writeFile(`${file}.partial-${pid}`, 'half');
-      await makeFolder(`${folder}.partial-${pid}`, { weights: 'half' });
+      await writeFile(`${file}.partial-${markOf(pid)}`, 'half');
+      await makeFolder(`${folder}.partial-${markOf(pid)}`, { weights: 'half' });
     }
     await writeFileAtomically(file, 'whole');
     await replaceFolder(folder, writeSecond);
-    const left = ['file', `file.partial-${running}`, 'model', `model.partial-${running}`];
+    const left = ['file', `file.partial-${markOf(running)}`, 'model', `model.partial-${markOf(running)}`];
     expect((await readdir(place)).sort()).toEqual(left);
+  });
+
+  it.each([ended, running, process.pid])(
+    'on another machine is left for a day, whatever runs on this one: process %i',
+    async (pid) => {
+      const file = join(place, 'file');
+      const left = [
+        `file.partial-${markOf(pid, 'elsewhere')}`,
+        `model.replaced-by-${markOf(pid, 'elsewhere')}`,
+      ] as const;
+      await writeFile(join(place, left[0]), 'half');
+      await makeFolder(folder, { weights: 'first' });
+      await utimes(folder, 0, 0); // an old model, but given way only now
+      await rename(folder, join(place, left[1]));
+      const [start, hour] = [Date.now(), 3_600_000];
+      const seenAfter = async (hours: number): Promise<string[]> => {
+        vi.useFakeTimers({ toFake: ['Date'], now: start + hours * hour });
+        await writeFileAtomically(file, 'whole');
+        await recoverFolder(folder);
+        vi.useRealTimers();
+        return (await readdir(place)).sort();
+      };
+      expect(await seenAfter(23)).toEqual(['file', ...left]);
+      expect(await seenAfter(25)).toEqual(['file', 'model']);
+    },
+  );
+
+  it('is told from what others write by the machine, the process, and a number that is drawn', async () => {
+    const mark = await ownMark();
+    expect(mark.slice(0, -8)).toBe(`${hostname()}-${process.pid}-`);
+    vi.resetModules();
+    const another = await import('./atomic-file.ts');
+    await another.replaceFolder(folder, async (staging) => {
+      expect(staging).toMatch(new RegExp(`^${folder}\\.partial-${hostname()}-${process.pid}-[0-9a-f]{8}$`));
+      expect(staging).not.toContain(mark);
+    });
+  });
+
+  it('after the swap is not put back when the new folder is deleted, and goes with the next write', async () => {
+    await makeFolder(folder, { weights: 'first', report: 'old' });
+    const files = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
+    const rmUnlessKilled: typeof rm = (path, options) =>
+      /-by-/.test(String(path)) ? Promise.reject(new Error('killed')) : files.rm(path, options);
+    vi.resetModules();
+    vi.doMock('node:fs/promises', () => ({ ...files, rm: rmUnlessKilled }));
+    const killed = await import('./atomic-file.ts');
+    await expect(killed.replaceFolder(folder, writeSecond)).rejects.toThrow('killed');
+    vi.doUnmock('node:fs/promises');
+    expect(await contentOf(folder)).toEqual({ weights: 'second' });
+    expect(await readdir(place)).toHaveLength(2);
+    await rm(folder, { recursive: true });
+    await recoverFolder(folder);
+    expect(existsSync(folder)).toBe(false);
+    await replaceFolder(folder, writeSecond, ['weights']);
+    expect(await contentOf(folder)).toEqual({ weights: 'second' });
+    expect(await readdir(place)).toEqual(['model']);
   });
 });

@@ -2,8 +2,10 @@
  * Writing without loss: files and folders are made beside their place and renamed into it, so that a full disk or a killed
  * process leaves what was there before.
  */
-import { existsSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError, messageOf, PrumuxError } from '../base/index.ts';
 
@@ -85,11 +87,16 @@ function discard(path: string): Promise<void> {
   return rm(path, { recursive: true, force: true }).catch(() => undefined);
 }
 
-/** What stands beside a path while a process writes it: what is to come, and what gives way. */
-type Aside = 'partial' | 'replaced-by';
+/** What stands beside a path while a process writes it: what is to come, what gives way, and what has given way and is only to be emptied. */
+type Aside = 'partial' | 'replaced-by' | 'emptied-by';
+
+const HOST = encodeURIComponent(hostname());
+
+/** Whose a thing beside a path is: machines may share the folder, and containers even the name of the machine and the number of their process. */
+const OWNER = `${HOST}-${process.pid}-${randomUUID().slice(0, 8)}`;
 
 function asideOf(path: string, kind: Aside): string {
-  return `${path}.${kind}-${process.pid}`;
+  return `${path}.${kind}-${OWNER}`;
 }
 
 /** What stands beside a path of processes that were killed; of this one's own, too, as an earlier one may have had its number. */
@@ -97,16 +104,29 @@ async function leftBehind(path: string, kind: Aside): Promise<string[]> {
   const prefix = `${basename(path)}.${kind}-`;
   const entries = await readdir(dirname(path)).catch(() => []);
   return entries
-    .filter((entry) => entry.startsWith(prefix) && !isOfOthers(entry.slice(prefix.length)))
-    .map((entry) => join(dirname(path), entry));
+    .filter((entry) => entry.startsWith(prefix))
+    .map((entry) => ({ aside: join(dirname(path), entry), owner: entry.slice(prefix.length) }))
+    .filter(({ aside, owner }) => isLeft(aside, owner))
+    .map(({ aside }) => aside);
 }
 
-/** Whether a process of that number is running, this one apart; what is no number is no process of ours. */
-function isOfOthers(id: string): boolean {
-  if (!/^[1-9]\d*$/.test(id)) return true;
-  if (Number(id) === process.pid) return false;
+/** Processes of other machines cannot be asked after; none takes so long to write a model. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000;
+
+/** Whether nobody is at it any more; what is marked in another way is nothing of ours. */
+function isLeft(aside: string, owner: string): boolean {
+  const [, host, id] = /^(.+)-([1-9]\d*)-[0-9a-f]{8}$/.exec(owner) ?? [];
+  if (host === undefined) return false;
+  if (host === HOST) return !isOfOthers(Number(id));
+  const changed = lstatSync(aside, { throwIfNoEntry: false })?.ctimeMs; // renaming is a change as well
+  return changed !== undefined && Date.now() - changed > ABANDONED_MS;
+}
+
+/** Whether a process of that number is running, this one apart. */
+function isOfOthers(id: number): boolean {
+  if (id === process.pid) return false;
   try {
-    return process.kill(Number(id), 0); // asks, sends nothing
+    return process.kill(id, 0); // asks, sends nothing
   } catch (error) {
     return codeOf(error) !== 'ESRCH';
   }
@@ -128,9 +148,13 @@ async function writeSynced(path: string, pieces: readonly Uint8Array[]): Promise
 }
 
 async function swapIn(staging: string, place: string, owned: readonly string[] | undefined): Promise<void> {
-  if (!existsSync(place)) return rename(staging, place);
-  for (const left of await leftBehind(place, 'replaced-by')) await emptyInto(place, left, owned);
-  const replaced = asideOf(place, 'replaced-by');
+  const spent = await leftBehind(place, 'emptied-by');
+  if (!existsSync(place)) {
+    for (const left of spent) await discard(left);
+    return rename(staging, place);
+  }
+  for (const left of [...spent, ...(await leftBehind(place, 'replaced-by'))]) await emptyInto(place, left, owned);
+  const [replaced, emptied] = [asideOf(place, 'replaced-by'), asideOf(place, 'emptied-by')];
   await rename(place, replaced);
   try {
     await rename(staging, place);
@@ -138,10 +162,12 @@ async function swapIn(staging: string, place: string, owned: readonly string[] |
     await rename(replaced, place);
     throw cause;
   }
-  await emptyInto(place, replaced, owned);
+  // From here on nobody is to put it back, should the new folder be deleted.
+  await rename(replaced, emptied);
+  await emptyInto(place, emptied, owned);
 }
 
-/** Moves what is not owned to the folder that replaces it, unless that has its like; the rest goes. */
+/** Moves what is not owned to the folder that replaced it, unless that has its like; the rest goes. */
 async function emptyInto(place: string, replaced: string, owned: readonly string[] | undefined): Promise<void> {
   const entries = owned === undefined ? [] : await readdir(replaced);
   for (const entry of entries) {

@@ -1,7 +1,7 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
 import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -83,7 +83,7 @@ describe('a model folder', () => {
     const finders = [readModelFolder, resolveModel, checkDestination];
     await writeModelFolder(folder, delivery);
     for (const find of finders) {
-      await rename(folder, `${folder}.replaced-by-${process.pid}`);
+      await rename(folder, `${folder}.replaced-by-${hostname()}-${process.pid}-0123abcd`);
       await find(folder);
       expect(await readdir(root)).toEqual(['model']);
     }
