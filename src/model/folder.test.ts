@@ -118,8 +118,9 @@ describe('a model folder', () => {
     env.allowRemoteModels = false;
     env.localModelPath = dirname(folder);
     const theirs = await AutoTokenizer.from_pretrained(basename(folder));
-    // Truncation is not compared: transformers.js drops the last [SEP]. An empty second text is none to it.
-    const cases = parity.cases.filter(({ pair }) => pair !== '');
+    // Truncation is not compared: transformers.js drops the last [SEP]. An empty second text is none to it. Chinese characters of two UTF-16 units
+    // are not apart to it.
+    const cases = parity.cases.filter(({ text, pair }) => pair !== '' && !/[\u{20000}-\u{2FFFF}]/u.test(text));
     expect(cases.length).toBeGreaterThan(80);
     for (const { text, pair } of cases) {
       const { input_ids, token_type_ids } = theirs(text, { text_pair: pair, return_tensor: false });

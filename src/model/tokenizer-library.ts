@@ -45,6 +45,11 @@ interface PostProcessor {
 
 const lowerCaseStages = z.looseObject({ normalizer: z.looseObject({ lowercase: z.literal(true) }) });
 
+/** Those that put blanks around Chinese characters. */
+const chineseStages = z.looseObject({
+  normalizer: z.looseObject({ type: z.literal('BertNormalizer'), handle_chinese_chars: z.literal(true) }),
+});
+
 /** The stages that look no further than a word, and added tokens that lie within one. */
 const bertStages = z.looseObject({
   normalizer: z.looseObject({ type: z.literal('BertNormalizer') }),
@@ -82,21 +87,33 @@ export function tokenizerStages(json: object, config: object, where: string): To
   const unknownId = specialId('[UNK]');
   const frames: Frame[][] = [];
   const isCutAtBlanks = bertStages.safeParse(json).success;
-  const split = (text: string): number[] =>
+  const splitPart = (text: string): number[] =>
     tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId);
+  const split = isCutAtBlanks ? splitByWords(splitPart) : splitPart;
+  const spaced = chineseStages.safeParse(json).success ? withRareChineseApart : (text: string) => text;
   return {
     vocabularySize: model.vocab.length,
     isCutAtBlanks,
     isLowerCase: lowerCaseStages.safeParse(json).success,
     ...{ unknownId, specialId },
-    split: isCutAtBlanks ? splitByWords(split) : split,
-    splitWords: (text) => preTokenizer.pre_tokenize(normalizer === null ? text : normalizer.normalize(text)),
+    split: (text) => split(spaced(text)),
+    splitWords: (text) => preTokenizer.pre_tokenize(normalizer?.normalize(spaced(text)) ?? text),
     framesOf(isPair) {
       const at = isPair ? 1 : 0;
       frames[at] ??= framesOf(postProcessor, isPair, specialId);
       return frames[at];
     },
   };
+}
+
+/**
+ * The Chinese characters of two UTF-16 units that Hugging Face's Rust tokenizers put blanks around (src/normalizers/bert.rs; U+2B820 to U+2B91F are not
+ * among them). The library looks at one unit at a time, and misses them.
+ */
+const RARE_CHINESE = /[\u{20000}-\u{2A6DF}\u{2A700}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}]/gu;
+
+function withRareChineseApart(text: string): string {
+  return text.replace(RARE_CHINESE, ' $& ');
 }
 
 /** No token of a text has a NUL in it. */

@@ -19,6 +19,7 @@ TRICKY = [
     "don't stop—can't… won't", "a" * 150, "lo" * 50, "low" * 33, "[CLS] low [SEP] newest [MASK]s", "\t\n\r tabs",
     "\u3000wide\u00a0nbsp", "e\u0301 combining \u0301", "😀 emoji 👩‍👩‍👧", "12,345.67$ 50% #tag @me", "한국어 텍스트",
     "\ue000 private", "\u2028line\u2029para", "`^~<>|$+=", "İstanbul ß ﬁ", "#### ##a __proto__ constructor",
+    "low\U00020000newest low\U0002b820low \U0002f800low",
 ]
 
 

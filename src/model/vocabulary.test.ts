@@ -34,6 +34,13 @@ describe('learnVocabulary', () => {
     ]);
   });
 
+  it('takes Chinese characters of any length for words of their own, as the tokenizer does', () => {
+    for (const character of ['漢', '𠀀']) {
+      const tokens = tokensOf(learnVocabulary([`ab${character}ab`], 100));
+      expect(tokens).toEqual([...SPECIAL_TOKENS, 'a', 'b', character, '##a', '##b', 'ab']);
+    }
+  });
+
   it('is the same each time, has distinct tokens, no more than asked, and spells every text it saw', () => {
     const texts = fc.array(fc.string({ unit: fc.constantFrom(...'aabbc dé,漢 ') }), { maxLength: 8 });
     fc.assert(
