@@ -103,10 +103,9 @@ async function parityOf(model: TrainedModel, onnx: Uint8Array, set: EncodedSet, 
     { outputs: { logits: classifier(tokenInputs(rows, plan.tokens), config, p) } },
     placement,
   );
-  const exported = await openSession(onnx, placement);
-  const one = (await graph.run({ ...feeds, ...Object.fromEntries(parameters) })).logits as FloatTensor;
-  const other = (await exported.run(feeds)).logits as FloatTensor;
-  await Promise.all([graph.close(), exported.close()]);
+  const fed = { ...feeds, ...Object.fromEntries(parameters) };
+  const one = (await closing(graph, (open) => open.run(fed))).logits as FloatTensor;
+  const other = (await closing(await openSession(onnx, placement), (open) => open.run(feeds))).logits as FloatTensor;
   return one.data.reduce((most, value, at) => Math.max(most, Math.abs(value - (other.data[at] as number))), 0);
 }
 

@@ -1,5 +1,6 @@
 /** How well an encoder tells words of held-out text from all others of the vocabulary. */
 import type { ParameterTree, Tensor } from '../base/index.ts';
+import { closing } from '../infer/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, wordDecoder } from '../model/index.ts';
 import { features, instancesOf } from '../mux/index.ts';
 import { compile, type Placement, type Session } from '../runtime/index.ts';
@@ -37,15 +38,15 @@ export async function evaluateLanguage(
   batches: readonly [MaskedBatch, ...MaskedBatch[]],
   placement: Placement,
 ): Promise<LanguageEvaluation> {
-  const session = await openReader(config, batches[0], placement);
   const weights = Object.fromEntries(parameters);
-  const measure = (idsOf: (batch: MaskedBatch) => Tensor): Promise<Sums[]> =>
-    sumOver(batches, instancesOf(config), (batch) =>
-      session.run({ ...weights, ...tokenFeeds(batch, idsOf(batch)), ...maskedFeeds(batch, batch) }),
-    );
-  const masked = await measure(({ ids }) => ids);
-  const read = config.mux === undefined ? undefined : await measure(({ original }) => original);
-  await session.close();
+  const [masked, read] = await closing(await openReader(config, batches[0], placement), async (session) => {
+    const measure = (idsOf: (batch: MaskedBatch) => Tensor): Promise<Sums[]> =>
+      sumOver(batches, instancesOf(config), (batch) =>
+        session.run({ ...weights, ...tokenFeeds(batch, idsOf(batch)), ...maskedFeeds(batch, batch) }),
+      );
+    const sums = await measure(({ ids }) => ids);
+    return [sums, config.mux && (await measure(({ original }) => original))] as const;
+  });
   const positions = total(masked, 'count');
   return {
     loss: total(masked, 'loss') / positions,

@@ -2,14 +2,14 @@
  * The loss of masked-language modelling against plain loops in float64, and the sum over candidates against the sum over the whole vocabulary
  * that it stands for.
  */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { evaluate, type Values, valuesOf } from '../../test/reference.kit.ts';
 import { tinyConfig } from '../../test/tiny-bert.kit.ts';
 import { type FloatTensor, float32, type ParameterTree, random, sizeOf, type Tensor } from '../base/index.ts';
 import { input, type Node } from '../graph/index.ts';
 import { type ModelConfig, parameterInputs, parametersFrom, tokenInputs, wordFeatures } from '../model/index.ts';
 import { features } from '../mux/index.ts';
-import { cpu } from '../runtime/index.ts';
+import { cpu, loadRuntime } from '../runtime/index.ts';
 import { evaluateLanguage } from './language-evaluation.ts';
 import { maskedFeeds } from './masked-language.ts';
 import { type MaskedBatch, maskBatch } from './masking.ts';
@@ -124,6 +124,15 @@ it('the full softmax is that of plain loops, and the accuracy is a share', async
   expect(accuracy).toBeLessThanOrEqual(1);
   expect(retrieval).toEqual({ retrievalAccuracy: null, retrievalAccuracyBySlot: null });
   expect(positions).toBe(2 * batch.weights.data.reduce((sum, weight) => sum + weight, 0));
+});
+
+it('an evaluation that fails leaves no session open: there is none to release', async () => {
+  const opened = vi.spyOn(loadRuntime().InferenceSession, 'create');
+  await expect(evaluateLanguage(config, new Map(), [batch], cpu(1))).rejects.toThrow('a value for the input');
+  const sessions = opened.mock.results.map(({ value }) => value as ReturnType<typeof opened>);
+  opened.mockRestore();
+  expect(sessions.length).toBeGreaterThan(0);
+  for (const session of sessions) await expect((await session).release()).rejects.toThrow('disposed');
 });
 
 it('a step has the loss of plain loops over its candidates, touches their rows only, and learns the batch', async () => {
