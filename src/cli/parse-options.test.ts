@@ -67,6 +67,11 @@ it('leaves words without a flag as operands', () => {
   ]);
 });
 
+it('takes a config file with a byte order mark', () => {
+  const file = configFile('\uFEFF{ "output": "out" }');
+  expect(parseOptions(['--config', file], options).values.output).toBe('out');
+});
+
 it('takes options from a config file, and flags over it', () => {
   const file = configFile('{"output": "there", "learningRate": 0.5, "instances": 8, "grid": [0.6], "json": true}');
   expect(parse('--config', file)).toMatchObject({ output: 'there', learningRate: 0.5, instances: 8, grid: [0.6] });

@@ -1,7 +1,7 @@
 /** From the command line and `--config` to the values of a command's options. Unknown names are refused, with the nearest known ones. */
 import { readFileSync } from 'node:fs';
 import { type ArgsDef, parseArgs } from 'citty';
-import { messageOf } from '../base/index.ts';
+import { messageOf, parseJsonText } from '../base/index.ts';
 import { type Option, type Options, toggle, type Values } from './option.ts';
 import type { Environment } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -202,7 +202,7 @@ function readJson(file: string): object {
   const where = `--config ${file}`;
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(file, 'utf8'));
+    json = parseJsonText(readFileSync(file, 'utf8'));
   } catch (cause) {
     throw new UsageError(where, { expected: 'a readable JSON file', got: messageOf(cause), cause });
   }

@@ -166,6 +166,14 @@ describe('readModelFolder', () => {
     expect(await messageOfReading()).toContain(join(folder, file));
   });
 
+  it('reads JSON that an editor has given a byte order mark', async () => {
+    await writeModelFolder(folder, delivery);
+    for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+      await writeFile(join(folder, file), `\uFEFF${await readFile(join(folder, file), 'utf8')}`);
+    }
+    expect((await readModelFolder(folder)).config).toEqual(config);
+  });
+
   it.skipIf(process.platform === 'win32')('says where its files may not be read', async () => {
     await writeModelFolder(folder, delivery);
     await chmod(root, 0o711);

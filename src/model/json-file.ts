@@ -2,14 +2,14 @@
  * JSON files of a model folder.
  */
 import { readFile } from 'node:fs/promises';
-import { CheckpointError, messageOf } from '../base/index.ts';
+import { CheckpointError, messageOf, parseJsonText } from '../base/index.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 
 /** The object that a JSON file of a model folder holds; otherwise a CheckpointError that names the file. */
 export async function readJsonObject(path: string): Promise<object> {
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, 'utf8'));
+    json = parseJsonText(await readFile(path, 'utf8'));
   } catch (cause) {
     throw new CheckpointError(path, { expected: 'a readable JSON file', got: messageOf(cause), cause });
   }
