@@ -23,7 +23,10 @@ export abstract class PrumuxError extends Error {
 
   constructor(where: string, facts: ErrorFacts) {
     const hint = facts.hint === undefined ? '' : ` ${facts.hint}`;
-    super(`${where}: expected ${facts.expected}, got ${facts.got}.${hint}`, { cause: facts.cause });
+    // What others say of an error often ends its own sentence.
+    super(`${where}: expected ${facts.expected}, got ${facts.got.replace(/(?<!\.)\.$/, '')}.${hint}`, {
+      cause: facts.cause,
+    });
     this.name = new.target.name;
     this.where = where;
     this.expected = facts.expected;

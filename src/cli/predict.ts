@@ -1,5 +1,5 @@
 /** `prumux predict`: labels for texts, or the entities in them, as JSON lines in the order of the texts. */
-import { DataError } from '../base/index.ts';
+import { DataError, type DataPlace } from '../base/index.ts';
 import { type Answer, answerTexts, openTextClassifier, type TextInput } from '../infer/index.ts';
 import { command } from './command.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
@@ -19,7 +19,7 @@ export default command({
     rest: { name: 'text', description: 'texts [the lines of standard input]' },
   },
   options: {
-    pairs: option('a tab in a text separates a pair of texts', toggle, false),
+    pairs: option('every text is a pair, with a tab between the two', toggle, false),
     ensemble: ENSEMBLE,
     precision: PRECISION,
     maxTokens: optional('longest text, in tokens; longer ones are cut [as the model was trained]', whole(3)),
@@ -30,8 +30,10 @@ export default command({
     const classifier = await openTextClassifier(model, placement, maxTokens, precision);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
     const predictions: Answer[] = [];
-    for await (const batch of batchesOf(texts.length > 0 ? texts : linesOf(terminal.stdin))) {
-      const inputs = batch.map((line) => inputOf(line, pairs));
+    const [file, source] = texts.length > 0 ? ['TEXT', texts] : ['standard input', linesOf(terminal.stdin)];
+    let line = 0;
+    for await (const batch of batchesOf(source)) {
+      const inputs = batch.map((text) => (pairs ? pairOf(text, { file, line: ++line }) : { text }));
       const answers = await answerTexts(classifier, inputs, { ensemble });
       const results = answers.map((answer, at) => ({ ...(inputs[at] as TextInput), ...answer }));
       if (isJson) predictions.push(...results);
@@ -43,9 +45,10 @@ export default command({
   print: () => '',
 });
 
-function inputOf(line: string, isPair: boolean): TextInput {
-  const tab = isPair ? line.indexOf('\t') : -1;
-  return tab < 0 ? { text: line } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
+function pairOf(texts: string, place: DataPlace): TextInput {
+  const tab = texts.indexOf('\t');
+  if (tab < 0) throw new DataError(place, { expected: 'a tab between the texts of a pair', got: 'none' });
+  return { text: texts.slice(0, tab), pair: texts.slice(tab + 1) };
 }
 
 /**

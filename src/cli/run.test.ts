@@ -78,8 +78,13 @@ describe('help', () => {
     expect(out).not.toContain('PRUMUX_HELP');
   });
 
-  it('gives the version', async () => {
-    expect((await program(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  it.each(['--version', '-v'])('gives the version at %s', async (flag) => {
+    expect((await program([flag])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('of a command comes by its name, too', async () => {
+    expect(await program(['help', 'train'])).toEqual(await program(['train', '--help']));
+    expect(await program(['help', 'trian'])).toMatchObject({ code: 2, err: expect.stringContaining('as train') });
   });
 });
 
@@ -102,6 +107,7 @@ describe('mistakes on the command line end with 2 and one line that names them',
       '--vocabulary-size: expected a whole number, 10',
     ],
     [['serve', 'm', '--api-key', 'A', '--api-key', 'B'], '--api-key: expected the flag once, got it again. Give'],
+    [['serve', 'm', '--port', '99999'], '--port: expected a whole number, 0 or more, below 65536, got 99999'],
     [['auto', 'm', '-o', 'x', '--max-drop', '-1'], '--max-drop: expected a number, 0 or more, got -1'],
     [['auto', 'm', '-o', 'x', '--sparsities', '0,1'], '--sparsities: expected a number, 0 or more, below 1, got 1'],
   ])('%j', async (argv, message) => {
@@ -133,6 +139,12 @@ describe('bad data ends with 1, and names file and line', () => {
     const { code, err } = await program(argv);
     expect(err).toMatch(/unseen\.tsv:3.*7/);
     expect(code).toBe(1);
+  });
+
+  it('a line that is no pair where pairs are asked for', async () => {
+    const { code, out, err } = await program(['predict', at('model'), '--pairs'], { stdin: 'a\tb\nc\n' });
+    expect(err).toBe('prumux: standard input:2: expected a tab between the texts of a pair, got none.\n');
+    expect({ code, out }).toEqual({ code: 1, out: '' });
   });
 
   it('a file that is not there', async () => {
@@ -208,6 +220,7 @@ describe('an interruption', () => {
     const checkpoint = await readFile(join(`${at('resumed')}.run`, 'fine-tune.checkpoint.safetensors'));
     expect(checkpoint.length).toBeGreaterThan(0);
     expect((await program(argv)).code).toBe(0);
+    expect(await readFile(join(at('resumed'), 'README.md'), 'utf8')).toContain('trained on good.tsv\n');
   });
 
   it('stops at once what has nothing to lose', async () => {

@@ -37,11 +37,12 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
 }
 
 async function dispatch([name, ...rest]: readonly string[], terminal: Terminal): Promise<number> {
+  if (name === 'help' && rest[0] !== undefined) return dispatch([rest[0], '--help'], terminal);
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     terminal.stdout.write(await overview());
     return name === undefined ? 2 : 0;
   }
-  if (name === '--version') {
+  if (name === '--version' || name === '-v') {
     terminal.stdout.write(`${VERSION}\n`);
     return 0;
   }

@@ -23,7 +23,11 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const OPTIONS = {
   host: option('address to listen at; 0.0.0.0 for all', text('HOST'), '127.0.0.1'),
-  port: option('port to listen at; 0 for any that is free', whole(0), 8080),
+  port: option(
+    'port to listen at; 0 for any that is free',
+    number({ least: 0, below: 65536, isWhole: true }, 'PORT'),
+    8080,
+  ),
   name: optional("the model's name in the API [that of its folder]", text('NAME')),
   maxWait: option(
     'how long a text waits for others to share a pass with, in milliseconds',

@@ -87,6 +87,8 @@ describe('a model that cannot be opened', () => {
     await writeFile(path, broken);
     await expect(openSession(path, cpu(1))).rejects.toThrow(CheckpointError);
     await expect(openSession(path, cpu(1))).rejects.toThrow(path);
+    // The runtime's own messages end with a full stop, ours with one.
+    await expect(openSession(path, cpu(1))).rejects.not.toThrow('..');
   });
 
   it('is a BackendError: no such file', async () => {

@@ -1,5 +1,5 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { VERSION } from '../base/index.ts';
 import { checkDestination, type ModelConfig } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
@@ -99,7 +99,7 @@ export async function trainClassifier(recipe: TrainRecipe, options: RunOptions):
         ...{ command: 'train', recipe, data, curves: { 'fine-tune': curve } },
         ...(source.setAside && { setAside: source.setAside }),
       },
-      title: `${taskOf(config).modelNoun} trained on ${train.name}`,
+      title: `${taskOf(config).modelNoun} trained on ${basename(train.name)}`,
     },
   );
   await folder.remove();
