@@ -79,6 +79,7 @@ describe('kubernetes.yaml', () => {
     const pod = at(deployment, 'spec', 'template', 'spec');
     const container = at(pod, 'containers', 0);
     await checkContainer(container);
+    expect(at(pod, 'enableServiceLinks')).toBe(false);
     const env = at(container, 'env') as { name: string; value?: string }[];
     const drainSeconds = Number(env.find(({ name }) => name === 'PRUMUX_DRAIN_TIMEOUT')?.value) / 1000;
     const pauseSeconds = Number((at(container, 'lifecycle', 'preStop', 'exec', 'command') as string[])[1]);
