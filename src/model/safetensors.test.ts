@@ -110,6 +110,31 @@ describe('a safetensors file', () => {
     expect(read.get('t2')).toEqual(float32([1, 0], [2]));
   });
 
+  it('reads types that it does not write, as the numbers that their bytes stand for', async () => {
+    const types = ['F64', 'U32', 'I16', 'U16', 'I8'].map((dtype, at) => [
+      dtype,
+      [1],
+      [0, 8, 12, 14, 16, 17].slice(at, at + 2),
+    ]);
+    await writeRaw(headerOf(...(types as Parameters<typeof headerOf>)), 17);
+    const file = await readFile(path);
+    const data = file.subarray(file.length - 17);
+    data.writeDoubleLE(0.1);
+    data.writeUInt32LE(4_000_000_000, 8);
+    data.writeInt16LE(-300, 12);
+    data.writeUInt16LE(60_000, 14);
+    data.writeInt8(-7, 16);
+    await writeFile(path, file);
+    const { tensors: read } = await readSafetensors(path);
+    expect([...read.values()]).toEqual([
+      float32([Math.fround(0.1)], [1]),
+      int64([4_000_000_000], [1]),
+      { dtype: 'int32', shape: [1], data: Int32Array.of(-300) },
+      { dtype: 'int32', shape: [1], data: Int32Array.of(60_000) },
+      { dtype: 'int32', shape: [1], data: Int32Array.of(-7) },
+    ]);
+  });
+
   it('has parameters among its tensors, and buffers that are none', () => {
     const x = float32([1], [1]);
     expect(

@@ -1,6 +1,6 @@
 /**
  * Reading and writing safetensors files: a length, a JSON header, and the tensors' bytes. Half-precision floats are widened
- * to float32; every other supported type is read and written as it is.
+ * to float32, and doubles rounded to it; integers of other sizes are widened to 32 or 64 bits. The rest is read and written as it is.
  *
  * Format: https://huggingface.co/docs/safetensors - little-endian, tensors one after another without holes.
  */
@@ -21,12 +21,29 @@ interface StoredType {
   decode(shape: readonly number[], bytes: ArrayBuffer): Tensor;
 }
 
+const widened = (shape: readonly number[], values: ArrayLike<number>): Tensor => ({
+  dtype: 'int32',
+  shape,
+  data: Int32Array.from(values),
+});
+
 const STORED_TYPES: Readonly<Record<string, StoredType>> = {
   F32: { bytes: 4, decode: (shape, bytes) => ({ dtype: 'float32', shape, data: new Float32Array(bytes) }) },
   F16: { bytes: 2, decode: (shape, bytes) => ({ dtype: 'float32', shape, data: widenF16(new Uint16Array(bytes)) }) },
   BF16: { bytes: 2, decode: (shape, bytes) => ({ dtype: 'float32', shape, data: widenBF16(new Uint16Array(bytes)) }) },
+  F64: {
+    bytes: 8,
+    decode: (shape, bytes) => ({ dtype: 'float32', shape, data: Float32Array.from(new Float64Array(bytes)) }),
+  },
   I64: { bytes: 8, decode: (shape, bytes) => ({ dtype: 'int64', shape, data: new BigInt64Array(bytes) }) },
+  U32: {
+    bytes: 4,
+    decode: (shape, bytes) => ({ dtype: 'int64', shape, data: BigInt64Array.from(new Uint32Array(bytes), BigInt) }),
+  },
   I32: { bytes: 4, decode: (shape, bytes) => ({ dtype: 'int32', shape, data: new Int32Array(bytes) }) },
+  I16: { bytes: 2, decode: (shape, bytes) => widened(shape, new Int16Array(bytes)) },
+  U16: { bytes: 2, decode: (shape, bytes) => widened(shape, new Uint16Array(bytes)) },
+  I8: { bytes: 1, decode: (shape, bytes) => widened(shape, new Int8Array(bytes)) },
   U8: { bytes: 1, decode: (shape, bytes) => ({ dtype: 'uint8', shape, data: new Uint8Array(bytes) }) },
   BOOL: { bytes: 1, decode: (shape, bytes) => ({ dtype: 'bool', shape, data: new Uint8Array(bytes) }) },
 };
