@@ -64,7 +64,9 @@ function at(json: unknown, ...keys: readonly (string | number)[]): unknown {
 async function checkContainer(container: unknown): Promise<void> {
   const probes = Object.entries(container as Json).filter(([key]) => key.endsWith('Probe'));
   // Nothing listens before the models are warm.
-  expect(probes.map(([name]) => name)).toEqual(expect.arrayContaining(['startupProbe', 'livenessProbe']));
+  expect(probes.map(([name]) => name)).toEqual(
+    expect.arrayContaining(['startupProbe', 'readinessProbe', 'livenessProbe']),
+  );
   for (const [, probe] of probes) expect(await statusOf(String(at(probe, 'httpGet', 'path')))).toBe(200);
   const variables = (at(container, 'env') as { name: string }[]).map(({ name }) => name);
   expect(variables.filter((name) => !help.includes(name))).toEqual(['ORT_DISABLE_TELEMETRY']);
@@ -94,8 +96,8 @@ describe('kubernetes.yaml', () => {
     expect(at(all.get('PodDisruptionBudget'), 'spec', 'selector', 'matchLabels')).toEqual(labels);
     const scaler = all.get('HorizontalPodAutoscaler');
     expect(at(scaler, 'spec', 'scaleTargetRef', 'name')).toBe(at(all.get('Deployment'), 'metadata', 'name'));
-    expect(at(scaler, 'spec', 'metrics', 0, 'pods', 'metric', 'name')).toBe('prumux_queue_depth');
-    expect(exported()).toContain('prumux_queue_depth');
+    expect(at(scaler, 'spec', 'metrics', 0, 'pods', 'metric', 'name')).toBe('prumux_queue_seconds');
+    expect(exported()).toContain('prumux_queue_seconds');
   });
 
   it.skipIf(!existsSync(KUBECTL))(`is read by kubectl (skipped where there is no ${KUBECTL})`, async () => {
