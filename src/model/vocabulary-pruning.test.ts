@@ -76,6 +76,14 @@ describe('pruneVocabulary', () => {
     fc.assert(property, { numRuns: 60 });
   });
 
+  it('may spell what was [UNK], where a character has no token of its own but is part of a longer one', () => {
+    const json = wordPieceTokenizer(['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'ab', '##b', '##bc']);
+    const whole = modelOf(json);
+    expect(whole.tokenizer.encode('abc').ids).toEqual([2, 1, 3]);
+    const { tokenizer } = pruneVocabulary(whole, usedIn(whole.tokenizer, ['abc']));
+    expect(tokenizer.encode('abc').ids).toEqual([2, 5, 7, 3]); // a and ##bc; ab is gone
+  });
+
   it('keeps special tokens, characters, what was seen and nothing else, and renumbers them everywhere', () => {
     const json = wordPieceTokenizer([
       '[PAD]',

@@ -1,7 +1,8 @@
 /**
  * Dropping words that a model never saw: their rows of the word-embedding table, and their tokens in `tokenizer.json`. WordPiece takes the longest
  * token that fits at each place, and a dropped token never was that in the texts it was counted on, so those keep their tokens. Other texts may fall
- * back to shorter pieces.
+ * back to shorter pieces. Words that were `[UNK]` in either may come to be spelled, where a character has no token of its own but is part of a longer one: of
+ * a, ab, ##b and ##bc, `abc` is ab and then nothing; without ab it is a ##bc.
  */
 import { z } from 'zod';
 import { ConfigError, type FloatTensor, float32, sizeOf } from '../base/index.ts';
