@@ -196,7 +196,8 @@ describe('writing in place', () => {
     const copying = await stepWith(() => []);
     // Every update waits for the norm of all gradients, and so for every reader of what it overwrites.
     expect(inPlace.copied).toEqual([]);
-    expect(copying.copied).toHaveLength(3 * initial.size);
+    // The rows of words are written by themselves.
+    expect(copying.copied).toHaveLength(3 * (initial.size - 1));
     expect(await trained(inPlace.step)).toEqual(await trained(copying.step));
     await Promise.all([inPlace.step.close(), copying.step.close()]);
   });

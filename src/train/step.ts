@@ -1,10 +1,11 @@
 /**
  * A training step as one graph: forward, backward, clipping and AdamW, compiled once per batch shape. Weights and moments are inputs and
  * outputs of it and are updated where they stand; the session holds none. Of the word embeddings only the rows that a batch uses are
- * read, trained and written ("lazy" Adam), so a step costs the same with any vocabulary.
+ * read, trained and written ("lazy" Adam), so a step costs the same with any vocabulary. They are written here: onnxruntime-node copies every
+ * output that it gives, also one that it was handed the place of, and whole tables would be most of what a step copies.
  */
 import { assert, type FloatTensor, type Tensor, zerosLike } from '../base/index.ts';
-import { gather, gradients, input, type Node, overwritable, scatterRows } from '../graph/index.ts';
+import { gather, gradients, input, type Node, overwritable } from '../graph/index.ts';
 import { type Parameters, parametersFrom } from '../model/index.ts';
 import { compile, type Feeds, type Placement } from '../runtime/index.ts';
 import {
@@ -70,8 +71,10 @@ interface Trained {
   readonly used: Moments;
 }
 
+const WORDS = 'batch.words';
+
 /** The distinct words of the batch, by which rows of word tables are read: [U] */
-const wordsInput = (): Node => input('batch.words', ['U'], 'int64');
+const wordsInput = (): Node => input(WORDS, ['U'], 'int64');
 
 function rowsOf(table: Moments): Moments {
   const read = (node: Node): Node => gather(node, wordsInput());
@@ -94,21 +97,30 @@ function frozenOf(plan: StepPlan): [string, Node][] {
   });
 }
 
-/** A result, the input that it replaces, and the name under which the state has it. */
+/** A result, the input that it replaces, or whose rows of the batch's words, and the name under which the state has it. */
 interface Update {
   readonly kind: keyof TrainState;
   readonly name: string;
   readonly source: Node;
   readonly result: Node;
+  readonly isOfRows: boolean;
 }
 
 function updatesOf({ name, stored, used }: Trained, after: Moments): Update[] {
-  const write = (table: Node, rows: Node): Node => (stored === used ? rows : scatterRows(table, wordsInput(), rows));
+  const isOfRows = stored !== used;
   return [
-    { kind: 'parameters', name, source: stored.value, result: write(stored.value, after.value) },
-    { kind: 'first', name, source: stored.first, result: write(stored.first, after.first) },
-    { kind: 'second', name, source: stored.second, result: write(stored.second, after.second) },
+    { kind: 'parameters', name, source: stored.value, result: after.value, isOfRows },
+    { kind: 'first', name, source: stored.first, result: after.first, isOfRows },
+    { kind: 'second', name, source: stored.second, result: after.second, isOfRows },
   ];
+}
+
+/** Writes rows [U, …] of a table [V, …] where the words have them: [U] */
+function writeRows(table: FloatTensor, rows: FloatTensor, words: Tensor): void {
+  const width = rows.data.length / words.data.length;
+  for (let at = 0; at < words.data.length; at++) {
+    table.data.set(rows.data.subarray(at * width, (at + 1) * width), Number(words.data[at]) * width);
+  }
 }
 
 interface StepGraph {
@@ -141,7 +153,8 @@ export async function compileStep(plan: StepPlan, placement: Placement): Promise
   const { updates, reported } = buildStep(plan);
   const named = updates.map((update) => ({ ...update, output: `${PREFIX[update.kind]}${update.name}/next` }));
   const outputs = { ...Object.fromEntries(named.map(({ output, result }) => [output, result])), ...reported };
-  const inPlace = new Set(placement.device === 'cpu' ? overwritable(Object.values(outputs), named) : []);
+  const whole = named.filter(({ isOfRows }) => !isOfRows);
+  const inPlace = new Set(placement.device === 'cpu' ? overwritable(Object.values(outputs), whole) : []);
   const session = await compile({ outputs }, placement);
   const reportNames = Object.keys(reported);
   return {
@@ -155,7 +168,9 @@ export async function compileStep(plan: StepPlan, placement: Placement): Promise
       );
       for (const update of named) {
         if (inPlace.has(update)) continue;
-        state[update.kind].get(update.name)?.data.set((results[update.output] as FloatTensor).data);
+        const [stored, result] = [state[update.kind].get(update.name), results[update.output]] as FloatTensor[];
+        if (update.isOfRows) writeRows(stored as FloatTensor, result as FloatTensor, feeds[WORDS] as Tensor);
+        else (stored as FloatTensor).data.set((result as FloatTensor).data);
       }
       return Object.fromEntries(reportNames.map((name) => [name, Number(results[name]?.data[0])]));
     },
