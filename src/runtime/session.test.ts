@@ -52,6 +52,17 @@ it('writes over an input, again and again', async () => {
   await session.close();
 });
 
+it('keeps no copy of what it has written into a tensor', async () => {
+  const size = 4_000_000;
+  const session = await compile({ outputs: { next: add(input('many', [size]), 1) } }, cpu(1));
+  const many = float32(new Float32Array(size), [size]);
+  const before = process.memoryUsage().arrayBuffers;
+  await session.run({ many }, { next: many });
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(size);
+  expect(many.data.every((value) => value === 1)).toBe(true);
+  await session.close();
+});
+
 it('gives whole numbers and truth values as such', async () => {
   const session = await compile({ outputs: { largest: argMax(x), above: greater(x, 2) } }, cpu(1));
   const results = await session.run({ x: values() });
