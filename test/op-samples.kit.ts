@@ -38,7 +38,6 @@ import {
   reshape,
   type Shape,
   scatterAdd,
-  scatterRows,
   sigmoid,
   site,
   slice,
@@ -331,14 +330,6 @@ export const SAMPLES: { readonly [O in OpName]: readonly Sample[] } = {
       'symbolic',
       [declared(indices([1, 1, 0, 1], 2, 2), ['B', 'T']), declared(normal(2, 2, 3), ['B', 'T', 3])],
       (at, x) => scatterAdd(at, x, 2),
-    ),
-  ],
-  scatterRows: [
-    sample('some rows', [normal(5, 2), indices([3, 1], 2), normal(2, 2)], scatterRows),
-    sample(
-      'a symbolic number of rows',
-      [normal(5, 2), declared(indices([0, 4, 2], 3), ['U']), declared(normal(3, 2), ['U', 2])],
-      scatterRows,
     ),
   ],
 };

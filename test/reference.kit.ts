@@ -172,15 +172,6 @@ const scatterAdd: Reference<'scatterAdd'> = ([indices, updates], node, scope) =>
   return result;
 };
 
-const scatterRows: Reference<'scatterRows'> = ([table, indices, replaced]) => {
-  const data = (table as Values).data.slice();
-  const width = sizeOf((table as Values).shape.slice(1));
-  indices?.data.forEach((row, from) => {
-    data.set((replaced as Values).data.subarray(from * width, (from + 1) * width), row * width);
-  });
-  return { shape: (table as Values).shape, data };
-};
-
 const REFERENCES: { readonly [O in OpName]: Reference<O> } = {
   input: (_, { attributes: { name } }, { given }) => {
     const values = given[name];
@@ -281,7 +272,6 @@ const REFERENCES: { readonly [O in OpName]: Reference<O> } = {
     });
   },
   scatterAdd,
-  scatterRows,
 };
 
 /** Numbers for the symbols of a graph, from the inputs whose shapes have them. */

@@ -119,9 +119,6 @@ export const gather = (table: Node, indices: Node): Node => make('gather', [tabl
 /** Sums updates into `rows` rows; duplicates add up: [i...], [i..., d] -> [rows, d] */
 export const scatterAdd = (indices: Node, updates: Node, rows: Dim): Node =>
   make('scatterAdd', [indices, updates], { rows });
-/** The table with some rows replaced; indices must be distinct: [v, d], [i], [i, d] -> [v, d] */
-export const scatterRows = (table: Node, indices: Node, rows: Node): Node =>
-  make('scatterRows', [table, indices, rows], NONE);
 
 /** 0, 1, …, count - 1 as int64. */
 export const range = (count: number): Node =>

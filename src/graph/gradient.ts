@@ -23,7 +23,6 @@ import {
   reshape,
   scalar,
   scatterAdd,
-  scatterRows,
   slice,
   softmax,
   sub,
@@ -204,8 +203,4 @@ export const GRADIENTS: { readonly [O in OpName]: GradientRule<O> } = {
 
   gather: gatherGradient,
   scatterAdd: (dy, y) => [undefined, gather(dy, two(y)[0])],
-  scatterRows: (dy, y) => {
-    const replaced = gather(dy, two(y)[1]);
-    return [scatterRows(dy, two(y)[1], mul(replaced, 0)), undefined, replaced];
-  },
 };

@@ -60,7 +60,6 @@ export interface Attributes {
   // Indexing.
   gather: None;
   scatterAdd: { readonly rows: Dim };
-  scatterRows: None;
 }
 
 export type OpName = keyof Attributes;

@@ -185,17 +185,6 @@ function inferScatterAdd(inputs: readonly Node[], { rows }: Attributes['scatterA
   return { shape: [rows, ...updates.shape.slice(indices.shape.length)], dtype: updates.dtype };
 }
 
-function inferScatterRows(inputs: readonly Node[]): Result {
-  const [table, indices, rows] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
-  if (!sameShape(rows.shape, [...indices.shape, ...table.shape.slice(1)])) {
-    throw new ShapeError('scatterRows', {
-      expected: `a row of ${formatShape(table.shape)} per index ${formatShape(indices.shape)}`,
-      got: formatShape(rows.shape),
-    });
-  }
-  return table;
-}
-
 function inferWhere(inputs: readonly Node[]): Result {
   const [condition, yes, no] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
   return { shape: broadcast('where', condition.shape, broadcast('where', yes.shape, no.shape)), dtype: yes.dtype };
@@ -272,7 +261,6 @@ export const OPS: { readonly [O in OpName]: OpDefinition<O> } = {
     },
   },
   scatterAdd: { onnx: 'ScatterElements', infer: inferScatterAdd },
-  scatterRows: { onnx: 'ScatterND', infer: inferScatterRows },
 };
 
 /** Skips sites and other nodes that pass their input through. */

@@ -1,19 +1,6 @@
 /** When a result may be written over its input: only if every reader of the input comes before the write, in any order of execution. */
 import { expect, it } from 'vitest';
-import {
-  add,
-  gather,
-  input,
-  matmul,
-  mul,
-  type Node,
-  neg,
-  reshape,
-  scatterRows,
-  site,
-  slice,
-  softmax,
-} from './index.ts';
+import { add, input, matmul, mul, type Node, neg, reshape, site, slice, softmax } from './index.ts';
 import { overwritable } from './overwrite.ts';
 
 const w = input('w', [4, 4]);
@@ -66,13 +53,6 @@ it('refuses results that are not computed element by element', () => {
   expect(mayReplace(matmul(w, slope))).toBe(false);
   expect(mayReplace(softmax(w))).toBe(false);
   expect(mayReplace(slice(w, 0, 0, 4))).toBe(false);
-});
-
-it('allows replacing rows, if all reads of the table go into the new rows', () => {
-  const at = input('at', [2], 'int64');
-  const replaced = scatterRows(w, at, neg(gather(w, at)));
-  expect(mayReplace(replaced)).toBe(true);
-  expect(mayReplace(replaced, [gather(w, input('others', [2], 'int64'))])).toBe(false);
 });
 
 it('judges every pair by itself', () => {

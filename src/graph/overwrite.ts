@@ -21,8 +21,8 @@ function isOutput(source: Node, users: ReadonlyMap<Node, readonly Node[]>, outpu
 }
 
 /**
- * The pairs (input, result) whose result may be written over the input: the result is computed element by element, or row by row,
- * from the input, and depends on every other reader of it.
+ * The pairs (input, result) whose result may be written over the input: the result is computed element by element from the input, and
+ * depends on every other reader of it.
  */
 export function overwritable<Pair extends { readonly source: Node; readonly result: Node }>(
   outputs: readonly Node[],
@@ -36,7 +36,7 @@ export function overwritable<Pair extends { readonly source: Node; readonly resu
     const before = new Set(topological([result]));
     // A sum that absorbs a product of matrices would read its operands again while it writes.
     const absorbs = result.inputs.some((part) => is(solid(part), 'matmul'));
-    const inPlace = (OPS[result.op].elementwise === true && !absorbs) || is(result, 'scatterRows');
+    const inPlace = OPS[result.op].elementwise === true && !absorbs;
     const isFree = !isOutput(source, users, outputs) && readersOf(source, users).every((reader) => before.has(reader));
     return inPlace && isFree;
   });

@@ -1,7 +1,7 @@
 /** The grammar of a graph against nodes that were broken by hand. */
 import { describe, expect, it } from 'vitest';
 import { ShapeError } from '../base/index.ts';
-import { add, cast, concat, gather, input, matmul, reshape, scatterRows, slice, transpose } from './build.ts';
+import { add, cast, concat, input, matmul, reshape, slice, transpose } from './build.ts';
 import { verify } from './verify.ts';
 
 const x = input('x', ['B', 4]);
@@ -47,7 +47,6 @@ describe('a builder refuses what does not fit', () => {
     ['slice', 'past the end', () => slice(w, 0, 2, 5)],
     ['slice', 'past what a symbolic axis surely has', () => slice(x, 0, 0, 2)],
     ['concat', 'another width', () => concat([w, input('v', [2, 4])], 0)],
-    ['scatterRows', 'rows', () => scatterRows(w, input('at', [2], 'int64'), gather(w, input('at', [3], 'int64')))],
   ])('%s: %s', (where, _, build) => {
     expect(build).toThrow(ShapeError);
     expect(build).toThrow(new RegExp(`^${where}: expected .+, got .+`));

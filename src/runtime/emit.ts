@@ -184,11 +184,6 @@ const EMITTERS: { readonly [O in OpName]?: Emitter<O> } = {
   layerNormInverseDeviation: normalise,
   gather: (_, inputs) => ({ type: 'Gather', inputs, attributes: { axis: { int: 0 } } }),
   scatterAdd: emitScatterAdd,
-  scatterRows: (node, [table = '', indices = '', rows = ''], scope) => {
-    const index = node.inputs[1] as Node;
-    const column = scope.add({ type: 'Reshape', inputs: [indices, scope.shape([...index.shape, 1], index.shape)] });
-    return { type: 'ScatterND', inputs: [table, column, rows] };
-  },
 };
 
 /** The bytes of a tensor in ONNX's order, which is the host's. */

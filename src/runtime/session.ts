@@ -39,7 +39,8 @@ nowhere.close();
  */
 function freeCopies(results: InferenceSession.ReturnType, into: Feeds): void {
   const copies = Object.entries(into).flatMap(([name, { data: place }]) => {
-    const { buffer } = results[name]?.data as Float32Array<ArrayBuffer>;
+    const { data } = results[name] as RuntimeTensor;
+    const { buffer } = data as Float32Array<ArrayBuffer>;
     return buffer === place.buffer ? [] : [buffer];
   });
   nowhere.postMessage(undefined, copies);
