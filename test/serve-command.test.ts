@@ -83,19 +83,13 @@ it('answers at SIGTERM what it has taken in, takes in nothing more, and ends wit
 it('says which variable is wrong, and ends with 2', async () => {
   const environment = { PRUMUX_PORT: 'high' };
   const { code, err } = await program(['serve', join(folder, 'model')], { environment });
-  expect([code, err]).toEqual([2, 'prumux: PRUMUX_PORT: expected a whole number, 0 or more, got high.\n']);
+  expect([code, err]).toEqual([2, 'prumux: PRUMUX_PORT: expected a whole number, 0 or more, below 65536, got high.\n']);
 });
 
-it.each([
-  [
-    ['--queue', '40'],
-    '--queue: expected 64 or more, as a request may have so many texts, got 40. Or lower --max-texts.',
-  ],
-  [['--api-key', 'schlüssel'], '--api-key: expected keys of ASCII letters, digits and signs, got another character.'],
-])('refuses what could never work: %s', async (flags, message) => {
-  expect(await program(['serve', join(folder, 'model'), ...flags])).toMatchObject({
-    ...{ code: 2, err: `prumux: ${message}\n` },
-  });
+it('refuses a key that no client can send', async () => {
+  const { code, err } = await program(['serve', join(folder, 'model'), '--api-key', 'schlüssel']);
+  const message = '--api-key: expected keys of ASCII letters, digits and signs, got another character.';
+  expect([code, err]).toEqual([2, `prumux: ${message}\n`]);
 });
 
 it('says which model does not open', async () => {

@@ -79,7 +79,7 @@ export function texts(hint: string): Reader<readonly string[]> {
 }
 
 /** Others arrive in a header as other bytes than they were typed in. */
-const HEADER_KEY = /^[\x21-\x7e]+$/;
+const HEADER_KEY = /^[\x20-\x7e]+$/;
 
 /** Keys with commas between, none of them empty: what comes from a secret that is empty must not open what it was to close. */
 export function keys(hint: string): Reader<readonly string[]> {

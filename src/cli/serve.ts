@@ -17,7 +17,6 @@ import {
 import { type Context, command } from './command.ts';
 import { choice, keys, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
 import { preciseModel } from './precision-option.ts';
-import { UsageError } from './usage-error.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -108,13 +107,6 @@ async function resolved(operand: string): Promise<PreciseModel> {
   return { model: await resolveModel(model), precision };
 }
 
-/** Throws a UsageError where requests of as many texts as they may have would never be taken in. */
-function requireRoomForRequests({ queue, maxTexts }: Values<typeof OPTIONS>): void {
-  if (queue >= maxTexts) return;
-  const expected = `${maxTexts} or more, as a request may have so many texts`;
-  throw new UsageError('--queue', { expected, got: String(queue), hint: 'Or lower --max-texts.' });
-}
-
 async function runOptions(
   values: Values<typeof OPTIONS>,
   models: readonly [string, ...string[]],
@@ -133,7 +125,6 @@ async function runOptions(
     host,
     port,
   } = values;
-  requireRoomForRequests(values);
   const levels = await Promise.all(models.map(resolved));
   return {
     ...{ levels, host, port },
@@ -149,7 +140,8 @@ async function runOptions(
     },
     server: {
       ...{ apiKeys, name: values.name ?? basename(resolve(preciseModel(models[0]).model)) },
-      ...{ maxTexts: values.maxTexts, maxBytes: values.maxBytes, isCut: values.autoTruncate },
+      // One of more texts than may wait would never be taken in.
+      ...{ maxTexts: Math.min(values.maxTexts, queue), maxBytes: values.maxBytes, isCut: values.autoTruncate },
       ...{ corsOrigin: values.cors, requestTimeoutMs: values.requestTimeout },
       log: pino({ level: values.logLevel }, terminal.stderr),
       hasTextsInLog: values.logTexts,

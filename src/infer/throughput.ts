@@ -138,13 +138,18 @@ async function bestLane(
   let best: { lane: Lane; seconds: number } | undefined;
   for (const streams of streamChoices(options.placement)) {
     const predictor = await openStreams(onnx, config, options.placement, streams);
-    for (const groups of groupChoices(contestant, options.rows)) {
-      const lane = laneOf(contestant, predictor, encodings, groups, options);
-      const seconds = await secondsOf(lasting(lane, await secondsOf(lane), SHORTEST_TRIAL_SECONDS));
-      onTried();
-      if (best !== undefined && best.seconds <= seconds) continue;
-      if (best?.lane.predictor !== predictor) await best?.lane.predictor.close();
-      best = { lane, seconds };
+    try {
+      for (const groups of groupChoices(contestant, options.rows)) {
+        const lane = laneOf(contestant, predictor, encodings, groups, options);
+        const seconds = await secondsOf(lasting(lane, await secondsOf(lane), SHORTEST_TRIAL_SECONDS));
+        onTried();
+        if (best !== undefined && best.seconds <= seconds) continue;
+        if (best?.lane.predictor !== predictor) await best?.lane.predictor.close();
+        best = { lane, seconds };
+      }
+    } catch (cause) {
+      for (const open of new Set([predictor, best?.lane.predictor])) await open?.close();
+      throw cause;
     }
     if (best?.lane.predictor !== predictor) await predictor.close();
   }

@@ -6,7 +6,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CheckpointError, ConfigError } from '../base/index.ts';
-import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { OWNER, recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'prumux-atomic-'));
 const place = join(root, 'place');
@@ -138,7 +138,8 @@ describe('what a killed process leaves', () => {
   /** The number of a process that has ended, and of one that runs. */
   const [ended, running] = [spawnSync(process.execPath, ['--version']).pid, process.ppid];
   /** How a process of that number, on this machine or another, names what it puts beside a path. */
-  const markOf = (pid: number, host: string = hostname()): string => `${host}-${pid}-0123abcd`;
+  const host = OWNER.slice(0, OWNER.lastIndexOf(`-${process.pid}-`));
+  const markOf = (pid: number, of: string = host): string => `${of}-${pid}-0123abcd`;
 
   async function makeFolder(path: string, content: Readonly<Record<string, string>>): Promise<void> {
     await mkdir(path);
@@ -202,7 +203,7 @@ describe('what a killed process leaves', () => {
   });
 
   it.each([ended, running, process.pid])(
-    'on another machine is left for a day, whatever runs on this one: process %i',
+    'on another machine is left for a day, and between the renames for minutes, whatever runs on this one: process %i',
     async (pid) => {
       const file = join(place, 'file');
       const left = [
@@ -221,18 +222,20 @@ describe('what a killed process leaves', () => {
         vi.useRealTimers();
         return (await readdir(place)).sort();
       };
-      expect(await seenAfter(23)).toEqual(['file', ...left]);
+      expect(await seenAfter(0.1)).toEqual(['file', ...left]);
+      expect(await seenAfter(23)).toEqual(['file', left[0], 'model']);
       expect(await seenAfter(25)).toEqual(['file', 'model']);
     },
   );
 
   it('is told from what others write by the machine, the process, and a number that is drawn', async () => {
     const mark = await ownMark();
-    expect(mark.slice(0, -8)).toBe(`${hostname()}-${process.pid}-`);
+    expect(mark.slice(0, -8)).toBe(`${host}-${process.pid}-`);
+    expect(host.split('.').slice(0, hostname().split('.').length).join('.')).toBe(encodeURIComponent(hostname()));
     vi.resetModules();
     const another = await import('./atomic-file.ts');
     await another.replaceFolder(folder, async (staging) => {
-      expect(staging).toMatch(new RegExp(`^${folder}\\.partial-${hostname()}-${process.pid}-[0-9a-f]{8}$`));
+      expect(staging).toMatch(new RegExp(`^${folder}\\.partial-${host}-${process.pid}-[0-9a-f]{8}$`));
       expect(staging).not.toContain(mark);
     });
   });

@@ -3,7 +3,7 @@
  * process leaves what was there before.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -90,10 +90,19 @@ function discard(path: string): Promise<void> {
 /** What stands beside a path while a process writes it: what is to come, what gives way, and what has given way and is only to be emptied. */
 type Aside = 'partial' | 'replaced-by' | 'emptied-by';
 
-const HOST = encodeURIComponent(hostname());
+/** Where numbers of processes are counted: on a machine, or in one of its containers, which may all have its name. */
+const HOST = encodeURIComponent([hostname(), ...countedIn()].join('.'));
 
-/** Whose a thing beside a path is: machines may share the folder, and containers even the name of the machine and the number of their process. */
-const OWNER = `${HOST}-${process.pid}-${randomUUID().slice(0, 8)}`;
+function countedIn(): string[] {
+  try {
+    return readlinkSync('/proc/self/ns/pid').match(/\d+/) ?? [];
+  } catch {
+    return []; // no Linux
+  }
+}
+
+/** Whose a thing beside a path is, in a folder that machines may share. */
+export const OWNER = `${HOST}-${process.pid}-${randomUUID().slice(0, 8)}`;
 
 function asideOf(path: string, kind: Aside): string {
   return `${path}.${kind}-${OWNER}`;
@@ -106,20 +115,24 @@ async function leftBehind(path: string, kind: Aside): Promise<string[]> {
   return entries
     .filter((entry) => entry.startsWith(prefix))
     .map((entry) => ({ aside: join(dirname(path), entry), owner: entry.slice(prefix.length) }))
-    .filter(({ aside, owner }) => isLeft(aside, owner))
+    .filter(({ aside, owner }) => isLeft(aside, owner, ABANDONED_MS[kind]))
     .map(({ aside }) => aside);
 }
 
-/** Processes of other machines cannot be asked after; none takes so long to write a model. */
-const ABANDONED_MS = 24 * 60 * 60 * 1000;
+/** Processes of other machines cannot be asked after; none takes so long to write a model, or to give the new one its place. */
+const ABANDONED_MS = {
+  partial: 24 * 60 * 60 * 1000,
+  'replaced-by': 10 * 60 * 1000,
+  'emptied-by': 24 * 60 * 60 * 1000,
+} as const satisfies Record<Aside, number>;
 
 /** Whether nobody is at it any more; what is marked in another way is nothing of ours. */
-function isLeft(aside: string, owner: string): boolean {
+function isLeft(aside: string, owner: string, abandonedMs: number): boolean {
   const [, host, id] = /^(.+)-([1-9]\d*)-[0-9a-f]{8}$/.exec(owner) ?? [];
   if (host === undefined) return false;
   if (host === HOST) return !isOfOthers(Number(id));
   const changed = lstatSync(aside, { throwIfNoEntry: false })?.ctimeMs; // renaming is a change as well
-  return changed !== undefined && Date.now() - changed > ABANDONED_MS;
+  return changed !== undefined && Date.now() - changed > abandonedMs;
 }
 
 /** Whether a process of that number is running, this one apart. */
@@ -162,9 +175,12 @@ async function swapIn(staging: string, place: string, owned: readonly string[] |
     await rename(replaced, place);
     throw cause;
   }
-  // From here on nobody is to put it back, should the new folder be deleted.
-  await rename(replaced, emptied);
-  await emptyInto(place, emptied, owned);
+  // From here on nobody is to put it back, should the new folder be deleted; that this cannot be said is no failure.
+  const given = await rename(replaced, emptied).then(
+    () => emptied,
+    () => replaced,
+  );
+  await emptyInto(place, given, owned);
 }
 
 /** Moves what is not owned to the folder that replaced it, unless that has its like; the rest goes. */

@@ -1,11 +1,12 @@
 /** A model folder there and back, read by transformers.js too, and folders that lack something. */
 import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointError, float32, parameterOf } from '../base/index.ts';
+import { OWNER } from './atomic-file.ts';
 import { initialEncoder, initialParameters, takenFrom } from './checkpoint.ts';
 import { type ModelConfig, presetConfig } from './config.ts';
 import {
@@ -83,7 +84,7 @@ describe('a model folder', () => {
     const finders = [readModelFolder, resolveModel, checkDestination];
     await writeModelFolder(folder, delivery);
     for (const find of finders) {
-      await rename(folder, `${folder}.replaced-by-${hostname()}-${process.pid}-0123abcd`);
+      await rename(folder, `${folder}.replaced-by-${OWNER.slice(0, -8)}0123abcd`);
       await find(folder);
       expect(await readdir(root)).toEqual(['model']);
     }

@@ -174,8 +174,9 @@ export async function checkDestination(folder: string): Promise<void> {
 /** No folder can be made in the place of a file, or in a file. */
 function refuseFile(folder: string): void {
   let place = resolve(folder);
-  while (!existsSync(place)) place = dirname(place);
-  if (!statSync(place).isDirectory()) throw new CheckpointError(place, { expected: 'a folder', got: 'a file' });
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
+  if (existsSync(place) && !statSync(place).isDirectory())
+    throw new CheckpointError(place, { expected: 'a folder', got: 'a file' });
 }
 
 /** A volume itself cannot be replaced at once, only a folder in it. */

@@ -133,6 +133,8 @@ async function fetchSnapshot(
     await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
   }
   const reference = referencePath(name, cacheDir);
+  // Without the weights it must not stand for a model that is whole, where there is no network.
+  if (wanted === TOKENIZER && existsSync(reference)) return snapshotPath(name, cacheDir, sha);
   await mkdir(dirname(reference), { recursive: true });
   await writeFile(reference, sha);
   return snapshotPath(name, cacheDir, sha);

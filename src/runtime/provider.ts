@@ -6,7 +6,7 @@ import { ConfigError } from '../base/index.ts';
 
 // ONNX Runtime reports its use to Microsoft unless told otherwise when its first session opens. It reads the variable of the process, which only the main
 // thread can set (threads have copies), and so before any of them starts.
-process.env.ORT_DISABLE_TELEMETRY ??= '1';
+process.env.ORT_DISABLE_TELEMETRY ||= '1';
 
 export const DEVICES = ['cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];

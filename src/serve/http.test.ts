@@ -111,6 +111,7 @@ describe('refusals', () => {
   ] as [string, InjectOptions, number, string][])('%s', async (_, request, status, type) => {
     const response = await server.app.inject({ method: 'POST', url: '/predict', ...request });
     expect([response.statusCode, response.json()]).toEqual([status, { error: expect.any(String), error_type: type }]);
+    expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
   });
 
   it.each([
@@ -120,6 +121,7 @@ describe('refusals', () => {
   ])('%s', async (_, url, status, type) => {
     const response = await get(url);
     expect([response.statusCode, response.json()]).toEqual([status, { error: expect.any(String), error_type: type }]);
+    expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
   });
 
   it('an answer that cannot be written', async () => {

@@ -193,8 +193,9 @@ const retryAfter = (waitMs: number): number => Math.max(1, Math.ceil(waitMs / 10
 
 function send(reply: FastifyReply, kind: RefusalName, error: string): void {
   const { status, type } = REFUSALS[kind];
-  // A route may have set one for its answers.
+  // A route may have set one for its answers; with one of its own, fastify says no type.
   reply
+    .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
     .code(status)
     .send({ error, error_type: type } satisfies ErrorBody);

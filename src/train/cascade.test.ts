@@ -4,14 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { random } from '../base/index.ts';
 import { type CascadeAnswer, calibrateCascade, isReachable, relativeThroughput, thresholdFor } from './cascade.ts';
 
+/** Some of them equal, as those of very sure answers are. */
+const margins = fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 0.1, 0.5, 1));
+
 const answers = fc
-  .array(
-    fc.record({ margin: fc.double({ min: 0, max: 1, noNaN: true }), fast: fc.boolean(), accurate: fc.boolean() }),
-    {
-      minLength: 2,
-      maxLength: 60,
-    },
-  )
+  .array(fc.record({ margin: margins, fast: fc.boolean(), accurate: fc.boolean() }), {
+    minLength: 2,
+    maxLength: 60,
+  })
   .map((rows) =>
     rows.map(({ margin, fast, accurate }, row) => ({ row, margin, isFastRight: fast, isAccurateRight: accurate })),
   );
@@ -50,9 +50,8 @@ describe('the threshold', () => {
   });
 
   it('recomputes as few as reach an accuracy, as a count over all thresholds says', () => {
-    const distinct = answers.filter((rows) => new Set(rows.map(({ margin }) => margin)).size === rows.length);
     fc.assert(
-      fc.property(distinct, fc.double({ min: 0, max: 1, noNaN: true }), (rows, accuracy) => {
+      fc.property(answers, fc.double({ min: 0, max: 1, noNaN: true }), (rows, accuracy) => {
         const sorted = rows.map(({ margin }) => margin).sort((a, b) => a - b);
         const thresholds = [0, ...sorted.slice(1), 2];
         const best = Math.max(...thresholds.map((each) => accuracyAt(rows, each)));

@@ -41,13 +41,13 @@ export interface CascadeCalibration extends CascadeQuality {
 
 const byMargin = (a: CascadeAnswer, b: CascadeAnswer): number => a.margin - b.margin;
 
-/** accuracy(k) for k = 0 … n, of answers sorted by margin. */
+/** accuracy(k) for k = 0 … n, of answers sorted by margin; below 0 where no threshold recomputes just k, as the next one has the same margin. */
 function accuracies(sorted: readonly CascadeAnswer[]): number[] {
   const rights = [sorted.filter(({ isFastRight }) => isFastRight).length];
   for (const [at, { isFastRight, isAccurateRight }] of sorted.entries()) {
     rights.push((rights[at] as number) + Number(isAccurateRight) - Number(isFastRight));
   }
-  return rights.map((right) => right / sorted.length);
+  return rights.map((right, k) => (k > 0 && sorted[k - 1]?.margin === sorted[k]?.margin ? -1 : right / sorted.length));
 }
 
 /** Whether there is a threshold that does what is asked, on the rows that it is chosen by. */
