@@ -1,5 +1,6 @@
 /** Throughput side by side: what the figures must have to do with each other, and what is told on the way. */
-import { expect, it } from 'vitest';
+import { InferenceSession } from 'onnxruntime-node';
+import { expect, it, vi } from 'vitest';
 import { ProgressRecord } from '../../test/progress-record.kit.ts';
 import { loudParameters, tinyConfig, tinySet } from '../../test/tiny-bert.kit.ts';
 import { cpu } from '../runtime/index.ts';
@@ -40,4 +41,23 @@ it('cuts rows to what each contestant has room for', async () => {
   const options = { padId, maxTokens: 8, rounds: 1, rows: [8], placement: cpu(1) };
   const results = await compareThroughput(contestants, encodings, options);
   expect(results.map(({ name }) => name)).toEqual(['long', 'short']);
+});
+
+it('closes its sessions where it is interrupted while it chooses batch sizes', async () => {
+  const released: unknown[] = [];
+  const { create } = InferenceSession;
+  const creating = vi.spyOn(InferenceSession, 'create').mockImplementation(async (...given: unknown[]) => {
+    const session = await Reflect.apply(create, InferenceSession, given);
+    vi.spyOn(session, 'release').mockImplementation(async () => void released.push(session));
+    return session;
+  });
+  const stop = new Error('stop');
+  const onProgress = (): never => {
+    throw stop;
+  };
+  const options = { padId, maxTokens: 8, rounds: 1, rows: [1, 8], placement: cpu(1), onProgress };
+  await expect(compareThroughput([{ name: 'one', ...model }], encodings, options)).rejects.toBe(stop);
+  expect(released).toEqual(await Promise.all(creating.mock.results.map(({ value }) => value)));
+  expect(released).toHaveLength(1);
+  vi.restoreAllMocks();
 });

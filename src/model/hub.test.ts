@@ -1,6 +1,6 @@
 /** Models by name: from a folder, from a stand-in for the Hub on this machine, from the cache, and from nowhere. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,7 @@ const FILES: Readonly<Record<string, string>> = {
 const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
   model: ['config.json', 'model.safetensors', 'pytorch_model.bin'],
   words: ['vocab.txt', 'pytorch_model.bin'],
+  both: ['config.json', 'model.safetensors', 'vocab.txt'],
   old: ['pytorch_model.bin'],
 };
 const entryOf = (path: string) => ({ type: 'file', path, oid: `oid-${path}`, size: FILES[path]?.length ?? 0 });
@@ -162,6 +163,16 @@ describe('resolveTokenizer', () => {
       // The cache has a tokenizer by that name, not a model.
       await expect(resolveModel('owner/words', { hubUrl: NOWHERE, cacheDir })).rejects.toThrow('could not be reached');
     });
+  });
+
+  it('does not stand in the cache for a model that was fetched before the repository changed', async () => {
+    const kept = join(cacheDir, 'models--owner--both', 'snapshots', 'earlier');
+    await withHub(async (hubUrl) => {
+      await rename(await resolveModel('owner/both', { hubUrl, cacheDir }), kept);
+      await writeFile(join(cacheDir, 'models--owner--both', 'refs', 'main'), 'earlier');
+      expect(await readdir(await resolveTokenizer('owner/both', { hubUrl, cacheDir }))).toEqual(['vocab.txt']);
+    });
+    expect(await resolveModel('owner/both', { hubUrl: NOWHERE, cacheDir })).toBe(kept);
   });
 
   it('says what a repository has in the place of one', async () => {
