@@ -55,7 +55,7 @@ it('of slots are told by passes that are half full; a pass without rows tells no
 });
 
 it('count passes by how full they are for their length: long rows fill one with fewer', () => {
-  // A second for 64 rows of 16 tokens, so 8 of 128 are a full pass.
+  // A second for 64 rows of 16 tokens, and so for 8 of 128.
   const times = new PassTimes({ ...opened, passMs: 1000, groupMs: 1000 / SLOTS });
   for (let pass = 0; pass < 500; pass++) {
     times.ran(100, 8, 8 * SHORTEST_CLASS);

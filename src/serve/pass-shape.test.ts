@@ -9,10 +9,10 @@ function opened(rows: number, passMs: number, instances = 1): OpenedLevel {
   return { description: { instances } as ModelDescription, rows, passMs, groupMs };
 }
 
-it('are of as many rows as a full pass of short texts, and of fewer longer ones where they would take more than a second', () => {
-  // 2 ms a row of 16 tokens, 64 ms one of 512.
+it('are of as many rows as a full pass of short texts, and of fewer longer ones where they would take more than a quarter of a second', () => {
+  // 2 ms a row of 16 tokens, 4 of 32, 16 of 128, 64 of 512.
   const groups = [16, 64, 128, 512].map((lengthClass) => fullPass(opened(64, 128), lengthClass).groups);
-  expect(groups).toEqual([64, 64, 63, 16]);
+  expect(groups).toEqual([64, 31, 16, 4]);
 });
 
 it('are small for 20 ms, whatever the length', () => {

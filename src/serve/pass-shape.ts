@@ -1,6 +1,6 @@
 /**
- * How many rows share a pass. A full pass is as many as are worth one, but no more than take a second: a slow model on long texts must not keep who
- * waits for a minute. Small ones, while little waits, keep nobody waiting for long: a row that just misses a pass waits for all of it.
+ * How many rows share a pass. A full pass is as many as are worth one, but no more than take a quarter of a second: a slow model must not keep who
+ * waits for long. Small ones, while little waits, keep nobody waiting for long: a row that just misses a pass waits for all of it.
  */
 import type { OpenedLevel } from './engine-protocol.ts';
 
@@ -13,7 +13,8 @@ export interface PassShape {
 /** Classes of lengths are powers of two, of so many tokens at least: few, so that passes are full. A worker sorts the rows of a pass by their lengths. */
 export const SHORTEST_CLASS = 16;
 
-const LONGEST_FULL_MS = 1000;
+/** Of slow models rows cost the same in small passes, and whoever is in a pass waits for all of it. */
+const LONGEST_FULL_MS = 250;
 export const LONGEST_SMALL_MS = 20;
 
 /**
