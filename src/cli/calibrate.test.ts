@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { prunedModel, randomModel, writeModel } from '../../test/model-folder.kit.ts';
 import { program } from '../../test/program.kit.ts';
 import type { FloatTensor } from '../base/index.ts';
+import { OWNER } from '../model/atomic-file.ts';
 import type { ModelFiles } from '../model/index.ts';
 import { cascadeIn } from '../serve/index.ts';
 
@@ -88,7 +89,7 @@ it('keeps no threshold where recomputing gains nothing, an earlier one neither',
 });
 
 it('finds out before rows are read that the record cannot be written', async () => {
-  await mkdir(join(at('fast'), `run.json.partial-${process.pid}`));
+  await mkdir(join(at('fast'), `run.json.partial-${OWNER}`));
   const ended = await program(['calibrate', at('fast'), '--with', at('accurate'), '--eval', at('missing.tsv')]);
   expect(ended).toMatchObject({ code: 1, err: expect.stringContaining('run.json: expected to write it') });
 });
