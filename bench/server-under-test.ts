@@ -25,7 +25,8 @@ export class ServerUnderTest {
 
   /** `prumux serve`, as it was built, on any free port. */
   static prumux(models: readonly string[], flags: readonly string[] = []): Promise<ServerUnderTest> {
-    return ServerUnderTest.start([PRUMUX, 'serve', ...models, '--port', '0', '--log-level', 'warn', ...flags]);
+    const quiet = flags.includes('--log-level') ? [] : ['--log-level', 'warn']; // a flag is given once
+    return ServerUnderTest.start([PRUMUX, 'serve', ...models, '--port', '0', ...quiet, ...flags]);
   }
 
   /** transformers.js behind fastify. */
