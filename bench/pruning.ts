@@ -10,7 +10,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER_RUN } from '../recipes/pruning.ts';
+import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER_RUN, TEACHER_RUNS } from '../recipes/pruning.ts';
 import { accuracyBySpeedup, type SpeedupLine } from '../src/report/index.ts';
 import { spreadOf } from '../src/train/index.ts';
 import { resultOf } from './named-run-result.ts';
@@ -83,6 +83,7 @@ function printRow(row: Row, measured: readonly Row[], teacher: number): void {
   );
 }
 
+for (const run of TEACHER_RUNS) await resultOf(run, folders);
 const teacher = await resultOf(TEACHER_RUN, folders);
 console.log(`teacher: ${points(Number(teacher.accuracy))}`);
 const rows: Row[] = [];

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { argumentsOf } from '../bench/named-run-result.ts';
-import { DENSE_RUN, GRID_RUN } from '../recipes/auto.ts';
+import { GRID_RUN } from '../recipes/auto.ts';
 import { CORPORA, type CorpusName, denseRun, ENCODERS, studentRun } from '../recipes/multiplexing.ts';
-import { separateRun, sparsitiesRun, speedRun } from '../recipes/pruning.ts';
+import { separateRun, sparsitiesRun, speedRun, TEACHER_RUNS } from '../recipes/pruning.ts';
 import { program } from './program.kit.ts';
 
 let folder: string;
@@ -18,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const corpora = Object.keys(CORPORA) as CorpusName[];
 const instances = [1, 2, 5];
 const runs = [
-  DENSE_RUN,
+  ...TEACHER_RUNS,
   GRID_RUN,
   ...ENCODERS,
   ...corpora.flatMap((corpus) => [denseRun(corpus), ...instances.slice(1).map((N) => studentRun(corpus, N))]),

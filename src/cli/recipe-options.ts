@@ -108,7 +108,11 @@ export const COMPRESSION = {
     epochs,
     compressDefaults.epochs.prune,
   ),
-  recoverEpochs: option('epochs of training what was kept, for each model', epochs, compressDefaults.epochs.recover),
+  recoverEpochs: option(
+    'epochs of training what was kept, for each model; with one instance at sparsity 0, of distilling MODEL from itself',
+    epochs,
+    compressDefaults.epochs.recover,
+  ),
   multiplexLearningRate: optional(rateOf('multiplex'), rate),
   pruneLearningRate: optional(rateOf('prune'), rate),
   recoverLearningRate: optional(rateOf('recover'), rate),

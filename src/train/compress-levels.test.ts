@@ -82,6 +82,21 @@ it('prunes on from one level to the next; what is finished is not done again', a
   expect(one.map((file, level) => file.equals(other[level] ?? Buffer.of()))).toEqual([true, true]);
 }, 300_000);
 
+it('distils the dense model from itself at N = 1 and sparsity 0; at N = 2 that level is what multiplexing learned', async () => {
+  const phasesAt = async (instances: number): Promise<string[]> => {
+    const levels = { ...recipe, instances, target: { measure: 'sparsity', levels: [0, 0.3] } } as const;
+    const steps = await compressInto(at(`from-0-n${instances}`), undefined, { recipe: levels });
+    return [...new Set(steps.map((step) => step.split(' ')[0] ?? ''))];
+  };
+  expect(await phasesAt(1)).toEqual(['recover-s0', 'prune-s30', 'recover-s30']);
+  expect(await phasesAt(2)).toEqual(['multiplex', 'prune-s30', 'recover-s30']);
+  const [dense, distilled] = await Promise.all([at('dense'), join(at('from-0-n1'), 's0')].map(readModelFolder));
+  expect(distilled?.config.encoder.layers).toEqual(dense?.config.encoder.layers);
+  const name = 'bert.encoder.layer.0.output.dense.weight';
+  const valuesOf = (tree: ParameterTree | undefined) => parameterOf(tree ?? new Map(), name).data;
+  expect(valuesOf(distilled?.parameters)).not.toEqual(valuesOf(dense?.parameters));
+}, 120_000);
+
 it('heeds an interruption between its phases, too, and does not ask the teacher again', async () => {
   for (const piece of ['evaluating', "the teacher's answers"]) {
     const stopping = new AbortController();

@@ -49,6 +49,9 @@ export function levelsOf(
   }));
 }
 
+/** Whether a level's model learns before it is delivered: a cut one recovers, and one input per pass without a cut is distilled from its teacher. */
+export const recovers = ({ shares }: Level, { instances }: CompressRecipe): boolean => shares.to > 0 || instances === 1;
+
 /** Pruning under way: what it started from, what it trains, and what it only reads. */
 export interface Gated {
   readonly student: Student;
@@ -90,15 +93,19 @@ export async function prune(gated: Gated, level: Level, goal: Goal, compression:
   return { ...gated, trained: parameters, ...(settled !== undefined && { settled }) };
 }
 
-/** Decides the gates of a level, cuts the model to what they keep, and lets it recover. */
-export async function finish(gated: Gated, level: Level, goal: Goal, compression: Compression): Promise<Student> {
-  const { student, trained, frozen } = gated;
+/** Decides the gates of a level, and cuts the model to what they keep. */
+async function cut({ student, trained, frozen }: Gated, level: Level, goal: Goal): Promise<Student> {
   if (level.shares.to <= 0) return student;
   const names = [...modelShapes(student.config).keys()];
   const parameters = new Map(names.map((name) => [name, (trained.get(name) ?? frozen.get(name)) as FloatTensor]));
   const slice = (gates: HardGates): Student => slicePruned(student.config, parameters, gates);
-  const gates = await goal.decide(level.value, { logAlpha: trained, slice });
-  return distil('recover', slice(gates), compression, level.suffix);
+  return slice(await goal.decide(level.value, { logAlpha: trained, slice }));
+}
+
+/** The model of a level, which has learned from its teacher as it is. */
+export async function finish(gated: Gated, level: Level, goal: Goal, compression: Compression): Promise<Student> {
+  const student = await cut(gated, level, goal);
+  return recovers(level, compression.recipe) ? distil('recover', student, compression, level.suffix) : student;
 }
 
 /** The recipe of the pruning phases: their epochs are shared by the levels that prune at all. */

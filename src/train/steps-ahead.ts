@@ -1,5 +1,5 @@
 /** What of a compression is still to come while a phase of it runs: steps of the phases after it. */
-import { type Level, perLevel } from './compress-levels.ts';
+import { type Level, perLevel, recovers } from './compress-levels.ts';
 import { type Compression, phaseBase } from './compress-phases.ts';
 import { countSteps } from './fit.ts';
 import type { Run } from './run-phase.ts';
@@ -13,9 +13,10 @@ function phasesOf(
   const pruning: Compression = { ...compression, recipe: perLevel(compression.recipe, levels) };
   const bases = [
     ...(compression.recipe.instances > 1 && !isMultiplexed ? [phaseBase('multiplex', '', compression)] : []),
-    ...levels
-      .filter(({ shares }) => shares.to > 0)
-      .flatMap(({ suffix }) => [phaseBase('prune', suffix, pruning), phaseBase('recover', suffix, pruning)]),
+    ...levels.flatMap((level) => [
+      ...(level.shares.to > 0 ? [phaseBase('prune', level.suffix, pruning)] : []),
+      ...(recovers(level, pruning.recipe) ? [phaseBase('recover', level.suffix, pruning)] : []),
+    ]),
   ];
   return bases.map((base) => ({ name: base.name, steps: countSteps(base) }));
 }
