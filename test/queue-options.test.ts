@@ -38,6 +38,13 @@ it('wants a shared folder with a queue, and no other way round', async () => {
   });
 });
 
+it('leaves to workers how many trials they train at once', async () => {
+  expect(await auto('--queue', NOBODY, '--artefacts', folder, '--concurrency', '2')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--concurrency: expected that of each prumux worker'),
+  });
+});
+
 it('takes addresses of Redis only', async () => {
   const { code, err } = await auto('--queue', 'queue.lan', '--artefacts', folder);
   expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('redis://HOST:PORT') });

@@ -102,7 +102,8 @@ function sumOf(trials: ReadonlyMap<string, TrialProgress>, count: 'step' | 'step
 }
 
 function trialFacts({ trial, phase, step, steps, worker }: TrialProgress): string {
-  return `${trial} ${phase} ${step}/${steps} on ${worker}`;
+  const where = worker === undefined ? '' : ` on ${worker}`;
+  return `${trial} ${phase} ${step}/${steps}${where}`;
 }
 
 function barOptions(stream: Terminal['stderr']): BarOptions {

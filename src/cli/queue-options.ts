@@ -1,8 +1,8 @@
 /** Options of trials on other machines, and the queue that they ask for. */
-import { addressOf, inProcessQueue, queueUrl, RedisQueue, type TrialQueue } from '../queue/index.ts';
+import { addressOf, inProcessQueue, queueUrl, RedisQueue, type TrialQueue, threadedQueue } from '../queue/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { type Context, trainingIn } from './command.ts';
-import { optional, parsed, text, type Values } from './option.ts';
+import { option, optional, parsed, text, type Values, whole } from './option.ts';
 import { UsageError } from './usage-error.ts';
 
 export const QUEUE_URL = parsed('redis://HOST:PORT', queueUrl);
@@ -14,6 +14,7 @@ export const QUEUE = {
     'with --queue: folder that this machine and its workers share; trials go into it, and may be removed',
     ARTEFACTS,
   ),
+  concurrency: option('without --queue: trials at a time, which share the threads', whole(), 1),
 };
 
 /** A queue, and where its trials go. */
@@ -27,20 +28,30 @@ export interface Workplace {
  * trained here. Throws a UsageError for options that do not go together.
  */
 export function workplaceOpener(
-  { queue, artefacts }: Values<typeof QUEUE>,
+  { queue, artefacts, concurrency }: Values<typeof QUEUE>,
   local: string,
   context: Context,
 ): (follows: unknown) => Promise<Workplace> {
-  const refuse = (expected: string, got: string): never => {
-    throw new UsageError('--artefacts', { expected, got });
+  const refuse = (flag: string, expected: string, got: string): never => {
+    throw new UsageError(flag, { expected, got });
   };
   if (queue !== undefined) {
-    const shared = artefacts ?? refuse('a folder that workers share, as --queue is given', 'nothing');
+    const shared = artefacts ?? refuse('--artefacts', 'a folder that workers share, as --queue is given', 'nothing');
+    if (concurrency > 1)
+      refuse('--concurrency', 'that of each prumux worker in its place, with --queue', `${concurrency}`);
     return (follows) => openRedisQueue(queue, shared, follows, context);
   }
-  if (artefacts !== undefined) refuse('--queue with it', 'none');
+  if (artefacts !== undefined) refuse('--artefacts', '--queue with it', 'none');
+  return async () => ({ queue: openLocalQueue(concurrency, context), folder: local });
+}
+
+function openLocalQueue(concurrency: number, context: Context): TrialQueue {
+  const { placement, progress, terminal } = context;
+  if (concurrency > 1) {
+    return threadedQueue({ concurrency, placement, onTrial: progress.trial, interrupt: terminal.interrupt });
+  }
   const { seed: _, ...surroundings } = trainingIn(context);
-  return async () => ({ queue: inProcessQueue(surroundings), folder: local });
+  return inProcessQueue(surroundings);
 }
 
 async function openRedisQueue(

@@ -1,6 +1,6 @@
 /** `prumux worker`: trains trials that `prumux auto --queue` puts into a queue, until it is told to stop. */
 import { messageOf } from '../base/index.ts';
-import { addressOf, type Outcome, serveTrials } from '../queue/index.ts';
+import { addressOf, type Outcome, placementOfEach, serveTrials } from '../queue/index.ts';
 import { command } from './command.ts';
 import { number, option, required, whole } from './option.ts';
 import { ARTEFACTS, QUEUE_URL } from './queue-options.ts';
@@ -26,7 +26,7 @@ export default command({
     };
     await serveTrials({
       ...{ url: queue, artefacts, concurrency, lostAfterSeconds: lostAfter, interrupt: terminal.interrupt },
-      placement: { ...placement, threads: Math.max(1, Math.floor(placement.threads / concurrency)) },
+      placement: placementOfEach(placement, concurrency),
       onReady: (name) => say(`worker ${name} takes trials from ${addressOf(queue)}`),
       onTrial: progress.trial,
       onEnd(trial, outcome, error) {

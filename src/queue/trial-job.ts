@@ -56,9 +56,10 @@ const job = z.strictObject({
 
 export type TrialJob = Readonly<z.infer<typeof job>>;
 
-/** How far a worker is with a trial. */
+/** How far a trial is. */
 export const progressSchema = z.object({
-  worker: z.string(),
+  /** Where it is one of a server's queue. */
+  worker: z.string().optional(),
   trial: z.string(),
   phase: z.string(),
   step: z.number(),
