@@ -55,7 +55,7 @@ const PRUNING = 'pruning.safetensors';
 const OWNED = [...MODEL_FILES, PRUNING];
 
 /** As transformers.js looks for them. */
-const ONNX_FILES: Readonly<Record<Precision, string>> = { fp32: 'model.onnx', int8: 'model_quantized.onnx' };
+export const ONNX_FILES: Readonly<Record<Precision, string>> = { fp32: 'model.onnx', int8: 'model_quantized.onnx' };
 
 /** Where the exported model of a precision is in a model folder. */
 export function onnxPath(folder: string, precision: Precision): string {

@@ -6,7 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { CheckpointError } from '../base/index.ts';
+import { randomModel } from '../../test/model-folder.kit.ts';
+import { CheckpointError, PRECISIONS } from '../base/index.ts';
+import { toHuggingFace } from './config.ts';
 import { resolveModel, resolveTokenizer } from './hub.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'prumux-hub-'));
@@ -20,14 +22,27 @@ const FILES: Readonly<Record<string, string>> = {
   'model.safetensors': 'weights',
   'pytorch_model.bin': 'the same weights again',
   'vocab.txt': '[PAD]',
+  'run.json': '{}',
+  'onnx/model.onnx': 'exported',
+  'onnx/model_quantized.onnx': 'in int8',
 };
+/** Of folders of ours, by the precision that they are meant to run in. */
+const OWN_CONFIGS: Readonly<Record<string, string>> = Object.fromEntries(
+  PRECISIONS.map((precision) => [precision, JSON.stringify(toHuggingFace(randomModel().config, precision))]),
+);
 const REPOSITORIES: Readonly<Record<string, readonly string[]>> = {
   model: ['config.json', 'model.safetensors', 'pytorch_model.bin'],
   words: ['vocab.txt', 'pytorch_model.bin'],
   both: ['config.json', 'model.safetensors', 'vocab.txt'],
   old: ['pytorch_model.bin'],
+  fp32: ['config.json', 'model.safetensors', 'run.json', 'onnx/model.onnx', 'onnx/model_quantized.onnx'],
+  int8: ['config.json', 'model.safetensors', 'run.json', 'onnx/model.onnx', 'onnx/model_quantized.onnx'],
 };
-const entryOf = (path: string) => ({ type: 'file', path, oid: `oid-${path}`, size: FILES[path]?.length ?? 0 });
+const contentOf = (repository: string, path: string): string =>
+  (path === 'config.json' && OWN_CONFIGS[repository]) || (FILES[path] ?? '');
+const entryIn = (repository: string) => (path: string) => ({
+  ...{ type: 'file', path, oid: `oid-${repository}-${path}`, size: contentOf(repository, path).length },
+});
 
 /** The five requests that `@huggingface/hub` makes for a snapshot. */
 const answer: RequestListener = (request, response) => {
@@ -39,11 +54,13 @@ const answer: RequestListener = (request, response) => {
   if (kind === 'resolve' && files.includes(path)) {
     // A download that outlasts others that begin with it.
     const delayMs = path === 'vocab.txt' ? 200 : 0;
-    return void setTimeout(() => respondFile(path, request.headers.range, response), delayMs);
+    return void setTimeout(() => respondFile(repository, path, request.headers.range, response), delayMs);
   }
-  if (kind === 'tree') return json(files.map(entryOf));
+  if (kind === 'tree') return json(files.map(entryIn(repository)));
   if (kind === 'paths-info') {
-    return request.setEncoding('utf8').on('data', (body: string) => json(JSON.parse(body).paths.map(entryOf)));
+    return request
+      .setEncoding('utf8')
+      .on('data', (body: string) => json(JSON.parse(body).paths.map(entryIn(repository))));
   }
   if (url.startsWith('/api/models/owner/locked')) {
     return response.writeHead(401, { 'Content-Type': 'application/json' }).end('{"error":"Restricted"}');
@@ -52,9 +69,14 @@ const answer: RequestListener = (request, response) => {
   return response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"error":"Repository not found"}');
 };
 
-function respondFile(path: string, range: string | undefined, response: Parameters<RequestListener>[1]) {
-  const body = FILES[path] ?? '';
-  response.setHeader('ETag', `"oid-${path}"`);
+function respondFile(
+  repository: string,
+  path: string,
+  range: string | undefined,
+  response: Parameters<RequestListener>[1],
+) {
+  const body = contentOf(repository, path);
+  response.setHeader('ETag', `"oid-${repository}-${path}"`);
   if (range === undefined) return response.end(body);
   const [start = 0, end = body.length - 1] = (range.match(/\d+/g) ?? []).map(Number);
   response.writeHead(206, { 'Content-Range': `bytes ${start}-${end}/${body.length}` });
@@ -90,6 +112,26 @@ describe('resolveModel', () => {
     });
     expect(printed).not.toHaveBeenCalled();
     printed.mockRestore();
+  });
+
+  it('fetches of our own folders what they are served by, too, and the int8 model where that is what runs', async () => {
+    await withHub(async (hubUrl) => {
+      const filesOf = async (id: string) => {
+        const folder = await resolveModel(id, { hubUrl, cacheDir });
+        return (await readdir(folder, { recursive: true })).map((path) => path.replaceAll('\\', '/')).sort();
+      };
+      const always = ['config.json', 'model.safetensors', 'run.json'];
+      expect(await filesOf('owner/fp32')).toEqual(always);
+      expect(await filesOf('owner/int8')).toEqual([
+        'config.json',
+        'model.safetensors',
+        'onnx',
+        'onnx/model_quantized.onnx',
+        'run.json',
+      ]);
+    });
+    const folder = await resolveModel('owner/int8', { hubUrl: NOWHERE, cacheDir });
+    expect(await readFile(join(folder, 'onnx', 'model_quantized.onnx'), 'utf8')).toBe('in int8');
   });
 
   it('finds a model in the cache where there is no network', async () => {

@@ -8,6 +8,9 @@ import { dirname, join } from 'node:path';
 import { downloadFileToCacheDir, getHFHubCachePath, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
 import { CheckpointError, messageOf } from '../base/index.ts';
 import { recoverFolder } from './atomic-file.ts';
+import { precisionOf } from './config.ts';
+import { ONNX_FILES } from './folder.ts';
+import { readJsonObject } from './json-file.ts';
 
 const TOKENIZER_SOURCES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt'];
 
@@ -37,6 +40,16 @@ const TOKENIZER: Wanted = {
   needed: [['tokenizer.json', 'vocab.txt']],
   hint: 'Tokenizers of other kinds than WordPiece are not supported.',
 };
+
+/** What a folder of ours has besides, that it is served by: its record, and where it is meant to run in int8, that model. */
+async function ownFiles(snapshot: string): Promise<Pick<Wanted, 'files' | 'needed' | 'hint'>> {
+  const path = join(snapshot, 'config.json');
+  const config = await readJsonObject(path);
+  const hint = 'Its config.json says that it runs in int8: the repository must have all of the folder.';
+  if (!('prumux' in config)) return { files: [], needed: [], hint };
+  const quantized = precisionOf(config, path) === 'int8' ? [`onnx/${ONNX_FILES.int8}`] : [];
+  return { files: ['run.json', ...quantized], needed: quantized.map((file) => [file]), hint };
+}
 
 function missingOf({ needed }: Wanted, isThere: (file: string) => boolean): readonly string[] | undefined {
   return needed.find((choice) => !choice.some(isThere));
@@ -127,17 +140,22 @@ async function fetchSnapshot(
   const { sha } = await modelInfo({ ...access, name, additionalFields: ['sha'] });
   const repository = { ...access, repo: name, revision: sha };
   const paths: string[] = [];
-  for await (const { path } of listFiles(repository)) paths.push(path);
-  requireFiles(name, wanted, paths);
-  for (const path of paths.filter((each) => wanted.files.includes(each))) {
-    await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
-  }
+  for await (const { path } of listFiles({ ...repository, recursive: true })) paths.push(path);
+  const take = async (these: Wanted): Promise<void> => {
+    requireFiles(name, these, paths);
+    for (const path of paths.filter((each) => these.files.includes(each))) {
+      await silently(() => downloadFileToCacheDir({ ...repository, path, cacheDir }));
+    }
+  };
+  await take(wanted);
+  const snapshot = snapshotPath(name, cacheDir, sha);
+  if (wanted === MODEL) await take({ ...wanted, ...(await ownFiles(snapshot)) });
   const reference = referencePath(name, cacheDir);
   // Without the weights it must not stand for a model that is whole, where there is no network.
-  if (wanted === TOKENIZER && existsSync(reference)) return snapshotPath(name, cacheDir, sha);
+  if (wanted === TOKENIZER && existsSync(reference)) return snapshot;
   await mkdir(dirname(reference), { recursive: true });
   await writeFile(reference, sha);
-  return snapshotPath(name, cacheDir, sha);
+  return snapshot;
 }
 
 function requireFiles(name: string, wanted: Wanted, paths: readonly string[]): void {
