@@ -1,7 +1,7 @@
 /** The real program as a process: Ctrl-C in the middle of training, and a pipe whose reader leaves early. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,17 +16,38 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it('saves a checkpoint, says how to go on, and ends with 130', async () => {
-  const output = join(folder, 'model');
-  const argv = ['train', '--encoder', 'tiny', '--rows', '8', '-o', output, '--progress'];
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** What the program says, and its exit code, where Ctrl-C is pressed as soon as it tells of some work. */
+async function interruptedAt(work: string, argv: readonly string[]): Promise<{ said: string; code: unknown }> {
+  const all = ['--import', 'tsx', MAIN, ...argv, '--progress'];
+  const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text) => {
-    if (!said.includes('fine-tune') && String(text).includes('fine-tune')) child.kill('SIGINT');
+    const wasTold = said.includes(work);
     said += text;
+    if (!wasTold && said.includes(work)) child.kill('SIGINT');
   });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  expect(said).toContain('prumux: stopped; the same command goes on from what is saved');
+  return { code: await new Promise((resolve) => child.on('close', resolve)), said };
+}
+
+const STOPPED = 'prumux: stopped; the same command goes on from what is saved';
+
+it('stops measuring, too', async () => {
+  const [model, output] = [join(folder, 'dense'), join(folder, 'fast')];
+  await writeModel(model, randomModel());
+  const rows = join(folder, 'rows.tsv');
+  await writeFile(rows, `text\tlabel\n${'a fine film\t1\na poor one\t0\n'.repeat(16)}`);
+  const argv = ['auto', model, '--data', rows, '--eval', rows, '-o', output];
+  const { said, code } = await interruptedAt('random models of every shape', argv);
+  expect(said).toContain(STOPPED);
+  expect(said).not.toContain('for a first guess');
+  expect(code).toBe(130);
+  expect(existsSync(output)).toBe(false);
+}, 60_000);
+
+it('saves a checkpoint, says how to go on, and ends with 130', async () => {
+  const output = join(folder, 'model');
+  const { said, code } = await interruptedAt('fine-tune', ['train', '--encoder', 'tiny', '--rows', '8', '-o', output]);
+  expect(said).toContain(STOPPED);
   expect(code).toBe(130);
   expect(existsSync(join(`${output}.run`, 'fine-tune.checkpoint.safetensors'))).toBe(true);
   expect(existsSync(output)).toBe(false);

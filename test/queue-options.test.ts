@@ -1,12 +1,13 @@
 /** What `auto --queue` and `worker` refuse, and how they say it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { command } from '../src/cli/command.ts';
+import { type Context, command } from '../src/cli/command.ts';
 import { required } from '../src/cli/option.ts';
-import { QUEUE_URL } from '../src/cli/queue-options.ts';
+import { QUEUE_URL, workplaceOpener } from '../src/cli/queue-options.ts';
+import { cpu } from '../src/runtime/index.ts';
 import { randomModel, writeModel } from './model-folder.kit.ts';
 import { program } from './program.kit.ts';
 
@@ -43,6 +44,29 @@ it('leaves to workers how many trials they train at once', async () => {
     code: 2,
     err: expect.stringContaining('--concurrency: expected that of each prumux worker'),
   });
+});
+
+it('refuses more trials at once than there are threads, and what would count for nothing', async () => {
+  for (const [given, said] of [
+    [['--threads', '2', '--concurrency', '3'], '--concurrency: expected at most the 2 of --threads, got 3'],
+    [['--exhaustive', '--short-runs'], '--short-runs: expected nothing, as --exhaustive trains every point'],
+    [['--instances', '1', '--prefill-layers', '1'], '--prefill-layers: expected nothing, as one input goes alone'],
+    [['--instances', '1', '--consistency', '2'], '--consistency: expected nothing, as one input goes alone'],
+  ] as const) {
+    expect(await auto(...given)).toMatchObject({ code: 2, err: expect.stringContaining(said) });
+  }
+});
+
+it('keeps trials of other settings apart', async () => {
+  const context = { placement: cpu(1), progress: {}, terminal: {} } as unknown as Context;
+  const open = workplaceOpener(
+    { queue: undefined, artefacts: undefined, concurrency: 1 },
+    join(folder, 'run'),
+    context,
+  );
+  const folders = await Promise.all(['one', 'other', 'one'].map(async (follows) => (await open(follows)).folder));
+  expect(new Set(folders).size).toBe(2);
+  for (const each of folders) expect(dirname(each)).toBe(join(folder, 'run'));
 });
 
 it('takes addresses of Redis only', async () => {

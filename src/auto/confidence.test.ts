@@ -39,6 +39,14 @@ it('counts only the rows that differ', () => {
   );
 });
 
+it('is 0 of tags where neither the rows nor the answers have any', () => {
+  const none = { hits: [0, 0, 0], outOf: [0, 0, 0] };
+  expect(scoreOf(none)).toBe(0);
+  expect(pairedDrop(none, none, 0.9)).toMatchObject({ points: 0, upper: expect.toSatisfy(Number.isFinite) });
+  const some = { hits: [2, 0, 0], outOf: [4, 0, 0] }; // F1 of 0.5 in all
+  expect(pairedDrop(some, none, 0.9).points).toBeCloseTo(50);
+});
+
 it('is the exact bound of a Poisson mean where rows are lost only', () => {
   // χ²(0.9; 2k + 2)/2, as tables of the chi-square distribution have it.
   for (const [k, exact] of [

@@ -23,7 +23,8 @@ export function scoresAt({ hits, outOf }: RowScores, rows: readonly number[]): R
 function perRow(scores: RowScores): number[] {
   const { hits, outOf } = scores;
   const ratio = scoreOf(scores);
-  const mean = Math.max(sum(outOf), Number.MIN_VALUE) / hits.length;
+  const mean = sum(outOf) / hits.length;
+  if (mean === 0) return hits.map(() => ratio); // tags, where neither the rows nor the answers have any
   return hits.map((hit, row) => ratio + (hit - ratio * (outOf[row] ?? 0)) / mean);
 }
 

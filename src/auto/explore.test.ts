@@ -280,13 +280,35 @@ describe('trials that fail', () => {
   it('are told, with what starts from them left out, and the best of the others is delivered', async () => {
     for (const workers of [1, 3]) {
       const { instruments, trained, asked } = failing(exhaustive, (name) => name === 'n2-s0');
-      const found = await explore(exhaustive, { ...instruments, workers: async () => workers });
+      const said: string[] = [];
+      const numbers: number[] = [];
+      const found = await explore(exhaustive, {
+        ...{ ...instruments, workers: async () => workers },
+        onFailure: (point, error) => said.push(`${nameOf(point)}: ${error}`),
+        onDecision: (_, earlier) => numbers.push(earlier),
+      });
+      expect(said).toEqual([`n2-s0: ${NOT_A_NUMBER}`]);
+      expect(numbers).toEqual(numbers.map((_, at) => at)); // each has its own, those that begin together, too
       expect(found.failures).toEqual([{ point: { instances: 2, sparsity: 0 }, message: NOT_A_NUMBER.message }]);
       expect(trained.toSorted()).toEqual(['n1-s0.5', 'n4-s0', 'n4-s0.5']);
       expect(asked.filter((name) => name === 'n2-s0')).toHaveLength(1);
       expect(found).toMatchObject({ chosen: { name: 'n4-s0' }, stop: 'the rest failed', predicted: [] });
       expect(found.purchases.some(({ expected }) => expected !== undefined)).toBe(false);
     }
+  });
+
+  it('end the search where they say so, but not before the others have ended', async () => {
+    const { instruments } = failing(exhaustive, (name) => name === 'n2-s0');
+    let hasEnded = false;
+    const train: Instruments['train'] = async (point, from) => {
+      const trial = await instruments.train(point, from);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      hasEnded = true;
+      return trial;
+    };
+    const search = explore(exhaustive, { ...instruments, train, endsSearch: () => true, workers: async () => 3 });
+    await expect(search).rejects.toBe(NOT_A_NUMBER);
+    expect(hasEnded).toBe(true);
   });
 
   it('may fail when they are assessed', async () => {

@@ -61,7 +61,10 @@ export interface Instruments {
   readonly workers: () => Promise<number>;
   /** Seconds that the work so far took, that of stopped runs included. */
   readonly secondsSpent: () => number;
-  readonly onDecision?: (decision: Decision, trained: number) => void;
+  /** Told of each decision, and how many there were before it. */
+  readonly onDecision?: (decision: Decision, earlier: number) => void;
+  /** Told at once of a point that failed where that does not end the search. */
+  readonly onFailure?: (point: GridPoint, error: unknown) => void;
 }
 
 /** The points of a grid but for the dense model itself, each once, the gentlest first. */
@@ -115,11 +118,17 @@ interface Outcome<T> {
   readonly failed: readonly Failed[];
 }
 
+/** The results of all; the first failure where one fails, but not before all have ended: what others have done is to be kept. */
+async function allEnded<const P extends readonly Promise<unknown>[]>(all: P) {
+  await Promise.allSettled(all);
+  return Promise.all(all);
+}
+
 /** Work on points at once; a point where it fails has no result. */
 async function onEach<P extends { readonly point: GridPoint }, T>(
   points: readonly P[],
   work: (on: P) => Promise<T>,
-  { endsSearch }: Instruments,
+  { endsSearch, onFailure }: Instruments,
 ): Promise<Outcome<T>> {
   const results: T[] = [];
   const failed: Failed[] = [];
@@ -128,10 +137,11 @@ async function onEach<P extends { readonly point: GridPoint }, T>(
       return { result: await work(on) };
     } catch (error) {
       if (endsSearch(error)) throw error;
+      onFailure?.(on.point, error);
       return { error };
     }
   });
-  for (const [at, outcome] of (await Promise.all(outcomes)).entries()) {
+  for (const [at, outcome] of (await allEnded(outcomes)).entries()) {
     if ('result' in outcome) results.push(outcome.result);
     else failed.push({ point: (points[at] as P).point, error: outcome.error });
   }
@@ -198,11 +208,11 @@ async function search(start: Knowledge, question: Question, instruments: Instrum
     const isTrying = question.hasShortRuns && !question.isExhaustive && takesGuesses(knowledge);
     const untried = chosen.filter(({ point }) => isTrying && isTriable(point) && !tried.has(nameOf(point)));
     const now = chosen.filter((decision) => !untried.includes(decision));
-    for (const decision of now) instruments.onDecision?.(decision, decisions.length);
+    for (const [at, decision] of now.entries()) instruments.onDecision?.(decision, decisions.length + at);
     decisions.push(...now);
     for (const { point } of untried) tried.add(nameOf(point));
     const { candidates, guesses, failed } = knowledge;
-    const [found, trained] = await Promise.all([tryAll(untried, instruments), trainAll(now, candidates, instruments)]);
+    const [found, trained] = await allEnded([tryAll(untried, instruments), trainAll(now, candidates, instruments)]);
     knowledge = {
       ...knowledge,
       candidates: [...candidates, ...trained.results],

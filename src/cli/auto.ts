@@ -1,10 +1,10 @@
 /** `prumux auto`: the fastest model within an allowed drop in accuracy, delivered with its report. */
 import { join } from 'node:path';
 import { explore, gridOf, type Instruments, nameOf, type Question, verdictWith } from '../auto/index.ts';
-import { PRECISIONS } from '../base/index.ts';
+import { CheckpointError, messageOf, PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
 import { checkDestination } from '../model/index.ts';
-import { refuseOverwriting } from '../train/index.ts';
+import { interruptible, refuseOverwriting } from '../train/index.ts';
 import { assessTrial, finalFigures, guessDrops, tryShortly } from './candidates.ts';
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
@@ -13,9 +13,11 @@ import { parseDuration } from './duration.ts';
 import { explorationLines } from './exploration-lines.ts';
 import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
 import { QUEUE, workplaceOpener } from './queue-options.ts';
-import { COMPRESSION, compressSettingsOf } from './recipe-options.ts';
+import { COMPRESSION, compressSettingsOf, refuseAlone } from './recipe-options.ts';
+import { oneLine } from './result-lines.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
 import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
+import { UsageError } from './usage-error.ts';
 
 const options = {
   ...DATA,
@@ -83,8 +85,8 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress, t
   return {
     dense: denseTrial(laboratory),
     rows: rows.choosing.length,
-    onDecision({ point, gain }, trained) {
-      current = `trial ${trained + 1}: ${nameOf(point)}`;
+    onDecision({ point, gain }, earlier) {
+      current = `trial ${earlier + 1}: ${nameOf(point)}`;
       const why = question.isExhaustive ? '' : `, expected to gain ${(100 * Math.expm1(gain)).toFixed(0)} %`;
       progress.title(`${current}${why}`);
     },
@@ -109,8 +111,12 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress, t
       progress.title(`${models.length} models side by side`);
       return measureCandidates(models, laboratory);
     },
-    // A queue that is lost is told by what is asked of it next.
-    endsSearch: () => terminal.interrupt.aborted,
+    onFailure(point, error) {
+      progress.ended(nameOf(point));
+      terminal.stderr.write(`prumux: ${nameOf(point)} failed, the search goes on: ${oneLine(messageOf(error))}\n`);
+    },
+    // What is wrong with files and folders is in the way of other trials, too. A queue that is lost is told by what is asked of it next.
+    endsSearch: (error) => terminal.interrupt.aborted || error instanceof CheckpointError,
     workers: async () => Math.max(1, await queue.capacity()),
     secondsSpent: () => notes.elapsed(),
   };
@@ -125,6 +131,10 @@ export default command({
   isResumable: true,
   async run(values, [model], context) {
     const { output } = values;
+    if (values.instances.every((instances) => instances === 1)) refuseAlone(values);
+    if (values.exhaustive && values.shortRuns) {
+      throw new UsageError('--short-runs', { expected: 'nothing, as --exhaustive trains every point', got: 'it' });
+    }
     await checkDestination(output);
     await refuseOverwriting(model, output);
     const local = `${output.replace(/[/\\]+$/, '')}.run`;
@@ -132,7 +142,7 @@ export default command({
     const settings = compressSettingsOf(values);
     const laboratory = await openLaboratory(
       model,
-      { settings, options: { source: dataSourceOf(values), ...trainingIn(context) } },
+      { settings, options: { source: dataSourceOf(values), ...interruptible(trainingIn(context)) } },
       openWorkplace,
     );
     const question = questionOf(values);

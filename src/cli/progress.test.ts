@@ -91,6 +91,18 @@ it.each([
   expect(text.match(/\d:\d\d left/g)?.at(-1)).toBe('0:05 left');
 });
 
+it('forgets a trial that ended in the middle of a phase', () => {
+  const trial = (name: string, step: number) => ({ trial: name, phase: 'prune', step, steps: 10 });
+  const text = shown(false, true, (progress) => {
+    progress.trial(trial('n2-s0', 3));
+    progress.trial(trial('n4-s0', 4));
+    progress.ended('n2-s0');
+    progress.trial(trial('n4-s0', 5));
+    progress.stop();
+  });
+  expect(text).toContain('5/10 n4-s0 prune 5/10');
+});
+
 it('tells the time as a clock does', () => {
   expect([0, 75, 3675].map(clock)).toEqual(['0:00', '1:15', '1:01:15']);
 });

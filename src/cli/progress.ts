@@ -15,6 +15,8 @@ export interface Progress {
   step(report: StepReport, unit?: Unit): void;
   /** A step of a trial among others that are trained side by side. */
   trial(report: TrialProgress): void;
+  /** No more is to come of a trial. */
+  ended(trial: string): void;
   /** Any other work that takes long. */
   work: OnProgress;
   stop(): void;
@@ -24,6 +26,7 @@ const QUIET: Progress = {
   title: () => undefined,
   step: () => undefined,
   trial: () => undefined,
+  ended: () => undefined,
   work: () => undefined,
   stop: () => undefined,
 };
@@ -47,6 +50,11 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
   function stop(): void {
     shown?.bar.stop();
     shown = undefined;
+  }
+
+  function ended(trial: string): void {
+    trials.delete(trial);
+    if (trials.size === 0) stop();
   }
 
   /** The bar of some work, which is new where the last one was of another. */
@@ -84,9 +92,9 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       const { bar } = show(name, done, total);
       bar.setTotal(total);
       bar.update(done, { facts: [...trials.values()].map(trialFacts).join(', '), left: '' });
-      if (report.step === report.steps) trials.delete(report.trial);
-      if (trials.size === 0) stop();
+      if (report.step === report.steps) ended(report.trial);
     },
+    ended,
     work(name, done, total) {
       const { bar, pace } = show(name, done, total);
       pace.reach(done);

@@ -1,4 +1,5 @@
 /** Options of trials on other machines, and the queue that they ask for. */
+import { join } from 'node:path';
 import { addressOf, inProcessQueue, queueUrl, RedisQueue, type TrialQueue, threadedQueue } from '../queue/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { type Context, trainingIn } from './command.ts';
@@ -23,8 +24,11 @@ export interface Workplace {
   readonly folder: string;
 }
 
+/** A folder for each of what tells the trials of a run from others: what was left of others is in nobody's way. */
+const kindOf = (follows: unknown): string => fingerprintOf(follows).slice(0, 16);
+
 /**
- * How the queue that was asked for is opened: from what tells the trials of this run from others. `local` is their folder where they are
+ * How the queue that was asked for is opened: from what tells the trials of this run from others. `local` is where their folder is if they are
  * trained here. Throws a UsageError for options that do not go together.
  */
 export function workplaceOpener(
@@ -42,7 +46,14 @@ export function workplaceOpener(
     return (follows) => openRedisQueue(queue, shared, follows, context);
   }
   if (artefacts !== undefined) refuse('--artefacts', '--queue with it', 'none');
-  return async () => ({ queue: openLocalQueue(concurrency, context), folder: local });
+  checkConcurrency(concurrency, context.placement);
+  return async (follows) => ({ queue: openLocalQueue(concurrency, context), folder: join(local, kindOf(follows)) });
+}
+
+/** Each trial has a thread at least. Throws a UsageError for more trials than threads. */
+export function checkConcurrency(concurrency: number, { threads }: Context['placement']): void {
+  if (concurrency <= threads) return;
+  throw new UsageError('--concurrency', { expected: `at most the ${threads} of --threads`, got: String(concurrency) });
 }
 
 function openLocalQueue(concurrency: number, context: Context): TrialQueue {
@@ -65,5 +76,5 @@ async function openRedisQueue(
     const command = `prumux worker --queue ${addressOf(url)} --artefacts ${artefacts}`;
     terminal.stderr.write(`prumux: no worker is there yet; trials wait for one: ${command}\n`);
   }
-  return { queue, folder: queue.folderOf(fingerprintOf(follows).slice(0, 16)) };
+  return { queue, folder: queue.folderOf(kindOf(follows)) };
 }

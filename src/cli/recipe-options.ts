@@ -82,7 +82,9 @@ export const MULTIPLEXING = {
 
 /** Throws a UsageError for what only several inputs per pass have, where one goes alone. */
 export function refuseAlone(asked: Values<typeof MULTIPLEXING> & Partial<Values<typeof COMPRESSION>>): void {
-  const usual = { ...compressDefaults.mux, multiplexEpochs: undefined, multiplexLearningRate: undefined };
+  const { consistency, retrieval } = compressDefaults.losses;
+  const epochs = { multiplexEpochs: undefined, multiplexLearningRate: undefined };
+  const usual = { ...compressDefaults.mux, ...epochs, consistency, retrieval };
   for (const name of Object.keys(usual) as (keyof typeof usual)[]) {
     const got = asked[name];
     if (got === undefined || got === usual[name]) continue;

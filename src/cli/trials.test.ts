@@ -1,5 +1,5 @@
 /** Trials that prune on from one another: where they go, what they follow from, and that none is trained twice. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -124,6 +124,16 @@ it('go where their start tells them from others, and say what they started from'
   expect(await trainTrial(harder, first, again.laboratory)).toEqual(warm);
   expect(again.ordered.map(({ name }) => name)).toEqual(['n1-s0.5']);
 }, 180_000);
+
+it('end the search where the rows have changed since it began', async () => {
+  const point: GridPoint = { instances: 1, sparsity: 0.3 };
+  await writeFile(at('grows.tsv'), await readFile(at('rows.tsv')));
+  const { laboratory, ordered } = await opened('grows.tsv');
+  await appendFile(at('grows.tsv'), 'one more\t0\n');
+  const said = 'one of others: the files have changed since this run has read them. Give the command again.';
+  await expect(trainTrial(point, undefined, laboratory)).rejects.toThrow(said);
+  expect(ordered.length).toBeGreaterThan(0);
+}, 60_000);
 
 it('try a multiplexed model shortly in a folder of its own, once', async () => {
   const point: GridPoint = { instances: 2, sparsity: 0 };

@@ -11,7 +11,7 @@ import {
   startOf,
   type Trial,
 } from '../auto/index.ts';
-import { assert, countParameters, VERSION } from '../base/index.ts';
+import { assert, CheckpointError, countParameters, VERSION } from '../base/index.ts';
 import { fromHuggingFace, type ModelConfig, resolveModel } from '../model/index.ts';
 import { hasStart, type TrialQueue } from '../queue/index.ts';
 import {
@@ -87,7 +87,7 @@ export async function openLaboratory(
   const data = { train: train.checksum, evaluation: evaluation.checksum };
   const count = aside?.examples.length ?? 0;
   const teacher = modelFingerprint(files);
-  const { queue, folder } = await openWorkplace([settings, options.seed, data, teacher]);
+  const { queue, folder } = await openWorkplace([VERSION, settings, options.seed, data, teacher]);
   return {
     ...{ model, settings, queue, folder, config, data, teacher },
     setAside: count,
@@ -170,14 +170,14 @@ async function startFrom({ name, folder }: Trial): Promise<Trial['from']> {
   return { name, folder, fingerprint: pruning.fingerprint };
 }
 
-/** Has a point's model made, from the multiplexed model of as many inputs where that is done. */
-async function compressTo(route: Route, laboratory: Laboratory): Promise<void> {
-  if (await isDone(route, laboratory)) return;
+/** Has a point's model made, from the multiplexed model of as many inputs where that is done. Tells what the queue tells of how long it took. */
+async function compressTo(route: Route, laboratory: Laboratory): Promise<number | undefined> {
+  if (await isDone(route, laboratory)) return undefined;
   const { model, options, queue } = laboratory;
   const { point, from } = route;
   const multiplexed: Route = { point: startOf(point) };
   const isThere = point.sparsity > 0 && point.instances > 1 && (await isDone(multiplexed, laboratory));
-  await queue.train({
+  return queue.train({
     ...{ name: routeName(route), model, seed: options.seed, source: options.source },
     recipe: identityAt(route, laboratory).recipe,
     output: folderOf(route, laboratory),
@@ -202,10 +202,18 @@ async function trainBy(route: Route, laboratory: Laboratory): Promise<Trial & Ro
   const name = routeName(route);
   const folder = folderOf(route, laboratory);
   const note = `${name}-trained-${fingerprintAt(route, laboratory)}`;
-  const { seconds } = await laboratory.notes.kept('train', note, () => compressTo(route, laboratory));
+  const { result, seconds } = await laboratory.notes.kept('train', note, () => compressTo(route, laboratory));
   await compressTo(route, laboratory); // does nothing, unless the folder was removed after the note was taken
+  if (!(await isDone(route, laboratory))) {
+    const got = 'one of others: the files have changed since this run has read them';
+    throw new CheckpointError(folder, {
+      expected: "a model of this run's rows and dense model",
+      got,
+      hint: 'Give the command again.',
+    });
+  }
   const { parameters, sparsity } = await readEvidence(folder);
-  return { ...route, ...{ name, folder, parameters, sparsity, seconds } };
+  return { ...route, ...{ name, folder, parameters, sparsity, seconds: result ?? seconds } };
 }
 
 /** What a trial's model is made of, and how it was learned. */

@@ -10,11 +10,12 @@ function inLanes(count: number, train: (order: TrialOrder) => Promise<void>): Tr
   let orders = 0;
   return {
     capacity: async () => count,
-    train(order) {
+    async train(order) {
       const lane = orders++ % count;
       const mine = (lanes[lane] ?? Promise.resolve()).then(() => train(order));
       lanes[lane] = mine.catch(() => undefined); // one that fails is its orderer's concern, not the next one's
-      return mine;
+      await mine;
+      return undefined;
     },
     // One that was interrupted saves its checkpoint, while another one's end has told the orderer to leave.
     async close() {

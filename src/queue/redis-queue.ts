@@ -1,7 +1,7 @@
 /** The queue on a Redis server: trials are BullMQ jobs, which workers on any machine take. */
 import { existsSync } from 'node:fs';
 import { type Job, Queue, QueueEvents } from 'bullmq';
-import { aborted, CheckpointError, ConfigError, messageOf } from '../base/index.ts';
+import { aborted, CheckpointError, ConfigError, messageOf, VERSION } from '../base/index.ts';
 import { fingerprintOf } from '../train/index.ts';
 import { Artefacts, SHARED_HINT } from './artefacts.ts';
 import { errorOf } from './failure.ts';
@@ -9,8 +9,8 @@ import { connectRedis, type RedisConnection } from './redis-connection.ts';
 import { jobOf, progressSchema, type TrialJob, type TrialProgress } from './trial-job.ts';
 import { hasStart, type TrialOrder, type TrialQueue } from './trial-order.ts';
 
-/** The name of the queue on its server. */
-export const QUEUE_NAME = 'prumux-trials';
+/** The name of the queue on its server. Another version may train another model by the same recipe: its workers have another queue. */
+export const QUEUE_NAME = `prumux-trials-${VERSION}`;
 
 /** Ended jobs are forgotten after a day: what they left is in the folder of artefacts. */
 const KEPT = { age: 24 * 3600 };
@@ -59,6 +59,8 @@ export class RedisQueue implements TrialQueue {
   private readonly artefacts: Artefacts;
   private readonly broken: Promise<never>;
   private readonly ordered = new Map<string, Job<TrialJob>>();
+  /** Jobs that are being put into the queue. */
+  private readonly beginnings = new Set<Promise<unknown>>();
 
   /** Throws BackendError where there is no server. */
   static async open(options: RedisQueueOptions): Promise<RedisQueue> {
@@ -97,15 +99,14 @@ export class RedisQueue implements TrialQueue {
     return workers.reduce((sum, { rawname = '' }) => sum + placesOf(rawname), 0);
   }
 
-  async train(order: TrialOrder): Promise<void> {
-    const data = await jobOf(order, this.artefacts);
-    const job = await Promise.race([this.begin(data), this.broken]);
-    if (job === undefined) return;
-    const id = job.id ?? '';
-    this.ordered.set(id, job);
+  async train(order: TrialOrder): Promise<number | undefined> {
+    const data = await Promise.race([jobOf(order, this.artefacts), this.broken]);
+    const job = await Promise.race([this.begun(data), this.broken]);
+    const id = jobIdOf(data);
+    if (job === undefined) return this.secondsOf(id);
     const worker = await Promise.race([this.ended(job, data), this.broken]);
     this.ordered.delete(id);
-    if (existsSync(order.output)) return;
+    if (existsSync(order.output)) return this.secondsOf(id);
     throw new CheckpointError(order.output, {
       expected: `the model that ${worker} has trained`,
       got: 'no such folder',
@@ -114,6 +115,7 @@ export class RedisQueue implements TrialQueue {
   }
 
   async close(): Promise<void> {
+    await Promise.allSettled(this.beginnings);
     // This run waits for them no more; one that a worker is at is locked, and goes on, for the next run to find its model.
     const jobs = [...this.ordered.values()];
     this.ordered.clear();
@@ -121,6 +123,23 @@ export class RedisQueue implements TrialQueue {
     await this.events.close();
     await this.queue.close();
     this.client.disconnect();
+  }
+
+  /** What its worker took: the time until there was one is none of the training's. */
+  private async secondsOf(id: string): Promise<number | undefined> {
+    const job = await Promise.race([this.queue.getJob(id), this.broken]);
+    const { processedOn, finishedOn } = job ?? {};
+    return processedOn === undefined || finishedOn === undefined ? undefined : (finishedOn - processedOn) / 1000;
+  }
+
+  /** The job of a trial among those that are ordered. */
+  private async begun(data: TrialJob): Promise<Job<TrialJob> | undefined> {
+    const beginning = this.begin(data).then((job) => {
+      if (job !== undefined) this.ordered.set(jobIdOf(data), job);
+      return job;
+    });
+    this.beginnings.add(beginning);
+    return beginning.finally(() => this.beginnings.delete(beginning));
   }
 
   /** The job of a trial, which may be under way for an earlier run; nothing where it is done. */

@@ -19,7 +19,7 @@ async function train({ order, placement, checkpointSeconds }: ThreadTask): Promi
     });
     return { end: 'trained' };
   } catch (error) {
-    return interruption.signal.aborted ? { end: 'stopped' } : { failure: failureOf(error) };
+    return error === interruption.signal.reason ? { end: 'stopped' } : { failure: failureOf(error) };
   }
 }
 

@@ -34,8 +34,11 @@ export function hasStart(folder: string, { target }: Pick<CompressRecipe, 'targe
 export interface TrialQueue {
   /** How many trials can be under way at once. */
   capacity(): Promise<number>;
-  /** Ends when the trained model is in its folder; an order that was begun before, by whomever, goes on from its checkpoint. */
-  train(order: TrialOrder): Promise<void>;
+  /**
+   * Ends when the trained model is in its folder; an order that was begun before, by whomever, goes on from its checkpoint. Tells how many seconds
+   * that took, where it is another time than that since the order.
+   */
+  train(order: TrialOrder): Promise<number | undefined>;
   close(): Promise<void>;
 }
 

@@ -103,7 +103,7 @@ export function errorTable({ errors }: Exploration): Markup {
   const ofThroughput = (what: string, error: number | undefined): Row[] =>
     error === undefined ? [] : [{ cells: ['throughput', what, percent(error)] }];
   return table(
-    [words('prediction of'), words('from'), numbers('mean error')],
+    [words('prediction of'), words('from'), numbers('error')],
     [
       ...accuracy.map(({ model, leaveOneOut, isUsed }) => ({
         cells: [
