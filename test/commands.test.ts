@@ -314,6 +314,16 @@ it('refuses flags that would count for nothing', async () => {
     [[...compress, '--prune-epochs', '0'], '--prune-epochs: expected a number, above 0'],
     [['pretrain', '--text', at('train.tsv'), '--prefill-layers', '1', '-o', at('never')], '--prefill-layers: expected'],
     [['train', ...data(), '--encoder', at('dense'), '--tokenizer', at('dense'), '-o', at('never')], '--tokenizer: exp'],
+    [[...compress, '--sparsity', '0', '--recover-epochs', '2'], '--recover-epochs: expected nothing at sparsity 0'],
+    [
+      [...compress, '--sparsity', '0', '--instances', '1', '--teacher', 'multiplexed'],
+      '--teacher: expected nothing at',
+    ],
+    [
+      ['train', ...data(), '--tokenizer', at('dense'), '--vocabulary-size', '900', '-o', at('never')],
+      '--vocabulary-size',
+    ],
+    [['pretrain', '--text', at('train.tsv'), '--steps', '5', '--epochs', '2', '-o', at('never')], '--epochs: expected'],
     [['eval', at('fast'), '--data', at('dev.tsv'), '--probes', '3'], '--probes: expected nothing without --isolation'],
   ];
   for (const [argv, message] of cases) {

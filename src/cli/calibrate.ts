@@ -151,7 +151,8 @@ export default command({
       const fastAccuracy = line({ share: 0 }).accuracy;
       const { threshold, share, accuracy } = chosen;
       const isKept = chosen.gain > 0;
-      const cascade: Cascade = { threshold, share, accuracy, fastAccuracy, accurate: values.with };
+      const { precision } = pair.fast;
+      const cascade: Cascade = { threshold, share, accuracy, fastAccuracy, accurate: values.with, precision };
       await writeRecord(folder, { ...run, cascade: isKept ? cascade : undefined });
       const shares = SHARES.map((each) => line({ share: each }));
       return {

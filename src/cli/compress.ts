@@ -17,8 +17,15 @@ import {
 import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, option, optional, required, text, toggle, type Values } from './option.ts';
-import { flagOf } from './parse-options.ts';
-import { COMPRESSION, compressSettingsOf, INSTANCES, refuseAlone, TARGET, targetOf } from './recipe-options.ts';
+import {
+  COMPRESSION,
+  compressSettingsOf,
+  INSTANCES,
+  refuseAlone,
+  refuseIdle,
+  TARGET,
+  targetOf,
+} from './recipe-options.ts';
 import { compressedLines, percent, vocabularyLine } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -57,13 +64,27 @@ type Asked = Values<typeof options>;
 /** Throws a UsageError for options of multiplexing and training, where nothing is trained. */
 function refuseTraining(asked: Asked, given: Context['given']): void {
   const { maxTokens: _, ...training } = COMPRESSION;
-  const idle = (Object.keys(training) as (keyof typeof training)[]).filter((name) => given.has(name));
-  if (idle.length === 0) return;
-  throw new UsageError(idle.map((name) => `--${flagOf(name)}`).join(', '), {
-    expected: 'nothing with --no-train',
-    got: idle.map((name) => asked[name]).join(', '),
-    hint: 'Leave --no-train out to train.',
-  });
+  const facts = { expected: 'nothing with --no-train', hint: 'Leave --no-train out to train.' };
+  refuseIdle(Object.keys(training) as (keyof typeof training)[], asked, given, facts);
+}
+
+const PRUNING = [
+  'pruneEpochs',
+  'pruneLearningRate',
+  'sparsityWarmup',
+  'layersWeight',
+  'layerMatching',
+  'teacher',
+] as const;
+const RECOVERY = ['recoverEpochs', 'recoverLearningRate'] as const;
+
+/** Throws a UsageError for options of pruning where nothing is pruned; what several inputs have learned then is not trained on, either. */
+function refusePruning(asked: Asked, given: Context['given']): void {
+  const { sparsity, instances = compressDefaults.instances } = asked;
+  if (sparsity === undefined || sparsity.some((share) => share > 0)) return;
+  const idle = instances === 1 ? PRUNING : [...PRUNING, ...RECOVERY];
+  const hint = instances === 1 ? {} : { hint: 'How long it learns to take several inputs is --multiplex-epochs.' };
+  refuseIdle(idle, asked, given, { expected: 'nothing at sparsity 0', ...hint });
 }
 
 /** The recipe of a run that trains nothing. Throws a UsageError for what only training can do. */
@@ -163,6 +184,7 @@ export default command({
   isResumable: true,
   async run(values, [model], context) {
     if (values.noTrain) refuseTraining(values, context.given);
+    refusePruning(values, context.given);
     refuseTimedInt8(values);
     const run = { source: dataSourceOf(values), output: values.output, ...trainingIn(context) };
     let int8: readonly Evaluation[] = [];

@@ -14,9 +14,9 @@ import {
   SMALLEST_VOCABULARY,
   WORD_VECTORS,
 } from '../train/index.ts';
-import { command, trainingIn } from './command.ts';
+import { type Context, command, trainingIn } from './command.ts';
 import { choice, number, option, optional, required, text, texts, type Values, whole } from './option.ts';
-import { INSTANCES, MULTIPLEXING, optimisation, refuseAlone, rowLength } from './recipe-options.ts';
+import { INSTANCES, MULTIPLEXING, optimisation, refuseAlone, refuseIdle, rowLength } from './recipe-options.ts';
 import { percent } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -92,10 +92,14 @@ function refuseWithEncoder({ preset, tokenizer, wordVectors }: Values<typeof opt
   }
 }
 
-function recipeOf(values: Values<typeof options>): PretrainRecipe {
+function recipeOf(values: Values<typeof options>, given: Context['given']): PretrainRecipe {
   const { preset, tokenizer, steps, vocabularySize, epochs, rows, maxTokens, maskedShare } = values;
   const { warmup, weightDecay, dropout, wordVectors = pretrainDefaults.wordVectors } = values;
   if (values.encoder !== undefined) refuseWithEncoder(values);
+  if (values.encoder !== undefined || tokenizer !== undefined) {
+    refuseIdle(['vocabularySize'], values, given, { expected: 'nothing, as no vocabulary is learned' });
+  }
+  if (steps !== undefined) refuseIdle(['epochs'], values, given, { expected: 'nothing beside --steps' });
   const encoder = values.encoder ?? preset ?? pretrainDefaults.encoder;
   const multiplexed = multiplexedOf(values);
   return {
@@ -138,7 +142,7 @@ export default command({
   options,
   isResumable: true,
   async run(values, _, context) {
-    return pretrain(recipeOf(values), {
+    return pretrain(recipeOf(values, context.given), {
       text: values.text,
       output: values.output,
       ...trainingIn(context),

@@ -92,6 +92,19 @@ export function refuseAlone(asked: Values<typeof MULTIPLEXING> & Partial<Values<
   }
 }
 
+/** Throws a UsageError for options among these that were given and would count for nothing. */
+export function refuseIdle<Name extends string>(
+  names: readonly Name[],
+  asked: Readonly<Record<Name, unknown>>,
+  given: ReadonlySet<string>,
+  facts: { readonly expected: string; readonly hint?: string },
+): void {
+  const idle = names.filter((name) => given.has(name));
+  if (idle.length === 0) return;
+  const flags = idle.map((name) => `--${flagOf(name)}`).join(', ');
+  throw new UsageError(flags, { ...facts, got: idle.map((name) => asked[name]).join(', ') });
+}
+
 /** What a rate is unless it is given: that of narrow encoders, and of BERT-base. */
 function rateOf(phase: keyof LearningRates): string {
   const [narrow, wide] = [256, 768].map((hiddenSize) => usualLearningRates(hiddenSize)[phase]);

@@ -106,11 +106,12 @@ function speedupLine({ asked, predicted, measured }: Speedup): string {
 }
 
 /** What averaging over slots brings; nothing where it was not asked for. */
-export function ensembleLine({ ensembleAccuracy, ensembleGain = 0, ensembleGainStd = 0 }: Evaluation): string {
+export function ensembleLine(evaluation: Evaluation): string {
+  const { ensembleAccuracy, ensembleSpanF1, ensembleGain = 0, ensembleGainStd = 0 } = evaluation;
   if (ensembleAccuracy === undefined) return '';
   const sign = ensembleGain < 0 ? '' : '+';
   const gain = `${sign}${ensembleGain.toFixed(1)} ± ${ensembleGainStd.toFixed(1)} points`;
-  return `ensemble    ${percent(ensembleAccuracy)}, ${gain}: answers averaged over all slots\n`;
+  return `ensemble    ${percent(ensembleSpanF1 ?? ensembleAccuracy)}, ${gain}: answers averaged over all slots\n`;
 }
 
 /** What is said of a model of one text per pass, where nothing is measured. */

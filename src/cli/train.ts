@@ -1,10 +1,10 @@
 /** `prumux train`: a dense classifier from labelled rows. */
 import { isPreset } from '../model/index.ts';
 import { PRETRAINED_LEARNING_RATE, type TrainRecipe, trainClassifier, trainDefaults } from '../train/index.ts';
-import { command, trainingIn } from './command.ts';
+import { type Context, command, trainingIn } from './command.ts';
 import { DATA, dataSourceOf } from './common-options.ts';
 import { choice, number, option, optional, required, text, type Values, whole } from './option.ts';
-import { TRAINING } from './recipe-options.ts';
+import { refuseIdle, TRAINING } from './recipe-options.ts';
 import { qualityLines } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -28,7 +28,7 @@ const options = {
   ...TRAINING,
 };
 
-function recipeOf(values: Values<typeof options>): TrainRecipe {
+function recipeOf(values: Values<typeof options>, given: Context['given']): TrainRecipe {
   const {
     task,
     encoder,
@@ -44,6 +44,9 @@ function recipeOf(values: Values<typeof options>): TrainRecipe {
   } = values;
   if (tokenizer !== undefined && !isPreset(encoder)) {
     throw new UsageError('--tokenizer', { expected: 'nothing, as a pretrained encoder has its own', got: tokenizer });
+  }
+  if (tokenizer !== undefined || !isPreset(encoder)) {
+    refuseIdle(['vocabularySize'], values, given, { expected: 'nothing, as no vocabulary is learned' });
   }
   const usual = isPreset(encoder) ? trainDefaults.learningRate : PRETRAINED_LEARNING_RATE;
   return {
@@ -64,7 +67,7 @@ export default command({
   async run(values, _, context) {
     const { setAside } = values;
     const source = { ...dataSourceOf(values), ...(setAside > 0 && { setAside }) };
-    const { evaluation, parameters, parity } = await trainClassifier(recipeOf(values), {
+    const { evaluation, parameters, parity } = await trainClassifier(recipeOf(values, context.given), {
       source,
       output: values.output,
       ...trainingIn(context),

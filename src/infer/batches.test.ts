@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketOf, planBatches } from './batches.ts';
+import { bucketOf, planBatches, withoutFillerGroups } from './batches.ts';
 
 const lengths = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 200 });
 const options = fc.record({ rows: fc.integer({ min: 1, max: 40 }), maxTokens: fc.constantFrom(16, 100, 128, 512) });
@@ -38,6 +38,22 @@ describe('batches', () => {
         }
       }),
     );
+  });
+
+  it('have no group that is fillers only, where a model runs them', () => {
+    for (const [count, instances] of [
+      [512, 7],
+      [5, 2],
+      [6, 3],
+    ] as const) {
+      const lengths = Array.from({ length: count }, () => 5);
+      const plans = planBatches([...lengths.keys()], lengths, { rows: 4 * instances, maxTokens: 8 }).map((plan) =>
+        withoutFillerGroups(plan, instances),
+      );
+      const rows = plans.flatMap(({ weights }) => weights);
+      expect(rows.length).toBe(Math.ceil(count / instances) * instances);
+      expect(rows.filter((weight) => weight === 1)).toHaveLength(count);
+    }
   });
 
   it('round a length up to a bucket, and never beyond the limit', () => {

@@ -67,3 +67,10 @@ export function planBatches(order: readonly number[], lengths: readonly number[]
   if (left.length > 0) plans.push(filled(left, rows, sizes.at(-1) as number));
   return plans;
 }
+
+/** Without the groups that are fillers only: a pass of the model need not have them, where a step of training has as many rows as any. */
+export function withoutFillerGroups(plan: BatchPlan, instances: number): BatchPlan {
+  const real = plan.weights.filter((weight) => weight === 1).length;
+  const rows = Math.ceil(real / instances) * instances;
+  return { ...plan, examples: plan.examples.slice(0, rows), weights: plan.weights.slice(0, rows) };
+}

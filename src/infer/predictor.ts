@@ -12,7 +12,7 @@ import {
 import { type Encoding, type ModelConfig, padBatch } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { type Feeds, openSession, type Placement, type Session } from '../runtime/index.ts';
-import { type BatchPlan, planBatches } from './batches.ts';
+import { type BatchPlan, planBatches, withoutFillerGroups } from './batches.ts';
 import { exportClassifier } from './export.ts';
 import { slotCopies } from './regrouping.ts';
 
@@ -102,7 +102,7 @@ export async function predictLogits(
   const lengths = encodings.map(({ ids }) => ids.length);
   const instances = instancesOf(predictor.config);
   const passes = planBatches(order, lengths, { rows: groups * instances, maxTokens })
-    .map((plan) => trimmed(plan, instances))
+    .map((plan) => withoutFillerGroups(plan, instances))
     .flatMap((plan) => (ensemble ? slotCopies(plan, instances) : [plan]));
   const share = ensemble ? 1 / instances : 1;
   for (const [at, plan] of passes.entries()) {
@@ -132,11 +132,4 @@ export function logitsOfRow(
 export function addShare(sums: FloatTensor, values: FloatTensor, share: number): FloatTensor {
   for (const [at, sum] of sums.data.entries()) sums.data[at] = sum + share * (values.data[at] as number);
   return sums;
-}
-
-/** Without the groups that are fillers only. */
-function trimmed(plan: BatchPlan, instances: number): BatchPlan {
-  const real = plan.weights.filter((weight) => weight === 1).length;
-  const rows = Math.ceil(real / instances) * instances;
-  return { ...plan, examples: plan.examples.slice(0, rows), weights: plan.weights.slice(0, rows) };
 }

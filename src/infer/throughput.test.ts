@@ -5,7 +5,7 @@ import { ProgressRecord } from '../../test/progress-record.kit.ts';
 import { loudParameters, tinyConfig, tinySet } from '../../test/tiny-bert.kit.ts';
 import { cpu } from '../runtime/index.ts';
 import { exportClassifier } from './export.ts';
-import { compareThroughput } from './throughput.ts';
+import { compareThroughput, measuredRows } from './throughput.ts';
 
 const model = { config: tinyConfig, onnx: exportClassifier(tinyConfig, loudParameters(tinyConfig, 1)).bytes };
 const { encodings, padId } = tinySet(12);
@@ -27,6 +27,39 @@ it('takes the median of the rounds, and ratios to the first; tells of every batc
     expect(streams).toBe(1);
   }
   record.expectPieces('choosing batch sizes', 'measuring');
+});
+
+it('measures on rows from all of a file', () => {
+  const rows = Array.from({ length: 872 }, (_, row) => row);
+  const measured = measuredRows(rows);
+  expect(measured).toHaveLength(512);
+  expect(new Set(measured.slice(1).map((row, at) => row - (measured[at] ?? 0)))).toEqual(new Set([1, 2]));
+  expect(measured.at(-1)).toBeGreaterThan(869);
+  expect(measuredRows(rows.slice(0, 3))).toEqual([0, 1, 2]);
+});
+
+it('runs no group of fillers only', async () => {
+  const config = {
+    ...tinyConfig,
+    mux: { instances: 3, multiplexer: 'gaussian-hadamard', demultiplexer: 'mlp', prefillLayers: 0 },
+  } as const;
+  const onnx = exportClassifier(config, loudParameters(config, 1)).bytes;
+  const sizes: unknown[] = [];
+  const { create } = InferenceSession;
+  vi.spyOn(InferenceSession, 'create').mockImplementation(async (...given: unknown[]) => {
+    const session = await Reflect.apply(create, InferenceSession, given);
+    const run = session.run.bind(session);
+    vi.spyOn(session, 'run').mockImplementation((...fed: unknown[]) => {
+      sizes.push((fed[0] as Record<string, { dims: readonly number[] }>).input_ids?.dims[0]);
+      return Reflect.apply(run, session, fed);
+    });
+    return session;
+  });
+  // 12 rows are 4 groups: of a pass of 3 groups one is left.
+  const options = { padId, maxTokens: 8, rounds: 1, rows: [9], placement: cpu(1) };
+  await compareThroughput([{ name: 'one', config, onnx }], encodings, options);
+  expect(new Set(sizes)).toEqual(new Set([9, 3]));
+  vi.restoreAllMocks();
 });
 
 it('cuts rows to what each contestant has room for', async () => {

@@ -6,7 +6,7 @@ import { assert, median, type OnProgress } from '../base/index.ts';
 import type { Encoding, ModelConfig } from '../model/index.ts';
 import { instancesOf, longestRow } from '../mux/index.ts';
 import type { Feeds, Placement } from '../runtime/index.ts';
-import { planBatches } from './batches.ts';
+import { planBatches, withoutFillerGroups } from './batches.ts';
 import { batchFeeds, type Predictor } from './predictor.ts';
 import { openStreams, streamChoices } from './streams.ts';
 
@@ -49,8 +49,8 @@ const MEASURED_ROWS = 512;
 
 /** So many of all rows, at even distances. */
 export function measuredRows<T>(rows: readonly T[]): T[] {
-  const stride = Math.max(1, Math.floor(rows.length / MEASURED_ROWS));
-  return rows.filter((_, at) => at % stride === 0).slice(0, MEASURED_ROWS);
+  const count = Math.min(MEASURED_ROWS, rows.length);
+  return Array.from({ length: count }, (_, at) => rows[Math.floor((at * rows.length) / count)] as T);
 }
 
 /** The batches of one contestant, ready to run. */
@@ -80,9 +80,11 @@ function laneOf(
   const maxTokens = Math.min(own.maxTokens, longestRow(contestant.config));
   const encodings = own.encodings.map((encoding) => cutTo(encoding, maxTokens));
   const lengths = encodings.map(({ ids }) => ids.length);
-  const rows = groups * instancesOf(contestant.config);
+  const instances = instancesOf(contestant.config);
   const order = encodings.map((_, at) => at);
-  const plans = planBatches(order, lengths, { rows, maxTokens });
+  const plans = planBatches(order, lengths, { rows: groups * instances, maxTokens }).map((plan) =>
+    withoutFillerGroups(plan, instances),
+  );
   const batches = plans.map((plan) => batchFeeds(encodings, plan, own.padId));
   return { contestant, predictor, groups, batches, repeats: predictor.streams };
 }
@@ -113,7 +115,7 @@ const SHORTEST_TRIAL_SECONDS = 0.1;
 
 /** Batch sizes to try, in groups. */
 function groupChoices({ config }: Contestant, rows: readonly number[]): readonly number[] {
-  return [...new Set(rows.map((count) => Math.max(1, Math.round(count / instancesOf(config)))))];
+  return [...new Set(rows.map((count) => Math.ceil(count / instancesOf(config))))];
 }
 
 /** Counts lanes as they are tried. */
@@ -137,8 +139,9 @@ async function bestLane(
   const { config, onnx } = contestant;
   let best: { lane: Lane; seconds: number } | undefined;
   for (const streams of streamChoices(options.placement)) {
-    const predictor = await openStreams(onnx, config, options.placement, streams);
+    let predictor: Predictor | undefined;
     try {
+      predictor = await openStreams(onnx, config, options.placement, streams);
       for (const groups of groupChoices(contestant, options.rows)) {
         const lane = laneOf(contestant, predictor, encodings, groups, options);
         const seconds = await secondsOf(lasting(lane, await secondsOf(lane), SHORTEST_TRIAL_SECONDS));

@@ -41,6 +41,15 @@ describe('learnVocabulary', () => {
     }
   });
 
+  it('has more than a thousand characters where they are words, but leaves half of the room to others', () => {
+    const characters = Array.from({ length: 4000 }, (_, at) => String.fromCodePoint(0x4e00 + at));
+    const text = `${characters.join('')} ${characters.slice(0, 3000).join('')}`; // the last thousand are seen once
+    const chinese = (size: number) =>
+      tokensOf(learnVocabulary([text], size)).filter((token) => /^[一-龥]$/u.test(token));
+    expect(chinese(8000)).toEqual(characters.slice(0, 3000));
+    expect(chinese(2405)).toHaveLength(1000 + 1200);
+  });
+
   it('is the same each time, has distinct tokens, no more than asked, and spells every text it saw', () => {
     const texts = fc.array(fc.string({ unit: fc.constantFrom(...'aabbc dé,漢 ') }), { maxLength: 8 });
     fc.assert(

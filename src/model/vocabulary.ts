@@ -14,7 +14,7 @@ export const SPECIAL_TOKENS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as 
 const INSIDE = '##';
 /** WordPiece itself maps longer words to `[UNK]`. */
 const LONGEST_WORD = 100;
-/** As the alphabet limit of Hugging Face's BERT trainer: rarer characters become `[UNK]`. */
+/** As the alphabet limit of Hugging Face's BERT trainer: rarer characters become `[UNK]`, unless they are words by themselves. */
 const LARGEST_ALPHABET = 1000;
 /** A pair that was seen once says nothing about other texts. */
 const LEAST_PAIR_COUNT = 2;
@@ -109,7 +109,7 @@ function countWords(texts: Iterable<string>): Map<string, number> {
 
 /**
  * The most frequent characters in code point order, each followed by its `##` form if it occurs in words longer than itself
- * (punctuation never does); as many as `room` allows.
+ * (punctuation never does); as many as `room` allows. Of characters that are always words there may be more.
  */
 function alphabet(wordCounts: ReadonlyMap<string, number>, room: number): string[] {
   const counts = new Map<string, number>();
@@ -121,9 +121,13 @@ function alphabet(wordCounts: ReadonlyMap<string, number>, room: number): string
       if (characters.length > 1) joined.add(character);
     }
   }
-  const kept = [...counts.entries()]
-    .sort(([a, countA], [b, countB]) => countB - countA || compareCodePoints(a, b))
-    .slice(0, LARGEST_ALPHABET)
+  const sorted = [...counts.entries()].sort(([a, countA], [b, countB]) => countB - countA || compareCodePoints(a, b));
+  // Characters that are words by themselves, as Chinese ones, have no pieces that could stand for them.
+  const words = sorted
+    .slice(LARGEST_ALPHABET)
+    .filter(([character, count]) => !joined.has(character) && count >= LEAST_PAIR_COUNT)
+    .slice(0, Math.floor(room / 2));
+  const kept = [...sorted.slice(0, LARGEST_ALPHABET), ...words]
     .flatMap(([character]) => (joined.has(character) ? [character, INSIDE + character] : [character]))
     .slice(0, room);
   const [starts, insides] = [kept.filter((token) => !isInside(token)), kept.filter(isInside)];

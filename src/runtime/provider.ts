@@ -43,6 +43,9 @@ export function sessionOptions({ device, threads }: Placement): InferenceSession
   };
 }
 
+/** What helps where a model takes more memory than there is. */
+export const MEMORY_HINT = 'Smaller batches, shorter rows or fewer streams and workers need less memory.';
+
 /** How to get a provider that is missing. */
 export const PROVIDER_HINTS: Readonly<Record<Device, string>> = {
   cpu: 'Reinstall onnxruntime-node for this platform.',

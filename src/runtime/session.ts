@@ -6,7 +6,7 @@ import type { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node
 import { assert, BackendError, CheckpointError, type DType, messageOf, type Tensor } from '../base/index.ts';
 import { type EmitOptions, emit } from './emit.ts';
 import { exactIntegers } from './integer-products.ts';
-import { loadRuntime, type Placement, PROVIDER_HINTS, sessionOptions } from './provider.ts';
+import { loadRuntime, MEMORY_HINT, type Placement, PROVIDER_HINTS, sessionOptions } from './provider.ts';
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -61,13 +61,15 @@ export async function openSession(
     const options = { ...sessionOptions(placement), ...(await exactIntegers()), ...special };
     session = typeof model === 'string' ? await Runtime.create(model, options) : await Runtime.create(model, options);
   } catch (cause) {
-    if (typeof model === 'string' && /protobuf|parse|INVALID_GRAPH|ModelProto/i.test(messageOf(cause))) {
-      throw new CheckpointError(model, { expected: 'an ONNX model', got: messageOf(cause), cause });
+    const got = messageOf(cause);
+    if (typeof model === 'string' && /protobuf|parse|INVALID_GRAPH|ModelProto|NO_SUCHFILE|Load model from/i.test(got)) {
+      throw new CheckpointError(model, { expected: 'an ONNX model', got, cause });
     }
+    const hint = /bad_?alloc|allocat|out of memory/i.test(got) ? MEMORY_HINT : PROVIDER_HINTS[placement.device];
     throw new BackendError(`device ${placement.device}`, {
       expected: 'a provider that opens this model',
-      got: messageOf(cause),
-      hint: PROVIDER_HINTS[placement.device],
+      got,
+      hint,
       cause,
     });
   }

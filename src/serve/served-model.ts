@@ -198,7 +198,7 @@ async function describe({
 }: StoredClassifier): Promise<Omit<ModelDescription, 'name'>> {
   const run = await runOf(folder);
   const accuracy = EVIDENCE[precision].safeParse(run).data;
-  const cascade = cascadeIn(run);
+  const cascade = cascadeIn(run, precision);
   return {
     folder,
     task: config.task ?? 'sequence',

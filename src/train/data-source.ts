@@ -95,8 +95,7 @@ export async function openData(
 ): Promise<LabelledData> {
   const { open } = READERS[task];
   const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
-  const present = train.labels();
-  const known: Classes = { labels: labels ?? present, hasNumberedLabels };
+  const known: Classes = { labels: labels ?? train.labels(), hasNumberedLabels };
   const all = { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
   if (count === 0) return all;
   const { rest, aside } = setAside(all.train, count);

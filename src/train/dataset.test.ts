@@ -33,6 +33,36 @@ function failureOf(run: () => unknown): unknown {
   }
 }
 
+describe('tagsOf', () => {
+  const tagged = (tags: readonly string[]) => ({
+    file: 'some.conll',
+    sentences: [{ words: tags.map(() => 'a'), tags, lines: tags.map((_, at) => at + 1) }],
+    checksum: 'c0ffee',
+  });
+
+  it('takes the tags of any scheme, the one outside of entities first', () => {
+    expect(tagsOf(tagged(['U-x', 'O', 'B_y', 'L_y']))).toEqual(['O', 'B_y', 'L_y', 'U-x']);
+  });
+
+  it.each([
+    [
+      'person',
+      'some.conll:2: expected a tag: O, or a prefix B, I, E, S, L or U with a type, as B-person, got "person".',
+    ],
+    ['B-', 'got "B-"'],
+    ['3', 'got "3". Write the tags by their names'],
+  ])('refuses %s', (tag, message) => {
+    const failure = failureOf(() => tagsOf(tagged(['O', tag])));
+    expect(failure).toBeInstanceOf(DataError);
+    expect(messageOf(failure)).toContain(message);
+  });
+
+  it('of a model are taken as they are: it knows what they mean', () => {
+    const labels = ['NOUN', 'VERB'];
+    expect(taggedDatasetOf(tagged(['VERB', 'NOUN']), labels).examples).toMatchObject([{ labels: [1, 0] }]);
+  });
+});
+
 describe('labelsOf', () => {
   it('orders whole numbers as numbers and everything else as words', () => {
     expect(labelsOf(rowsWith(['10', '9', '-1', '9']))).toEqual(['-1', '9', '10']);

@@ -7,7 +7,7 @@ import { assert, ConfigError, DataError } from '../base/index.ts';
 import { OUTSIDE } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
 import type { Row, Rows } from './read-rows.ts';
-import type { Sentences } from './read-sentences.ts';
+import { NUMBERED_TAGS, type Sentences } from './read-sentences.ts';
 
 /** A text, or a pair of texts, and the number of its class. */
 export interface Example {
@@ -73,8 +73,22 @@ export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
   return { task: 'sequence', name: rows.file, labels, examples, checksum: checksumOf(labels, examples) };
 }
 
-/** The tags of a training file: the one of words in no entity first, the others in alphabetical order. */
+/** `O`, or the prefix of a scheme and a type. */
+const TAG = /^(O|[BIESLU][-_].+)$/su;
+
+/**
+ * The tags of a training file: the one of words in no entity first, the others in alphabetical order. Throws a DataError where one is of no scheme: it is
+ * of another column, or of a task without entities.
+ */
 export function tagsOf({ file, sentences }: Sentences): readonly string[] {
+  for (const { tags, lines } of sentences) {
+    const strange = tags.findIndex((tag) => !TAG.test(tag));
+    if (strange < 0) continue;
+    const got = tags[strange] as string;
+    const expected = 'a tag: O, or a prefix B, I, E, S, L or U with a type, as B-person';
+    const hint = /^\d+$/.test(got) ? { hint: NUMBERED_TAGS } : {};
+    throw new DataError({ file, line: lines[strange] as number }, { expected, got: JSON.stringify(got), ...hint });
+  }
   const tags = new Set(sentences.flatMap((sentence) => sentence.tags));
   tags.delete(OUTSIDE);
   if (tags.size > 0) return [OUTSIDE, ...[...tags].sort()];

@@ -91,10 +91,13 @@ async function qualitiesOf(predictor: Predictor, set: EncodedSet, options: Evalu
   return answers.map((classes) => taskOf(config).quality(classes, set.labels, config.labels));
 }
 
+/** What a task's answers are judged by: span F1 where there are entities. */
+const mainOf = ({ spanF1, accuracy }: TaskQuality): number => spanF1 ?? accuracy;
+
 /** Qualities under the same groupings, with and without averaging. */
 function ensembleQuality(averaged: readonly TaskQuality[], single: readonly TaskQuality[]): EnsembleQuality {
   const accuracy = spreadOf(averaged.map((quality) => quality.accuracy));
-  const gain = spreadOf(averaged.map((quality, at) => 100 * (quality.accuracy - (single[at] as TaskQuality).accuracy)));
+  const gain = spreadOf(averaged.map((quality, at) => 100 * (mainOf(quality) - mainOf(single[at] as TaskQuality))));
   const { spanF1 } = spanFigures(averaged);
   return {
     ...(spanF1 !== undefined && { ensembleSpanF1: spanF1 }),

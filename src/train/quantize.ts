@@ -12,11 +12,11 @@ import { encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { contentOf } from './folder-content.ts';
 import { modelCard, titleOf } from './model-card.ts';
-import type { Run } from './run-phase.ts';
+import { interruptible, type Run } from './run-phase.ts';
 import { taskOf } from './task-table.ts';
 import { readClassifier } from './teacher.ts';
 
-export interface QuantizeOptions extends Pick<Run, 'seed' | 'placement' | 'onProgress'> {
+export interface QuantizeOptions extends Pick<Run, 'seed' | 'placement' | 'onProgress' | 'interrupt'> {
   /** Rows to measure on. */
   readonly source: Pick<DataSource, 'evaluation' | 'columns'>;
   /** The folder to write; it may be the model's own. */
@@ -65,7 +65,8 @@ function recordOfStranger({ fp32, data }: Awaited<ReturnType<typeof measure>>, p
 }
 
 /** Writes the folder of a classifier with its int8 model, which it is meant to run from then on. Throws CheckpointError for a folder that holds no classifier. */
-export async function quantizeClassifier(model: string, options: QuantizeOptions): Promise<Quantized> {
+export async function quantizeClassifier(model: string, given: QuantizeOptions): Promise<Quantized> {
+  const options = interruptible(given);
   const { output, seed, placement } = options;
   await checkDestination(output);
   const classifier = await readClassifier(model);

@@ -53,23 +53,8 @@ export async function readSentences(file: string, columns: Columns = {}): Promis
   return { file, sentences, checksum: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** `O`, or the prefix of a scheme and a type. */
-const TAG = /^(O|[BIES]-.+)$/su;
-
-const NUMBERED =
+export const NUMBERED_TAGS =
   'Write the tags by their names: what numbers mean is not in the file (data sets of the Hub say it in their features).';
-
-function checkedTag(file: string, line: number, tag: string): string {
-  if (TAG.test(tag)) return tag;
-  throw new DataError(
-    { file, line },
-    {
-      expected: 'a tag: O, or a prefix B, I, E or S with a type, as B-person',
-      got: JSON.stringify(tag),
-      ...(/^\d+$/.test(tag) && { hint: NUMBERED }),
-    },
-  );
-}
 
 function sentencesOfLines(file: string, text: string, columns: Columns): readonly Sentence[] {
   const [named] = Object.values(columns);
@@ -126,7 +111,7 @@ function taggedWord(file: string, { line, fields }: Line, width: number): Tagged
     throw new DataError({ file, line }, { expected: `${width} fields, as in the first line`, got });
   }
   if (word === '') throw new DataError({ file, line }, { expected: 'a word', got: 'an empty one' });
-  return { line, word, tag: checkedTag(file, line, tag) };
+  return { line, word, tag };
 }
 
 const WORD_COLUMNS = ['tokens', 'words'];
@@ -156,9 +141,7 @@ async function sentencesOfTable(
   const rows = await table.read([wordColumn, tagColumn]);
   return rows.map(({ line, cells }) => {
     const words = listOf(cells[0], { file, line, column: wordColumn });
-    const tags = listOf(cells[1], { file, line, column: tagColumn }, NUMBERED).map((tag) =>
-      checkedTag(file, line, tag),
-    );
+    const tags = listOf(cells[1], { file, line, column: tagColumn }, NUMBERED_TAGS);
     if (words.length === tags.length) return { words, tags, lines: words.map(() => line) };
     throw new DataError({ file, line }, { expected: `a tag for each of ${words.length} words`, got: `${tags.length}` });
   });

@@ -26,6 +26,11 @@ describe('spanQualityOf', () => {
     expect(spanQualityOf(sentences(predicted), sentences(actual))).toEqual(expected);
   });
 
+  it('counts a word that was cut off as wrong, and as outside of every entity', () => {
+    const quality = spanQualityOf([['B-x', undefined, undefined]], [['B-x', 'O', 'B-x']]);
+    expect(quality).toMatchObject({ accuracy: 1 / 3, spanF1: 2 / 3 });
+  });
+
   it('does not change when prediction and truth change places', () => {
     const tags = fc.array(fc.constantFrom('O', 'B-a', 'I-a', 'B-b', 'I-b'), { minLength: 5, maxLength: 5 });
     fc.assert(

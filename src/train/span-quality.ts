@@ -1,6 +1,6 @@
 /** How good the tags of sentences are: F1 over entities as seqeval computes it in its default mode, and the share of words that are right. */
 import { assert } from '../base/index.ts';
-import { spansOf } from '../infer/index.ts';
+import { OUTSIDE, spansOf } from '../infer/index.ts';
 
 export interface SpanQuality {
   /** Share of words with the right tag, 0 to 1. */
@@ -26,8 +26,10 @@ function f1({ hits, predicted, actual }: SpanCounts): number {
 }
 
 type Tags = readonly (readonly string[])[];
+/** Of words that were cut off there is no tag. */
+type Guesses = readonly (readonly (string | undefined)[])[];
 
-function countSpans(predicted: Tags, actual: Tags): ReadonlyMap<string, SpanCounts> {
+function countSpans(predicted: Guesses, actual: Tags): ReadonlyMap<string, SpanCounts> {
   const counts = new Map<string, SpanCounts>();
   const countsOf = (type: string): SpanCounts => {
     const found = counts.get(type) ?? { ...NONE };
@@ -38,7 +40,8 @@ function countSpans(predicted: Tags, actual: Tags): ReadonlyMap<string, SpanCoun
     const there = spansOf(tags);
     const keys = new Set(there.map(({ type, start, end }) => `${start} ${end} ${type}`));
     for (const { type } of there) countsOf(type).actual++;
-    for (const { type, start, end } of spansOf(predicted[sentence] ?? [])) {
+    const guesses = (predicted[sentence] ?? []).map((tag) => tag ?? OUTSIDE);
+    for (const { type, start, end } of spansOf(guesses)) {
       countsOf(type).predicted++;
       if (keys.has(`${start} ${end} ${type}`)) countsOf(type).hits++;
     }
@@ -58,7 +61,7 @@ function totalOf(counts: readonly SpanCounts[]): SpanCounts {
 }
 
 /** What each sentence adds to the F1 over all entities: twice its hits, out of what was predicted and what is there. */
-export function spanScoresOf(predicted: Tags, actual: Tags): { hits: number[]; outOf: number[] } {
+export function spanScoresOf(predicted: Guesses, actual: Tags): { hits: number[]; outOf: number[] } {
   const sentences = actual.map((tags, at) => totalOf([...countSpans([predicted[at] ?? []], [tags]).values()]));
   return {
     hits: sentences.map(({ hits }) => 2 * hits),
@@ -66,8 +69,8 @@ export function spanScoresOf(predicted: Tags, actual: Tags): { hits: number[]; o
   };
 }
 
-/** Of sentences, each with a tag per word; both of the same lengths. */
-export function spanQualityOf(predicted: Tags, actual: Tags): SpanQuality {
+/** Of sentences, each with a tag per word; both of the same lengths. A word without a prediction is wrong, and outside of every entity. */
+export function spanQualityOf(predicted: Guesses, actual: Tags): SpanQuality {
   const [guesses, tags] = [predicted.flat(), actual.flat()];
   assert(guesses.length === tags.length && tags.length > 0, 'one predicted tag per word');
   const counts = [...countSpans(predicted, actual).values()];

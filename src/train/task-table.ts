@@ -46,14 +46,12 @@ const sequence: TaskRow = {
   }),
 };
 
-type Tags = readonly (readonly string[])[];
-
-/** Predicted and true tags. Words that were cut off have no prediction: they count as outside of every entity, so that their entities are missed. */
-function tagsOf(predicted: RowClasses, labels: RowClasses, names: readonly string[]): readonly [Tags, Tags] {
+/** Predicted and true tags. Words that were cut off have no prediction. */
+function tagsOf(predicted: RowClasses, labels: RowClasses, names: readonly string[]) {
   return [
-    labels.map((row, at) => row.map((_, word) => names[predicted[at]?.[word] ?? -1] ?? OUTSIDE)),
+    labels.map((row, at) => row.map((_, word) => names[predicted[at]?.[word] ?? -1])),
     labels.map((row) => row.map((label) => names[label] ?? OUTSIDE)),
-  ];
+  ] as const;
 }
 
 const tokens: TaskRow = {

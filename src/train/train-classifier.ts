@@ -14,7 +14,7 @@ import type { Phase } from './fit.ts';
 import { labelledBatches } from './labelled-batches.ts';
 import { labelObjective } from './objectives.ts';
 import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
-import { type Run, runPhase } from './run-phase.ts';
+import { interruptible, type Run, runPhase } from './run-phase.ts';
 import { taskOf } from './task-table.ts';
 
 /** What every training command is told besides its recipe. */
@@ -61,8 +61,9 @@ function phaseOf(recipe: TrainRecipe, config: ModelConfig, set: EncodedSet): Pha
 }
 
 /** Trains a dense classifier and writes its folder. */
-export async function trainClassifier(recipe: TrainRecipe, options: RunOptions): Promise<Delivered> {
+export async function trainClassifier(recipe: TrainRecipe, given: RunOptions): Promise<Delivered> {
   checkTrainRecipe(recipe);
+  const options = interruptible(given);
   await checkDestination(options.output);
   const { source, output, seed, placement, onProgress } = options;
   const { train, evaluation } = await openData(source, { task: recipe.task });
