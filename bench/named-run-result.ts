@@ -23,11 +23,21 @@ export function argumentsOf({ argv }: NamedRun, { data, out }: Surroundings): st
   return argv.map((word) => word.replace(/^DATA\b/, data).replace(/^OUT\b/, out));
 }
 
-/** The document of a run; a run that fails ends the measurement. */
+/** Throws where a document is there of another command line by that name: it would be taken for what is asked. */
+function checkSame({ name, argv }: NamedRun, { command }: { readonly command?: string }, file: string): void {
+  if (command === undefined || command === argv.join(' ')) return;
+  throw new Error(`${file} is of another recipe of ${name}: remove it and the model, or give another folder`);
+}
+
+/** The document of a run, with its command line; a run that fails ends the measurement. */
 export async function resultOf(run: NamedRun, surroundings: Surroundings): Promise<Result> {
   const { out, threads } = surroundings;
   const file = join(out, 'results', `${run.name}.json`);
-  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8'));
+  if (existsSync(file)) {
+    const found = JSON.parse(await readFile(file, 'utf8'));
+    checkSame(run, found, file);
+    return found;
+  }
   const options = ['--json', '--progress', ...(threads === undefined ? [] : ['--threads', threads])];
   const child = spawn(process.execPath, [MAIN, ...argumentsOf(run, surroundings), ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -39,6 +49,7 @@ export async function resultOf(run: NamedRun, surroundings: Surroundings): Promi
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code !== 0) process.exit(1);
   await mkdir(join(out, 'results'), { recursive: true });
-  await writeFile(file, document);
-  return JSON.parse(document);
+  const result = { ...JSON.parse(document), command: run.argv.join(' ') };
+  await writeFile(file, JSON.stringify(result, null, 2));
+  return result;
 }

@@ -284,10 +284,10 @@ describe('trials that fail', () => {
       const numbers: number[] = [];
       const found = await explore(exhaustive, {
         ...{ ...instruments, workers: async () => workers },
-        onFailure: (point, error) => said.push(`${nameOf(point)}: ${error}`),
+        onFailure: (point, error, isEnd) => said.push(`${nameOf(point)}: ${error}, ${isEnd}`),
         onDecision: (_, earlier) => numbers.push(earlier),
       });
-      expect(said).toEqual([`n2-s0: ${NOT_A_NUMBER}`]);
+      expect(said).toEqual([`n2-s0: ${NOT_A_NUMBER}, false`]);
       expect(numbers).toEqual(numbers.map((_, at) => at)); // each has its own, those that begin together, too
       expect(found.failures).toEqual([{ point: { instances: 2, sparsity: 0 }, message: NOT_A_NUMBER.message }]);
       expect(trained.toSorted()).toEqual(['n1-s0.5', 'n4-s0', 'n4-s0.5']);

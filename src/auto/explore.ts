@@ -63,8 +63,8 @@ export interface Instruments {
   readonly secondsSpent: () => number;
   /** Told of each decision, and how many there were before it. */
   readonly onDecision?: (decision: Decision, earlier: number) => void;
-  /** Told at once of a point that failed where that does not end the search. */
-  readonly onFailure?: (point: GridPoint, error: unknown) => void;
+  /** Told at once of a point that failed, and whether that ends the search. */
+  readonly onFailure?: (point: GridPoint, error: unknown, endsSearch: boolean) => void;
 }
 
 /** The points of a grid but for the dense model itself, each once, the gentlest first. */
@@ -136,8 +136,9 @@ async function onEach<P extends { readonly point: GridPoint }, T>(
     try {
       return { result: await work(on) };
     } catch (error) {
-      if (endsSearch(error)) throw error;
-      onFailure?.(on.point, error);
+      const isEnd = endsSearch(error);
+      onFailure?.(on.point, error, isEnd);
+      if (isEnd) throw error;
       return { error };
     }
   });

@@ -16,7 +16,7 @@ import { QUEUE, workplaceOpener } from './queue-options.ts';
 import { COMPRESSION, compressSettingsOf, refuseAlone } from './recipe-options.ts';
 import { oneLine } from './result-lines.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
-import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial } from './trials.ts';
+import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial, trialsOf } from './trials.ts';
 import { UsageError } from './usage-error.ts';
 
 const options = {
@@ -111,9 +111,12 @@ function instrumentsOf(question: Question, laboratory: Laboratory, { progress, t
       progress.title(`${models.length} models side by side`);
       return measureCandidates(models, laboratory);
     },
-    onFailure(point, error) {
-      progress.ended(nameOf(point));
-      terminal.stderr.write(`prumux: ${nameOf(point)} failed, the search goes on: ${oneLine(messageOf(error))}\n`);
+    onFailure(point, error, endsSearch) {
+      if (terminal.interrupt.aborted) return;
+      progress.stop();
+      for (const trial of trialsOf(point)) progress.ended(trial);
+      const what = endsSearch ? 'the search ends when the others have' : 'the search goes on';
+      terminal.stderr.write(`prumux: ${nameOf(point)} failed, ${what}: ${oneLine(messageOf(error))}\n`);
     },
     // What is wrong with files and folders is in the way of other trials, too. A queue that is lost is told by what is asked of it next.
     endsSearch: (error) => terminal.interrupt.aborted || error instanceof CheckpointError,

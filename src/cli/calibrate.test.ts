@@ -56,8 +56,7 @@ it('leaves the threshold beside what the run.json had, and says what it does', a
   const after = await runFile();
   expect(after).toMatchObject(before);
   const kept = { threshold, share, accuracy, fastAccuracy, accurate: at('accurate'), precision: 'fp32' };
-  expect(cascadeIn(after, 'fp32')).toEqual(kept);
-  expect(cascadeIn(after, 'int8')).toBeUndefined(); // its margins are others
+  expect(cascadeIn(after)).toEqual(kept);
   expect(document).toMatchObject({ examples: ROWS, folder: at('fast'), isReachable: true, isKept: true });
   const [none] = document.shares;
   expect(none).toMatchObject({ share: 0, gain: 0, accuracy: fastAccuracy, ofFast: 1 });
@@ -69,8 +68,7 @@ it('takes the precisions of both from their names, and leaves the threshold in t
   const { code, out, err } = await program(['calibrate', `${at('fast')}:int8`, ...argv]);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(JSON.parse(out)).toMatchObject({ folder: at('fast'), accurate: `${at('accurate')}:int8` });
-  expect(cascadeIn(await runFile(), 'int8')).toMatchObject({ accurate: `${at('accurate')}:int8` });
-  expect(cascadeIn(await runFile(), 'fp32')).toBeUndefined();
+  expect(cascadeIn(await runFile())).toMatchObject({ accurate: `${at('accurate')}:int8`, precision: 'int8' });
 });
 
 it('says where an accuracy is out of reach, and keeps what comes nearest', async () => {
@@ -83,7 +81,7 @@ it('says where an accuracy is out of reach, and keeps what comes nearest', async
 
 it('keeps no threshold where recomputing gains nothing, an earlier one neither', async () => {
   await calibrate();
-  expect(cascadeIn(await runFile(), 'fp32')).toBeDefined();
+  expect(cascadeIn(await runFile())).toBeDefined();
   const flags = ['--with', at('accurate'), '--eval', at('harm.tsv')];
   const { code, out } = await program(['calibrate', at('fast'), ...flags]);
   expect(code).toBe(0);

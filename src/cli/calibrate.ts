@@ -11,7 +11,7 @@ import {
   throughputDefaults,
 } from '../infer/index.ts';
 import { writeFileAtomically } from '../model/index.ts';
-import type { Cascade } from '../serve/index.ts';
+import { type Cascade, cascadeIn } from '../serve/index.ts';
 import {
   type CascadeAnswer,
   type CascadeGoal,
@@ -153,7 +153,10 @@ export default command({
       const isKept = chosen.gain > 0;
       const { precision } = pair.fast;
       const cascade: Cascade = { threshold, share, accuracy, fastAccuracy, accurate: values.with, precision };
-      await writeRecord(folder, { ...run, cascade: isKept ? cascade : undefined });
+      // A threshold of the other precision holds until there is one of this.
+      const former = cascadeIn(run);
+      const isOther = former?.precision !== undefined && former.precision !== precision;
+      await writeRecord(folder, { ...run, cascade: isKept ? cascade : isOther ? former : undefined });
       const shares = SHARES.map((each) => line({ share: each }));
       return {
         ...chosen,

@@ -51,8 +51,8 @@ export function workplaceOpener(
 }
 
 /** Each trial has a thread at least. Throws a UsageError for more trials than threads. */
-export function checkConcurrency(concurrency: number, { threads }: Context['placement']): void {
-  if (concurrency <= threads) return;
+function checkConcurrency(concurrency: number, { device, threads }: Context['placement']): void {
+  if (device !== 'cpu' || concurrency <= threads) return;
   throw new UsageError('--concurrency', { expected: `at most the ${threads} of --threads`, got: String(concurrency) });
 }
 

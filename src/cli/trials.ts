@@ -150,6 +150,12 @@ function routeName({ point, share }: Route): string {
   return share === undefined ? nameOf(point) : `${nameOf(point)}-short`;
 }
 
+/** How trials of a point are called while they run: all of its training, and a short run. */
+export const trialsOf = (point: GridPoint): readonly string[] => [
+  routeName({ point }),
+  routeName({ point, share: SHORT_RUN }),
+];
+
 /** One for each start: which one a search comes by depends on its question, and on how many workers there are. */
 function folderOf(route: Route, { folder }: Laboratory): string {
   const start = route.from === undefined ? '' : `-from-${route.from.fingerprint.slice(0, 8)}`;
@@ -170,11 +176,23 @@ async function startFrom({ name, folder }: Trial): Promise<Trial['from']> {
   return { name, folder, fingerprint: pruning.fingerprint };
 }
 
+/** Throws a CheckpointError where the files of rows are others than this run has read. */
+async function requireSameRows({ options, config, data }: Laboratory): Promise<void> {
+  const { train, evaluation } = await openData(options.source, config);
+  if (train.checksum === data.train && evaluation.checksum === data.evaluation) return;
+  throw new CheckpointError(options.source.data, {
+    expected: 'it and the evaluation file to be as they were when this run began',
+    got: 'other rows',
+    hint: 'Give the command again: finished trials of the former rows stay as they are.',
+  });
+}
+
 /** Has a point's model made, from the multiplexed model of as many inputs where that is done. Tells what the queue tells of how long it took. */
 async function compressTo(route: Route, laboratory: Laboratory): Promise<number | undefined> {
   if (await isDone(route, laboratory)) return undefined;
   const { model, options, queue } = laboratory;
   const { point, from } = route;
+  await requireSameRows(laboratory);
   const multiplexed: Route = { point: startOf(point) };
   const isThere = point.sparsity > 0 && point.instances > 1 && (await isDone(multiplexed, laboratory));
   return queue.train({
@@ -204,14 +222,6 @@ async function trainBy(route: Route, laboratory: Laboratory): Promise<Trial & Ro
   const note = `${name}-trained-${fingerprintAt(route, laboratory)}`;
   const { result, seconds } = await laboratory.notes.kept('train', note, () => compressTo(route, laboratory));
   await compressTo(route, laboratory); // does nothing, unless the folder was removed after the note was taken
-  if (!(await isDone(route, laboratory))) {
-    const got = 'one of others: the files have changed since this run has read them';
-    throw new CheckpointError(folder, {
-      expected: "a model of this run's rows and dense model",
-      got,
-      hint: 'Give the command again.',
-    });
-  }
   const { parameters, sparsity } = await readEvidence(folder);
   return { ...route, ...{ name, folder, parameters, sparsity, seconds: result ?? seconds } };
 }

@@ -37,8 +37,9 @@ it('trains as many at once as it says, to the bits of one after the other; a fai
   const options = { concurrency: 2, placement: cpu(2), interrupt: new AbortController().signal };
   const both = threadedQueue({ ...options, onTrial: (report) => told.push(report) });
   expect(await both.capacity()).toBe(2);
-  const lost = expect(both.train(orderOf('both', 'lost', 1, 'nowhere'))).rejects.toThrow(at('nowhere'));
-  await Promise.all([both.train(orderOf('both', 'a', 20)), lost, both.train(orderOf('both', 'b', 20))]);
+  const trained = ['a', 'b'].map((name) => both.train(orderOf('both', name, 20)));
+  await expect(both.train(orderOf('both', 'lost', 1, 'nowhere'))).rejects.toThrow(at('nowhere'));
+  await Promise.all(trained);
   await both.close();
   const first = told.findIndex(({ trial }) => trial === 'b');
   const last = told.findLastIndex(({ trial }) => trial === 'a');

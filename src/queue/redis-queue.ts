@@ -125,11 +125,12 @@ export class RedisQueue implements TrialQueue {
     this.client.disconnect();
   }
 
-  /** What its worker took: the time until there was one is none of the training's. */
+  /** What its worker took, where it was but one: the time until there was one is none of the training's. */
   private async secondsOf(id: string): Promise<number | undefined> {
     const job = await Promise.race([this.queue.getJob(id), this.broken]);
-    const { processedOn, finishedOn } = job ?? {};
-    return processedOn === undefined || finishedOn === undefined ? undefined : (finishedOn - processedOn) / 1000;
+    const { processedOn, finishedOn, attemptsStarted } = job ?? {};
+    if (attemptsStarted !== 1 || processedOn === undefined || finishedOn === undefined) return undefined;
+    return (finishedOn - processedOn) / 1000;
   }
 
   /** The job of a trial among those that are ordered. */

@@ -1,6 +1,6 @@
 /** The calibration of a cascade, as `prumux calibrate` leaves it in the `run.json` of the fast model's folder. */
 import { z } from 'zod';
-import { PRECISIONS, type Precision } from '../base/index.ts';
+import { PRECISIONS } from '../base/index.ts';
 
 export const cascadeSchema = z.object({
   /** Answers with a margin below it are recomputed. */
@@ -12,14 +12,13 @@ export const cascadeSchema = z.object({
   fastAccuracy: z.number().min(0).max(1),
   /** The model that recomputed, as it was named. */
   accurate: z.string(),
-  /** What the fast model ran in: margins of the other precision are others. */
-  precision: z.enum(PRECISIONS).default('fp32'),
+  /** What the fast model ran in: margins of the other precision are others. That which the folder is meant to run in, where it is not said. */
+  precision: z.enum(PRECISIONS).optional(),
 });
 
 export type Cascade = Readonly<z.infer<typeof cascadeSchema>>;
 
-/** The calibration of a precision in a folder's `run.json`, if it has that; one that cannot be understood is none. */
-export function cascadeIn(run: unknown, precision: Precision): Cascade | undefined {
-  const cascade = z.object({ cascade: cascadeSchema }).safeParse(run).data?.cascade;
-  return cascade?.precision === precision ? cascade : undefined;
+/** The calibration in a folder's `run.json`, if it has one; one that cannot be understood is none. */
+export function cascadeIn(run: unknown): Cascade | undefined {
+  return z.object({ cascade: cascadeSchema }).safeParse(run).data?.cascade;
 }

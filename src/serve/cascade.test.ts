@@ -42,8 +42,8 @@ it('recomputes the least sure of the unsure rows, as far as there is room', () =
 
 it('reads the calibration of a run.json; without one, or with another version of one, there is none', () => {
   const cascade = { threshold: 0.3, share: 0.1, accuracy: 0.9, fastAccuracy: 0.88, accurate: 'models/dense' };
-  expect(cascadeIn({ command: 'compress', cascade }, 'fp32')).toEqual({ ...cascade, precision: 'fp32' });
+  expect(cascadeIn({ command: 'compress', cascade })).toEqual(cascade);
   for (const other of [{ command: 'compress' }, { cascade: { limit: 0.3 } }, undefined]) {
-    expect(cascadeIn(other, 'fp32')).toBeUndefined();
+    expect(cascadeIn(other)).toBeUndefined();
   }
 });

@@ -20,7 +20,7 @@ import {
   sentenceOf,
   type TextInput,
 } from '../infer/index.ts';
-import type { Encoding, Task } from '../model/index.ts';
+import { type Encoding, precisionIn, type Task } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
 import { openSession, type Placement } from '../runtime/index.ts';
 import { type Cascade, cascadeIn } from './calibration.ts';
@@ -198,7 +198,8 @@ async function describe({
 }: StoredClassifier): Promise<Omit<ModelDescription, 'name'>> {
   const run = await runOf(folder);
   const accuracy = EVIDENCE[precision].safeParse(run).data;
-  const cascade = cascadeIn(run, precision);
+  const cascade = cascadeIn(run);
+  const calibrated = cascade && (cascade.precision ?? (await precisionIn(folder)));
   return {
     folder,
     task: config.task ?? 'sequence',
@@ -208,6 +209,6 @@ async function describe({
     maxTokens,
     parameters,
     ...(accuracy !== undefined && { accuracy }),
-    ...(cascade !== undefined && { cascade }),
+    ...(cascade !== undefined && calibrated === precision && { cascade }),
   };
 }

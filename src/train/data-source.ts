@@ -2,7 +2,16 @@
 import { ConfigError } from '../base/index.ts';
 import type { TextInput } from '../infer/index.ts';
 import type { ModelConfig, Task } from '../model/index.ts';
-import { datasetOf, type LabelledSet, labelsOf, setAside, taggedDatasetOf, tagsOf, withNames } from './dataset.ts';
+import {
+  checkSchemes,
+  datasetOf,
+  type LabelledSet,
+  labelsOf,
+  setAside,
+  taggedDatasetOf,
+  tagsOf,
+  withNames,
+} from './dataset.ts';
 import { builtinCorpus, builtinName } from './grammar.ts';
 import { type Columns, type Rows, readRows } from './read-rows.ts';
 import { readSentences } from './read-sentences.ts';
@@ -32,7 +41,10 @@ type Classes = Pick<ModelConfig, 'labels' | 'hasNumberedLabels'>;
 
 /** A file that was read: its labels, and its rows as examples of some. */
 interface LabelledFile {
+  /** Throws a DataError where there is nothing to learn. */
   labels(): readonly string[];
+  /** Throws a DataError where the labels can be no model's to be. */
+  checkNames?(): void;
   examplesOf(classes: Classes): LabelledSet;
 }
 
@@ -61,7 +73,11 @@ const textReader: FileReader = {
 const sentenceReader: FileReader = {
   async open(file, _, columns) {
     const sentences = await sentencesOf(file, columns);
-    return { labels: () => tagsOf(sentences), examplesOf: ({ labels }) => taggedDatasetOf(sentences, labels) };
+    return {
+      labels: () => tagsOf(sentences),
+      checkNames: () => checkSchemes(sentences),
+      examplesOf: ({ labels }) => taggedDatasetOf(sentences, labels),
+    };
   },
   async texts(file, columns) {
     const { sentences } = await sentencesOf(file, columns);
@@ -95,7 +111,9 @@ export async function openData(
 ): Promise<LabelledData> {
   const { open } = READERS[task];
   const [train, held] = [await open(data, 'train', columns), await open(evaluation, 'eval', columns)];
-  const known: Classes = { labels: labels ?? train.labels(), hasNumberedLabels };
+  if (labels === undefined) train.checkNames?.();
+  const present = train.labels();
+  const known: Classes = { labels: labels ?? present, hasNumberedLabels };
   const all = { train: train.examplesOf(known), evaluation: held.examplesOf(known) };
   if (count === 0) return all;
   const { rest, aside } = setAside(all.train, count);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError, messageOf } from '../base/index.ts';
 import {
+  checkSchemes,
   datasetOf,
   joinSets,
   type LabelledSet,
@@ -41,6 +42,7 @@ describe('tagsOf', () => {
   });
 
   it('takes the tags of any scheme, the one outside of entities first', () => {
+    expect(() => checkSchemes(tagged(['U-x', 'O', 'B_y', 'L_y']))).not.toThrow();
     expect(tagsOf(tagged(['U-x', 'O', 'B_y', 'L_y']))).toEqual(['O', 'B_y', 'L_y', 'U-x']);
   });
 
@@ -51,8 +53,8 @@ describe('tagsOf', () => {
     ],
     ['B-', 'got "B-"'],
     ['3', 'got "3". Write the tags by their names'],
-  ])('refuses %s', (tag, message) => {
-    const failure = failureOf(() => tagsOf(tagged(['O', tag])));
+  ])('of no scheme are refused: %s', (tag, message) => {
+    const failure = failureOf(() => checkSchemes(tagged(['O', tag])));
     expect(failure).toBeInstanceOf(DataError);
     expect(messageOf(failure)).toContain(message);
   });
@@ -60,6 +62,7 @@ describe('tagsOf', () => {
   it('of a model are taken as they are: it knows what they mean', () => {
     const labels = ['NOUN', 'VERB'];
     expect(taggedDatasetOf(tagged(['VERB', 'NOUN']), labels).examples).toMatchObject([{ labels: [1, 0] }]);
+    expect(() => taggedDatasetOf(tagged(['3']), labels)).toThrow('got "3". Write the tags by their names');
   });
 });
 

@@ -3,7 +3,7 @@
  * file is read in its terms.
  */
 import { createHash } from 'node:crypto';
-import { assert, ConfigError, DataError } from '../base/index.ts';
+import { assert, ConfigError, DataError, type DataPlace } from '../base/index.ts';
 import { OUTSIDE } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
 import type { Row, Rows } from './read-rows.ts';
@@ -65,7 +65,7 @@ export function withNames(rows: Rows, labels: readonly string[]): Rows {
 
 /** The rows as examples of those classes; a label that is not among them is an error. */
 export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
-  const classOf = classesOf(rows.file, labels);
+  const classOf = classesOf(rows.file, labels, (label) => unknownNumberHint(label, labels));
   const examples = rows.rows.map((row) => {
     const label = classOf(labelOf(rows.file, row), row.line);
     return { text: row.text, ...(row.pair === undefined ? {} : { pair: row.pair }), label };
@@ -76,19 +76,22 @@ export function datasetOf(rows: Rows, labels: readonly string[]): Dataset {
 /** `O`, or the prefix of a scheme and a type. */
 const TAG = /^(O|[BIESLU][-_].+)$/su;
 
-/**
- * The tags of a training file: the one of words in no entity first, the others in alphabetical order. Throws a DataError where one is of no scheme: it is
- * of another column, or of a task without entities.
- */
-export function tagsOf({ file, sentences }: Sentences): readonly string[] {
+const numberHint = (tag: string) => (/^\d+$/.test(tag) ? { hint: NUMBERED_TAGS } : {});
+
+/** Throws a DataError where a tag is of no scheme: it is of another column, or of a task without entities. Models made elsewhere may have such tags. */
+export function checkSchemes({ file, sentences }: Sentences): void {
   for (const { tags, lines } of sentences) {
     const strange = tags.findIndex((tag) => !TAG.test(tag));
     if (strange < 0) continue;
     const got = tags[strange] as string;
     const expected = 'a tag: O, or a prefix B, I, E, S, L or U with a type, as B-person';
-    const hint = /^\d+$/.test(got) ? { hint: NUMBERED_TAGS } : {};
-    throw new DataError({ file, line: lines[strange] as number }, { expected, got: JSON.stringify(got), ...hint });
+    const facts = { expected, got: JSON.stringify(got), ...numberHint(got) };
+    throw new DataError({ file, line: lines[strange] as number }, facts);
   }
+}
+
+/** The tags of a training file: the one of words in no entity first, the others in alphabetical order. */
+export function tagsOf({ file, sentences }: Sentences): readonly string[] {
   const tags = new Set(sentences.flatMap((sentence) => sentence.tags));
   tags.delete(OUTSIDE);
   if (tags.size > 0) return [OUTSIDE, ...[...tags].sort()];
@@ -97,7 +100,7 @@ export function tagsOf({ file, sentences }: Sentences): readonly string[] {
 
 /** The sentences as examples of those tags; one that is not among them is an error. */
 export function taggedDatasetOf({ file, sentences }: Sentences, labels: readonly string[]): TaggedDataset {
-  const classOf = classesOf(file, labels);
+  const classOf = classesOf(file, labels, numberHint);
   const examples = sentences.map(({ words, tags, lines }) => ({
     words,
     labels: tags.map((tag, at) => classOf(tag, lines[at] as number)),
@@ -156,28 +159,34 @@ function labelOf(file: string, row: Row): string {
 }
 
 /** The number of a label that stands on some line; of one that is not known, an error. */
-function classesOf(file: string, labels: readonly string[]): (label: string, line: number) => number {
+function classesOf(
+  file: string,
+  labels: readonly string[],
+  hintFor: (label: string) => { readonly hint?: string },
+): (label: string, line: number) => number {
   const numbers = new Map(labels.map((label, index) => [label, index]));
   return (label, line) => {
     const found = numbers.get(label);
-    if (found === undefined) throw unseenLabel(file, line, label, labels);
+    if (found === undefined) throw unseenLabel({ file, line }, label, labels, hintFor(label));
     return found;
   };
 }
 
 const isWhole = (label: string): boolean => /^-?\d+$/.test(label);
 
-function unseenLabel(file: string, line: number, label: string, labels: readonly string[]): DataError {
+function unknownNumberHint(label: string, labels: readonly string[]) {
+  const hint = 'Write its name: which class a number means is known of models made elsewhere only.';
+  return isWhole(label) && !labels.some(isWhole) ? { hint } : {};
+}
+
+function unseenLabel(
+  place: DataPlace,
+  label: string,
+  labels: readonly string[],
+  hint: { readonly hint?: string },
+): DataError {
   const shown = labels.slice(0, labelsShown).join(', ');
   const more = labels.length > labelsShown ? ` and ${labels.length - labelsShown} more` : '';
-  const isNumber = isWhole(label) && !labels.some(isWhole);
-  const hint = 'Write its name: which class a number means is known of models made elsewhere only.';
-  return new DataError(
-    { file, line },
-    {
-      expected: `a label known from training (${shown}${more})`,
-      got: JSON.stringify(label),
-      ...(isNumber && { hint }),
-    },
-  );
+  const expected = `a label known from training (${shown}${more})`;
+  return new DataError(place, { expected, got: JSON.stringify(label), ...hint });
 }

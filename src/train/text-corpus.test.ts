@@ -162,6 +162,18 @@ describe('rows', () => {
     expect(met(20)).toBeGreaterThan(0.97 * 900); // all but what is held out, and the words that its edges cut
   });
 
+  it('are read from short files in every epoch', () => {
+    const words = blankTokenizer();
+    const files = Array.from({ length: 12 }, (_, at) => memoryFile(`short${at} words`, `${at}.txt`));
+    const short = new TextRows(new TextCorpus(files, 8), words, 8);
+    for (const epoch of [0, 1, 2, 3]) {
+      const rows = Array.from({ length: short.perEpoch }, (_, at) => short.trainingRow(epoch * short.perEpoch + at, 5));
+      const last = rows.map(({ ids }) => words.wordsOf(ids).at(-1));
+      expect(new Set(last)).toEqual(new Set(['words']));
+      if (epoch === 0) expect(new Set(rows.map(({ ids }) => words.wordsOf(ids)[0])).size).toBe(short.perEpoch);
+    }
+  });
+
   it('are measured on in whole groups of different ones, or the text is refused', () => {
     const masking = { ...maskingOf(tokenizer), specialIds: new Set([CLS, SEP]) };
     const options = { tokens: 8, masking };

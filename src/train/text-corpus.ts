@@ -212,7 +212,9 @@ export class TextRows {
     const tries = Math.min(MOST_TRIES, this.perEpoch);
     for (let attempt = 0; attempt < tries; attempt++) {
       const place = (number + attempt * order.stride) % this.perEpoch;
-      const row = rowOf(this.corpus.trainingBlock(order.at(place), shift), this.tokenizer, this.tokens);
+      const at = order.at(place);
+      // A short file, or what is left of one, may end before the shifted block begins.
+      const row = this.rowOf(this.corpus.trainingBlock(at, shift)) ?? this.rowOf(this.corpus.trainingBlock(at));
       if (row !== undefined) return row;
     }
     throw this.noText(`${tries} blocks without any`);
@@ -224,12 +226,16 @@ export class TextRows {
     const order = blockOrder(heldOutBlocks, 0, 0);
     const rows: Encoding[] = [];
     for (let place = 0; place < Math.min(heldOutBlocks, MOST_TRIES) && rows.length < most; place++) {
-      const row = rowOf(this.corpus.heldOutBlock(order.at(place)), this.tokenizer, this.tokens);
+      const row = this.rowOf(this.corpus.heldOutBlock(order.at(place)));
       if (row !== undefined) rows.push(row);
     }
     if (rows.length === 0) throw this.noText('none in the blocks that are held out to measure on');
     if (rows.length < least) throw this.tooFewHeldOut(rows.length, least);
     return rows;
+  }
+
+  private rowOf(block: Block): Encoding | undefined {
+    return rowOf(block, this.tokenizer, this.tokens);
   }
 
   private tooFewHeldOut(rows: number, least: number): DataError {
