@@ -18,7 +18,13 @@ export interface SpeedupLine {
 const SIZE: ChartSize = { width: 720, height: 440 };
 const COLOURS = [PALETTE.frontier, PALETTE.chosen, PALETTE.allowed, PALETTE.trial].map(({ light }) => light);
 
-function seriesOf({ name, points, isPublished = false }: SpeedupLine, at: number): object {
+const meanAccuracy = ({ points }: SpeedupLine): number =>
+  points.reduce((sum, { accuracy }) => sum + accuracy, 0) / points.length;
+
+/** Names of points have the colour of their line, and are above it, those of the lowest line below: lines may cross. */
+function seriesOf(line: SpeedupLine, at: number, lines: readonly SpeedupLine[]): object {
+  const { name, points, isPublished = false } = line;
+  const isLowest = lines.every((other) => meanAccuracy(other) >= meanAccuracy(line));
   const color = COLOURS[at % COLOURS.length];
   const type = isPublished ? 'dashed' : 'solid';
   return {
@@ -28,7 +34,7 @@ function seriesOf({ name, points, isPublished = false }: SpeedupLine, at: number
     symbolSize: 8,
     lineStyle: { color, width: 2, type },
     itemStyle: { color },
-    label: { show: true, position: 'top', fontSize: 11, color: PALETTE.ink.light, formatter: '{b}' },
+    label: { show: true, position: isLowest ? 'bottom' : 'top', fontSize: 11, color, formatter: '{b}' },
     labelLayout: { hideOverlap: true },
     data: points.map(({ speedup, accuracy, label }) => ({ name: label, value: [speedup, 100 * accuracy] })),
     markLine: {
