@@ -120,8 +120,17 @@ async function showModel() {
 
 function levelRow({ level, name, instances, accuracy }) {
   const row = element('tr');
-  const cells = [String(level), name, String(instances), accuracy === null ? '–' : percent(accuracy)];
-  row.append(...cells.map((text) => element('td', text)));
+  const cells = [
+    ['words', String(level)],
+    ['words', name],
+    ['numbers', String(instances)],
+    ['numbers', accuracy === null ? '–' : percent(accuracy)],
+  ];
+  for (const [kind, text] of cells) {
+    const cell = element('td', text);
+    cell.className = kind;
+    row.append(cell);
+  }
   return row;
 }
 

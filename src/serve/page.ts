@@ -25,7 +25,6 @@ meter{width:100%;height:1rem}
 meter::-webkit-meter-optimum-value{background:var(--frontier)}
 meter::-moz-meter-bar{background:var(--frontier)}
 a{color:var(--frontier)}
-th:nth-child(2),td:nth-child(2){text-align:left}
 .failure{color:var(--chosen)}
 .figures b{font-variant-numeric:tabular-nums}
 mark{padding:0 .2em;color:inherit;background:color-mix(in srgb,var(--frontier) 22%,transparent);border-radius:3px}
@@ -98,7 +97,7 @@ ${figure('depth', 'texts waiting')}
 <section id="levels-table" class="wide" aria-label="Levels" hidden>
 <h2>Levels</h2>
 <table>
-<thead><tr><th scope="col">level</th><th scope="col">model</th><th scope="col">texts per pass</th><th scope="col">accuracy</th></tr></thead>
+<thead><tr><th scope="col" class="words">level</th><th scope="col" class="words">model</th><th scope="col" class="numbers">texts per pass</th><th scope="col" class="numbers">accuracy</th></tr></thead>
 <tbody id="levels"></tbody>
 </table>
 </section>
