@@ -4,7 +4,7 @@ import { type ChartSize, drawChart } from './chart.ts';
 import { type Place, type Plane, placeOf, placeOfBound, placeOfPrediction, planeOf } from './frontier-plane.ts';
 import { type Box, findRoom, type LabelPlace, textWidth } from './label-room.ts';
 import { PALETTE } from './palette.ts';
-import { shareOf } from './quantities.ts';
+import { percentPruned } from './quantities.ts';
 
 export const FRONTIER_SIZE: ChartSize = { width: 720, height: 440 };
 const NARROW = FRONTIER_SIZE.width / 2;
@@ -26,7 +26,7 @@ const TRAINED: MarkStyle = { name: 'trained', symbolSize: 9, color: PALETTE.tria
 /** A name that fits into a figure. */
 function shortTitle({ name, point, precision }: Measured): string {
   if (name === 'dense') return name;
-  const pruned = point.sparsity === 0 ? '' : `, ${shareOf(point.sparsity)} %`;
+  const pruned = point.sparsity === 0 ? '' : `, ${percentPruned(point.sparsity)} %`;
   return `N=${point.instances}${pruned}${precision === 'fp32' ? '' : `, ${precision}`}`;
 }
 

@@ -17,12 +17,14 @@ export function duration(seconds: number): string {
 }
 
 /** A sparsity in percent, with the digits that it was given with. */
-export const shareOf = (sparsity: number): number => Number((100 * sparsity).toFixed(2));
+export const percentPruned = (sparsity: number): number => Number((100 * sparsity).toFixed(2));
 
 /** How a model is called in figures and tables. */
 export function titleOf({ point, precision }: Pick<Measured, 'point' | 'precision'>): string {
   const { instances, sparsity } = point;
-  const shape = isDense(point) ? 'dense' : `N=${instances}${sparsity === 0 ? '' : `, ${shareOf(sparsity)} % pruned`}`;
+  const shape = isDense(point)
+    ? 'dense'
+    : `N=${instances}${sparsity === 0 ? '' : `, ${percentPruned(sparsity)} % pruned`}`;
   return precision === 'fp32' ? shape : `${shape}, ${precision}`;
 }
 
