@@ -102,8 +102,11 @@ describe('a model that cannot be opened', () => {
     await expect(openSession(path, cpu(1))).rejects.not.toThrow('..');
   });
 
-  it('is a BackendError: no such file', async () => {
-    await expect(openSession(join(folder, 'none.onnx'), cpu(1))).rejects.toThrow(/none\.onnx/);
+  it('is an error of the file: no such file, which no new runtime would mend', async () => {
+    const opening = openSession(join(folder, 'none.onnx'), cpu(1));
+    await expect(opening).rejects.toThrow(CheckpointError);
+    await expect(opening).rejects.toThrow(/none\.onnx/);
+    await expect(opening).rejects.not.toThrow('Reinstall');
   });
 
   it('says how to get a provider that is missing', async () => {
