@@ -61,7 +61,7 @@ export const columnsOption = optional(
   parsed(COLUMNS_HINT, parseColumns),
 );
 
-export const FORMATS = `.tsv, .csv, .jsonl or .parquet, or "${builtinName}"; of tagged sentences .conll, .bio, .iob, .txt or .tsv, too`;
+export const FORMATS = `.tsv, .csv, .jsonl or .parquet, or "${builtinName}"; of tagged sentences .conll, .bio, .iob, .txt, .tsv, .jsonl or .parquet`;
 
 /** Rows to learn from and rows to measure on. */
 export const DATA = {

@@ -82,7 +82,7 @@ export function servingPage(style: string): string {
 <p id="entities"></p>
 <div class="figures">
 ${figure('level', 'level that answered')}
-${figure('fill', 'of its group was texts')}
+${figure('fill', 'of its pass was texts')}
 ${figure('time', 'there and back')}
 </div>
 </section>
