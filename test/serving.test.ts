@@ -448,6 +448,24 @@ describe('abuse', () => {
     });
   });
 
+  it('by half a request behind a whole one of its connection holds no memory when both leave', async () => {
+    const maxBytes = 300_000_000; // as many as may be under way
+    const server = await start('dense', { maxBytes, maxWaitMs: 300, rows: 1000 });
+    const text = JSON.stringify({ inputs: 'a film' });
+    const post = (length: number, body: string): string =>
+      `POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`;
+    await raw(server, post(text.length, text) + post(maxBytes - text.length, '{"inputs"'), (socket) =>
+      setTimeout(() => socket.destroy(), 50),
+    );
+    await vi.waitFor(async () => expectAnswer(await ask(server, TEXTS[5] ?? ''), 5), { timeout: 10_000 });
+    expect(await countsOf(server, 'prumux_failures_total')).toContain('{code="499"} 1');
+  });
+
+  it('by what follows a whole request and is none does not answer that request', async () => {
+    const server = await start('dense', { maxWaitMs: 200, rows: 1000 });
+    expect(await raw(server, `${requestOf('{"inputs": "a film"}')}nonsense\r\n\r\n`)).toBe('');
+  });
+
   it('by any body is answered with 200 or a refusal that has a form', async () => {
     const inputs = fc.jsonValue().map((value) => JSON.stringify({ inputs: value }));
     const body = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), inputs);

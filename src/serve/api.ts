@@ -1,6 +1,7 @@
 /** What all routes that answer have in common: who asks, how much at once, how the answer is marked, and what happens when the client leaves. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { accessBy } from './access.ts';
+import { onLeft } from './leaving.ts';
 import type { Answer } from './question.ts';
 import { Refusal } from './refusal.ts';
 import { errorBody, jsonSchema } from './schemas.ts';
@@ -54,8 +55,7 @@ export function apiContext(service: Service, options: ApiOptions): ApiContext {
       request.texts = texts;
       const minAccuracy = minAccuracyOf(request);
       const { answer, cancel } = service.ask({ texts, tenant: request.tenant, minAccuracy });
-      // Comes after the answer, too; then there is nothing left to drop.
-      reply.raw.once('close', cancel);
+      onLeft(request.raw, reply.raw, cancel);
       const { level, fill, ...rest } = await answer;
       reply.header(LEVEL_HEADER, level).header(FILL_HEADER, fill.toFixed(3));
       return { level, fill, ...rest };

@@ -22,14 +22,14 @@ export function limitBodies(app: FastifyInstance, maxBytes: number): void {
     request.bodyBytes = 0;
   };
   app.decorateRequest('bodyBytes', 0);
-  app.addHook('preParsing', (request, reply, body, done) => {
+  app.addHook('preParsing', (request, _, body, done) => {
     const bytes = bytesToRead(request.headers, maxBytes);
     const room = most - underWay;
     if (bytes > room) throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got: `${room} bytes` });
     underWay += bytes;
     request.bodyBytes = bytes;
     // Where it is never parsed: it is malformed or too large, or its client leaves.
-    reply.raw.once('close', () => giveBack(request));
+    request.raw.once('close', () => giveBack(request));
     done(null, body);
   });
   app.addHook('preValidation', (request, _, done) => {

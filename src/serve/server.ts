@@ -10,6 +10,7 @@ import { messageOf, VERSION } from '../base/index.ts';
 import { TENANT_HEADER } from './access.ts';
 import { type ApiOptions, apiContext, FILL_HEADER, guardAnswers, LEVEL_HEADER, MIN_ACCURACY_HEADER } from './api.ts';
 import { limitBodies } from './bodies.ts';
+import { hasWholeRequest, onLeft } from './leaving.ts';
 import { openInferenceHealth, openInferenceRoutes } from './open-inference-routes.ts';
 import { infoRoute, operationRoutes } from './operation-routes.ts';
 import { Pace } from './pace.ts';
@@ -115,9 +116,11 @@ function countAnswers(app: FastifyInstance, { metrics }: Service, failed: WeakSe
     metrics.answered(status, reply.elapsedTime / 1000);
   };
   app.addHook('onRequest', ({ method, raw }, reply, done) => {
-    // Of a client that leaves nothing else is told.
-    const left = (): void => void (failed.has(raw.socket) || count(reply, REFUSALS.cancelled.status));
-    if (method === 'POST') reply.raw.once('close', left);
+    // Of a client that leaves nothing else is told. Of half a request that was answered by hand, that has been counted.
+    const left = (): void => {
+      if (raw.complete || !failed.has(raw.socket)) count(reply, REFUSALS.cancelled.status);
+    };
+    if (method === 'POST') onLeft(raw, reply.raw, left);
     done();
   });
   app.addHook('onResponse', ({ method }, reply, done) => {
@@ -132,9 +135,16 @@ const CLIENT_ERRORS: Readonly<Record<string, RefusalName>> = {
   HPE_HEADER_OVERFLOW: 'tooLargeHead',
 };
 
-/** Answers a request that never became one, by hand, and ends its connection. */
+/**
+ * Answers a request that never became one, by hand, and ends its connection. Where another one waits for its answer there, it would be taken for that:
+ * then it only ends. A connection on which nothing was ever sent is no request.
+ */
 function answerClientError(error: ConnectionError, socket: Socket, service: Service, failed: WeakSet<Socket>): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (socket.bytesRead === 0) {
+    socket.destroy();
+    return;
+  }
   const { status, type } = REFUSALS[CLIENT_ERRORS[error.code] ?? 'malformed'];
   failed.add(socket);
   service.metrics.answered(status, 0);
@@ -145,7 +155,7 @@ function answerClientError(error: ConnectionError, socket: Socket, service: Serv
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ];
-  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  if (socket.writable && !hasWholeRequest(socket)) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
   socket.destroy(error);
 }
 
