@@ -24,7 +24,7 @@ beforeAll(async () => {
     ...process.env,
     PRUMUX_PORT: '0',
     PRUMUX_API_KEY: 'secret,other',
-    PRUMUX_MAX_WAIT: '1500',
+    PRUMUX_MAX_WAIT: '6000',
     PRUMUX_WORKERS: '1',
   };
   const argv = ['--import', 'tsx', MAIN, 'serve', join(folder, 'model'), '--rows', '1000'];
@@ -78,6 +78,12 @@ it('answers at SIGTERM what it has taken in, takes in nothing more, and ends wit
   expect(statuses).toEqual(waiting.map(() => 200));
   expect(await end).toEqual([0, null]);
   expect(said).toContain('"ended"');
+});
+
+it('ends where it is told to while its models open', async () => {
+  const interrupt = AbortSignal.abort();
+  const { code, out } = await program(['serve', join(folder, 'model'), '--port', '0', '--json'], { interrupt });
+  expect([code, JSON.parse(out)]).toEqual([0, { isDrained: true }]);
 });
 
 it('says which variable is wrong, and ends with 2', async () => {

@@ -90,7 +90,9 @@ export default command({
     const starting = runOptions(values, models, context).then(startServer);
     // A SIGHUP that comes while it starts would end the process if nobody listened.
     terminal.onHangUp?.(() => void starting.then((running) => running.reload()).catch(() => undefined));
-    const server = await starting;
+    // Large models open for minutes; nobody has asked anything yet.
+    const server = await Promise.race([starting, aborted(terminal.interrupt)]);
+    if (server === undefined) return { isDrained: true } satisfies Ended;
     terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
     await aborted(terminal.interrupt);
     return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;
@@ -98,7 +100,8 @@ export default command({
   print: ({ isDrained }) => (isDrained ? '' : 'Some requests were not answered in time.\n'),
 });
 
-interface Ended extends Pick<RunningServer, 'url'> {
+/** Without an address where it was told to end before it had one. */
+interface Ended extends Partial<Pick<RunningServer, 'url'>> {
   readonly isDrained: boolean;
 }
 

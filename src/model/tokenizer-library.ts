@@ -9,7 +9,7 @@ import { CheckpointError, messageOf } from '../base/index.ts';
 /** The stages of a tokenizer. */
 export interface TokenizerStages {
   readonly vocabularySize: number;
-  /** Whether the text on one side of a blank never changes the tokens of the other, as in every BERT tokenizer. */
+  /** Whether the text on one side of a blank, tab or end of line never changes the tokens of the other, as in every BERT tokenizer. */
   readonly isCutAtBlanks: boolean;
   readonly isLowerCase: boolean;
   readonly unknownId: number;
@@ -152,7 +152,7 @@ function splitByWords(split: (text: string) => number[]): (text: string) => numb
   };
   return (text) => {
     const all: number[] = [];
-    for (const word of text.split(' ')) if (word !== '') for (const id of idsOf(word)) all.push(id);
+    for (const word of text.split(/[ \t\n\r]/)) if (word !== '') for (const id of idsOf(word)) all.push(id);
     return all;
   };
 }

@@ -181,8 +181,8 @@ function splitStart(stages: TokenizerStages, text: string, most: number): number
   if (!stages.isCutAtBlanks || text.length <= step) return stages.split(text).slice(0, most);
   const tokens: number[] = [];
   for (let start = 0; start < text.length && tokens.length < most; ) {
-    const blank = text.indexOf(' ', start + step);
-    const end = blank === -1 ? text.length : blank;
+    const blank = text.slice(start + step).search(/[ \t\n\r]/);
+    const end = blank === -1 ? text.length : start + step + blank;
     for (const token of stages.split(text.slice(start, end))) tokens.push(token);
     start = end;
   }

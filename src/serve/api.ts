@@ -1,6 +1,6 @@
 /** What all routes that answer have in common: who asks, how much at once, how the answer is marked, and what happens when the client leaves. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { accessBy } from './access.ts';
+import { accessBy, TENANT_HEADER } from './access.ts';
 import { onLeft } from './leaving.ts';
 import type { Answer } from './question.ts';
 import { Refusal } from './refusal.ts';
@@ -35,7 +35,24 @@ export type Api = (app: FastifyInstance, context: ApiContext) => void;
 
 /** Bodies that every route may answer with instead. */
 const error = jsonSchema(errorBody);
-export const ERROR_RESPONSES = { '4xx': error, '5xx': error };
+const retryAfter = { type: 'integer', description: 'Of 429: seconds after which there may be room.' };
+export const ERROR_RESPONSES = { '4xx': { ...error, headers: { 'retry-after': retryAfter } }, '5xx': error };
+
+/** Of every answer, as the description of the API has them. */
+export const ANSWER_HEADERS = {
+  [LEVEL_HEADER]: { type: 'string', description: 'The level that answered, 0 the most accurate; or alone.' },
+  [FILL_HEADER]: { type: 'string', description: 'Texts of the pass to its slots, a fraction.' },
+};
+
+/** What a request for answers may say in its head. */
+const REQUEST_HEADERS = {
+  type: 'object',
+  properties: {
+    [MIN_ACCURACY_HEADER]: { type: 'string', description: 'Least accuracy of the level that answers, a fraction.' },
+    [TENANT_HEADER]: { type: 'string', description: 'Whose texts they are, where keys do not say.' },
+    'x-request-id': { type: 'string', description: 'What the log is to call the request; sent back.' },
+  },
+};
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -67,7 +84,8 @@ export function apiContext(service: Service, options: ApiOptions): ApiContext {
 export function guardAnswers(app: FastifyInstance, { service, apiKeys }: ApiContext): void {
   const tenantOf = accessBy(apiKeys);
   app.addHook('onRoute', (route) => {
-    if (apiKeys.length > 0) route.schema = { ...route.schema, security: [{ key: [] }] };
+    if (apiKeys.length > 0) route.schema = { ...route.schema, security: [{ key: [] }, { keyHeader: [] }] };
+    if (route.method === 'POST') route.schema = { ...route.schema, headers: REQUEST_HEADERS };
   });
   app.addHook('onRequest', (request, _, done) => {
     request.tenant = tenantOf(request.headers);

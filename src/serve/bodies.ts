@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { OverloadError } from '../base/index.ts';
+import { leavesRoom } from './tenant-shares.ts';
 
 /** Room for 134 bodies of the 2 MB that one may have, or a small one of every connection there can be. */
 const MOST_BYTES = 256 * 1024 * 1024;
@@ -13,20 +14,29 @@ declare module 'fastify' {
   }
 }
 
-/** Refuses a request before its body is read, where those under way leave no room for it. Comes after what else refuses it. */
+/** Refuses a request before its body is read, where those under way, or those of its tenant, leave no room for it. Comes after what else refuses it. */
 export function limitBodies(app: FastifyInstance, maxBytes: number): void {
   const most = Math.max(MOST_BYTES, maxBytes);
   let underWay = 0;
+  const ofTenants = new Map<string, number>();
+  const count = (tenant: string, bytes: number): void => {
+    underWay += bytes;
+    const own = (ofTenants.get(tenant) ?? 0) + bytes;
+    if (own > 0) ofTenants.set(tenant, own);
+    else ofTenants.delete(tenant);
+  };
   const giveBack = (request: FastifyRequest): void => {
-    underWay -= request.bodyBytes;
+    count(request.tenant, -request.bodyBytes);
     request.bodyBytes = 0;
   };
   app.decorateRequest('bodyBytes', 0);
   app.addHook('preParsing', (request, _, body, done) => {
     const bytes = bytesToRead(request.headers, maxBytes);
     const room = most - underWay;
-    if (bytes > room) throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got: `${room} bytes` });
-    underWay += bytes;
+    const own = (ofTenants.get(request.tenant) ?? 0) + bytes;
+    if (bytes > room || !leavesRoom(own, room))
+      throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got: `${room} bytes` });
+    count(request.tenant, bytes);
     request.bodyBytes = bytes;
     // Where it is never parsed: it is malformed or too large, or its client leaves.
     request.raw.once('close', () => giveBack(request));

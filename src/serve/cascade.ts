@@ -13,14 +13,14 @@ export interface CascadeRoom {
 
 /**
  * How many rows of a pass the most accurate level may recompute now. None while the answers alone keep the engine busy, λ / μ > u; otherwise as many as one of
- * m workers does, after what waits, within the target W: μ₀ · (W − q / μ) less those that wait for it already, over m. The others may have unsure answers, too.
+ * m workers does, after what waits and takes w, within the target W: μ₀ · (W − w) less those that wait for it already, over m. The others may have unsure answers, too.
  */
 export function roomToRecompute(
   {
     arrivalsPerSecond,
-    waiting,
+    waitsMs,
     ratesPerSecond: rates,
-  }: Pick<Observation, 'arrivalsPerSecond' | 'waiting' | 'ratesPerSecond'>,
+  }: Pick<Observation, 'arrivalsPerSecond' | 'waitsMs' | 'ratesPerSecond'>,
   level: number,
   pending: number,
   { targetLatencyMs, utilisation, workers }: CascadeRoom & { readonly workers: number },
@@ -28,7 +28,7 @@ export function roomToRecompute(
   const [accurateRate = 0] = rates;
   const rate = rates[level] ?? 0;
   if (level === 0 || !(arrivalsPerSecond <= utilisation * rate)) return 0;
-  const seconds = targetLatencyMs / 1000 - waiting / rate;
+  const seconds = (targetLatencyMs - (waitsMs[level] ?? 0)) / 1000;
   return Math.max(0, Math.floor((accurateRate * seconds - pending) / workers));
 }
 

@@ -25,13 +25,15 @@ const LONGEST_PASS_MS = 60_000;
 /** Models are opened and warmed up in seconds, large ones from a slow disk in minutes. */
 const LONGEST_OPEN_MS = 300_000;
 
+/** A pass that has taken so many times as long as it should was foreseen wrongly: nothing says that it will end soon. */
+const OVERDUE = 4;
+
 interface Waiting {
   /** What was to happen, as errors say it. */
   readonly expected: string;
   /** How long the worker may be at it. */
   readonly limitMs: number;
-  /** Of a pass: its texts, and how long it should take. */
-  readonly rows: number;
+  /** Of a pass: how long it should take. */
   readonly expectedMs: number;
   resolve(reply: WorkerReply): void;
   reject(error: BackendError): void;
@@ -110,13 +112,13 @@ export class WorkerLink {
     return this.waiting.size;
   }
 
-  /** Rows of those that it has not begun. */
-  get rowsGiven(): number {
+  /** Milliseconds that those should take that it has not begun. */
+  get givenMs(): number {
     const [, ...behind] = this.waiting.values();
-    return behind.reduce((sum, { rows }) => sum + rows, 0);
+    return behind.reduce((sum, { expectedMs }) => sum + expectedMs, 0);
   }
 
-  /** Milliseconds until it has done all that it has been given, if its passes take as long as they should. */
+  /** Milliseconds until it has done all that it has been given, if its passes take as long as they should; one that is long overdue, as long again as it has taken. */
   get leftMs(): number {
     if (this.waiting.size === 0) return 0;
     // Asked at every refusal, so without lists.
@@ -126,7 +128,9 @@ export class WorkerLink {
       first ??= expectedMs;
       all += expectedMs;
     }
-    return all - Math.min(first ?? 0, performance.now() - this.begunMs);
+    const firstMs = first ?? 0;
+    const takenMs = performance.now() - this.begunMs;
+    return all - firstMs + (takenMs > OVERDUE * firstMs ? takenMs : Math.max(0, firstMs - takenMs));
   }
 
   async open(open: OpenRequest): Promise<readonly OpenedLevel[]> {
@@ -144,11 +148,11 @@ export class WorkerLink {
   }
 
   private request(expected: string, what: Omit<WorkerRequest, 'id'>, limitMs: number): Promise<WorkerReply> {
-    const { texts = [], expectedMs = 0 } = what.pass ?? {};
+    const { expectedMs = 0 } = what.pass ?? {};
     if (this.end !== undefined) return Promise.reject(new WorkerLost(expected, this.end, false));
     const id = this.requests++;
     const reply = new Promise<WorkerReply>((resolve, reject) =>
-      this.waiting.set(id, { expected, limitMs, rows: texts.length, expectedMs, resolve, reject }),
+      this.waiting.set(id, { expected, limitMs, expectedMs, resolve, reject }),
     );
     this.host.send({ ...what, id });
     if (this.waiting.size === 1) this.watchFirst();

@@ -54,14 +54,14 @@ describe.each(['thread', 'process'] as const)('an engine of the kind %s', (kind)
   it('takes a next pass for a worker that is busy, which it then has', async () => {
     const engine = await open({ kind, workers: 1 });
     const state = () => ({
-      ...{ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven, rows: engine.rowsGiven },
+      ...{ isFree: engine.isFree, hasRoom: engine.hasRoomForNext, given: engine.passesGiven, givenMs: engine.givenMs },
     });
-    const idle = { isFree: true, hasRoom: true, given: 0, rows: 0 };
+    const idle = { isFree: true, hasRoom: true, given: 0, givenMs: 0 };
     expect(state()).toEqual(idle);
     const first = engine.run({ level: 0, texts: TEXTS });
     expect(state()).toEqual({ ...idle, isFree: false });
-    const next = engine.run({ level: 0, texts: TEXTS.slice(1) });
-    expect(state()).toEqual({ isFree: false, hasRoom: false, given: 1, rows: TEXTS.length - 1 });
+    const next = engine.run({ level: 0, texts: TEXTS.slice(1), expectedMs: 7 });
+    expect(state()).toEqual({ isFree: false, hasRoom: false, given: 1, givenMs: 7 });
     expect((await first).logits).toEqual((await reference.run(TEXTS)).logits);
     expect((await next).logits).toEqual((await reference.run(TEXTS.slice(1))).logits);
     expect(state()).toEqual(idle);
@@ -116,6 +116,16 @@ it('gives a next pass to the worker that should be done first', async () => {
   await Promise.all(running);
   expect(engine.leftMs).toBe(0);
   run.mockRestore();
+  await engine.close();
+});
+
+it('does not think that a worker will be done soon whose pass takes many times as long as it should', async () => {
+  const engine = await open({ workers: 1 });
+  const began = performance.now();
+  const running = engine.run({ level: 0, texts: TEXTS, expectedMs: 0.01 });
+  while (performance.now() < began + 5); // no answer comes meanwhile
+  expect(engine.leftMs).toBeGreaterThan(4);
+  await running;
   await engine.close();
 });
 

@@ -103,9 +103,9 @@ export class Engine {
     return this.ready.reduce((sum, { link }) => sum + Math.max(0, link.load - 1), 0);
   }
 
-  /** Rows of these. */
-  get rowsGiven(): number {
-    return this.ready.reduce((sum, { link }) => sum + link.rowsGiven, 0);
+  /** Milliseconds that these should take. */
+  get givenMs(): number {
+    return this.ready.reduce((sum, { link }) => sum + link.givenMs, 0);
   }
 
   /** Milliseconds of work that workers have been given and not done, of all of them together, as far as was foreseen. */

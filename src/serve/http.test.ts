@@ -287,6 +287,10 @@ describe('operation', () => {
     expect(Object.keys(document.paths)).toEqual(expect.arrayContaining(paths));
     const { schema } = document.paths['/predict'].post.requestBody.content['application/json'];
     expect(schema.required).toEqual(['inputs']);
+    const { parameters, responses } = document.paths['/predict'].post;
+    expect(parameters).toContainEqual(expect.objectContaining({ in: 'header', name: 'x-prumux-min-accuracy' }));
+    expect(Object.keys(responses['200'].headers)).toEqual(['x-prumux-level', 'x-prumux-fill']);
+    expect(responses['4XX'].headers).toHaveProperty('retry-after');
     expect((await get('/docs/')).body).toContain('swagger-ui');
   });
 

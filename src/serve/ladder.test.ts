@@ -52,7 +52,8 @@ function simulate({ rates, believedRates = rates, load, seconds, gap = () => 1 }
     }
     const oldestWaitMs = 1000 * (now - oldest);
     const level = ladder({
-      ...{ nowMs: 1000 * now, oldestWaitMs, waiting: queue.length, ratesPerSecond: believedRates },
+      ...{ nowMs: 1000 * now, oldestWaitMs, ratesPerSecond: believedRates },
+      waitsMs: believedRates.map((rate) => (1000 * queue.length) / rate),
       arrivalsPerSecond: arrivals.perSecond(1000 * now),
     });
     batches.push({ second: now, level, waitMs: oldestWaitMs });
@@ -178,7 +179,7 @@ it('answers with a level that is there, whatever it sees', () => {
   const finite = fc.double({ min: 0, max: 1e9, noNaN: true });
   const observation = fc.record({
     arrivalsPerSecond: finite,
-    waiting: fc.nat(),
+    waitsMs: fc.array(finite, { minLength: 4, maxLength: 4 }),
     oldestWaitMs: finite,
     stepMs: fc.nat(100_000),
   });

@@ -4,7 +4,7 @@
  * level below would have held it with room to spare. A descent that had to be taken back doubles that while, so that a load at the border
  * of two levels, or a rate that was measured wrong, does not make it flap.
  *
- * With λ the arrival rate, q the rows that wait, and μ the rate of a level, a level holds a target wait W while λ ≤ u · μ and q ≤ W · μ: it keeps
+ * With λ the arrival rate, μ the rate of a level, and w how long what waits would take it, a level holds a target wait W while λ ≤ u · μ and w ≤ W: it keeps
  * up with what comes, and what waits is gone within the target.
  */
 import { assert } from '../base/index.ts';
@@ -47,17 +47,19 @@ export function ladderStart({ holdMs }: LadderSettings): LadderState {
   return { level: 0, holdMs };
 }
 
-/** Whether a level of rate μ holds the wait, with its load and its wait at most `share` of what may be. */
-function holds(rate: number, seen: Observation, settings: LadderSettings, share: number): boolean {
-  const { arrivalsPerSecond, waiting } = seen;
+/** Whether there is such a level and it holds the wait, with its load and its wait at most `share` of what may be. */
+function holds(level: number, seen: Observation, settings: LadderSettings, share: number): boolean {
+  const { arrivalsPerSecond, ratesPerSecond, waitsMs } = seen;
   const { utilisation, targetLatencyMs } = settings;
-  return arrivalsPerSecond <= share * utilisation * rate && waiting <= (share * targetLatencyMs * rate) / 1000;
+  const [rate, waitMs] = [ratesPerSecond[level], waitsMs[level]];
+  if (rate === undefined || waitMs === undefined) return false;
+  return arrivalsPerSecond <= share * utilisation * rate && waitMs <= share * targetLatencyMs;
 }
 
 /** The most accurate level from `from` on that holds the wait; the fastest where none does. */
 function levelThatHolds(from: number, seen: Observation, settings: LadderSettings): number {
   const { ratesPerSecond: rates } = seen;
-  const found = rates.findIndex((rate, at) => at >= from && holds(rate, seen, settings, 1));
+  const found = rates.findIndex((_, at) => at >= from && holds(at, seen, settings, 1));
   return found < 0 ? rates.indexOf(Math.max(...rates)) : found;
 }
 
@@ -89,8 +91,7 @@ function rested(state: LadderState, { nowMs }: Observation, settings: LadderSett
 /** One level further down, where that has been easy for long enough. */
 function descended(state: LadderState, seen: Observation, settings: LadderSettings): LadderState {
   const { descentShare, targetLatencyMs } = settings;
-  const below = seen.ratesPerSecond[state.level - 1];
-  const isEasy = below !== undefined && holds(below, seen, settings, descentShare);
+  const isEasy = holds(state.level - 1, seen, settings, descentShare);
   if (!isEasy || seen.oldestWaitMs > descentShare * targetLatencyMs) return { ...state, easySinceMs: undefined };
   const easySinceMs = state.easySinceMs ?? easyFrom(state, seen);
   if (seen.nowMs - easySinceMs < state.holdMs) return { ...state, easySinceMs };

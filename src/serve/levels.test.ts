@@ -118,6 +118,51 @@ describe('the cascade', () => {
     vi.restoreAllMocks();
   });
 
+  it('gives who asked for several texts no answer of two sets of labels, as of models that are loaded anew in between', async () => {
+    const server = await startTestServer([at('accurate')], { rows: 1 });
+    const run = Engine.prototype.run;
+    let passes = 0;
+    vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+      const answers = await run.call(this, pass);
+      const labels = passes++ === 0 ? answers.model.labels : answers.model.labels.toReversed();
+      return { ...answers, model: { ...answers.model, labels } };
+    });
+    const url = '/v2/models/accurate/infer';
+    const infer = (n: number) => {
+      const data = Array.from({ length: n }, () => TEXT);
+      const inputs = [{ name: 'text', datatype: 'BYTES', shape: [n], data }];
+      return server.app.inject({ method: 'POST', url, payload: { inputs } });
+    };
+    expect((await infer(2)).statusCode).toBe(503);
+    expect((await infer(2)).statusCode).toBe(200);
+    await server.close();
+    vi.restoreAllMocks();
+  });
+
+  it.each(['/predict', '/v2/models/accurate/infer'])(
+    'gives no logits that are no numbers, raw ones either: %s',
+    async (url) => {
+      const server = await startTestServer([at('accurate')]);
+      const run = Engine.prototype.run;
+      vi.spyOn(Engine.prototype, 'run').mockImplementation(async function (this: Engine, pass) {
+        const answers = await run.call(this, pass);
+        answers.logits?.fill(Number.POSITIVE_INFINITY, 0, 1);
+        return answers;
+      });
+      const payload = {
+        '/predict': { inputs: TEXT, raw_scores: true },
+        '/v2/models/accurate/infer': {
+          inputs: [{ name: 'text', datatype: 'BYTES', shape: [1], data: [TEXT] }],
+          parameters: { raw_scores: true },
+        },
+      }[url] as object;
+      const { statusCode } = await server.app.inject({ method: 'POST', url, payload });
+      expect(statusCode).toBe(424);
+      await server.close();
+      vi.restoreAllMocks();
+    },
+  );
+
   it('gives others their answers where the logits of a text are no numbers', async () => {
     await calibrateTo(2);
     const server = await startTestServer([at('accurate'), at('fast')], { levelFor: () => 1, cascade: room, rows: 4 });
@@ -168,14 +213,14 @@ it('rows that wait while less accurate models are loaded get an answer that is a
 
 it('the level is told as of now, and not as of the last pass', async () => {
   const server = await startTestServer([at('accurate'), at('fast')], {
-    levelFor: ({ arrivalsPerSecond }) => (arrivalsPerSecond > 0.8 ? 1 : 0),
+    levelFor: ({ arrivalsPerSecond }) => (arrivalsPerSecond > 0.1 ? 1 : 0),
   });
   const { headers } = await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs: TEXT } });
   expect(headers['x-prumux-level']).toBe('1');
   const { registry } = server.service.metrics;
   await vi.waitFor(async () => {
     expect(await registry.getSingleMetricAsString('prumux_level')).toMatch(/^prumux_level 0$/m);
-  }, 5000);
+  }, 10_000);
   await server.close();
 });
 
@@ -199,6 +244,17 @@ describe('models that are served together', () => {
   beforeAll(async () => {
     const model = randomModel();
     await writeModel(at('short'), { ...model, config: { ...model.config, maxTokens: 16 } });
+  });
+
+  it('are warned of where they are not in the order of their accuracies', async () => {
+    const warningsOf = async (accuracies: Readonly<Record<string, number>>): Promise<string[]> => {
+      await measureAs(accuracies);
+      const server = await startTestServer([at('accurate'), at('fast')]);
+      await server.close();
+      return server.logged.filter((line) => line.includes('not in the order of their accuracies'));
+    };
+    expect(await warningsOf({ accurate: 0.9, fast: 0.8 })).toEqual([]);
+    expect(await warningsOf({ accurate: 0.8, fast: 0.9 })).toHaveLength(1);
   });
 
   it('take texts of the same length, or are told to', async () => {

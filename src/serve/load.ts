@@ -6,8 +6,12 @@ import type { Backlog } from './queue.ts';
 /** The state of the server when a pass is about to leave. */
 export interface Observation {
   readonly nowMs: number;
-  /** Rows that wait, those of passes that were given to a worker and not begun included; and how long the first of the others has. */
-  readonly waiting: number;
+  /**
+   * How long what waits would take the workers at each level, passes that were given to a worker and not begun included: by the passes that it would leave in,
+   * which are not full where few rows may share one.
+   */
+  readonly waitsMs: readonly number[];
+  /** How long the first of the rows that wait has. */
   readonly oldestWaitMs: number;
   /** Rows per second, over the last second or so. */
   readonly arrivalsPerSecond: number;

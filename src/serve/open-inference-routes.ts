@@ -4,8 +4,8 @@
  * Source: https://github.com/kserve/open-inference-protocol, REST.
  */
 import { VERSION } from '../base/index.ts';
-import { scoresOf } from '../infer/index.ts';
-import { type Api, type ApiContext, ERROR_RESPONSES } from './api.ts';
+import { requireNumbers, scoresOf } from '../infer/index.ts';
+import { ANSWER_HEADERS, type Api, type ApiContext, ERROR_RESPONSES } from './api.ts';
 import type { TextAnswer } from './question.ts';
 import { Refusal } from './refusal.ts';
 import {
@@ -54,7 +54,7 @@ const routes = {
     schema: {
       ...{ tags: TAGS, summary: 'Scores of texts, or the entities in them' },
       body: jsonSchema(inferBody),
-      response: { 200: jsonSchema(inferAnswer), ...ERROR_RESPONSES },
+      response: { 200: { ...jsonSchema(inferAnswer), headers: ANSWER_HEADERS }, ...ERROR_RESPONSES },
     },
   },
 };
@@ -146,7 +146,11 @@ function outputsOf(texts: readonly TextAnswer[], isRaw: boolean): OutputTensor[]
     return [{ name: 'entities', shape: [n], datatype: 'BYTES', data }];
   }
   const { labels } = first.model;
-  const rows = texts.map(({ logits = new Float32Array() }) => (isRaw ? Array.from(logits) : scoresOf(logits)));
+  requireSameLabels(texts);
+  const rows = texts.map(({ logits = new Float32Array() }) => {
+    if (isRaw) requireNumbers(logits);
+    return isRaw ? Array.from(logits) : scoresOf(logits);
+  });
   return [
     { name: 'scores', shape: [n, labels.length], datatype: 'FP32', data: rows.flat() },
     {
@@ -154,6 +158,16 @@ function outputsOf(texts: readonly TextAnswer[], isRaw: boolean): OutputTensor[]
       data: rows.map((scores) => labels[scores.indexOf(Math.max(...scores))] as string),
     },
   ];
+}
+
+/** Texts of one request may be answered by what was open before other models were loaded and by those; the columns of `scores` have one meaning. */
+function requireSameLabels(texts: readonly TextAnswer[]): void {
+  const [first, ...others] = texts.map(({ model }) => model.labels);
+  if (others.every((labels) => labels === first || labels.join('\0') === first?.join('\0'))) return;
+  throw new Refusal('unhealthy', 'model', {
+    expected: 'answers of one set of labels',
+    got: 'models that changed meanwhile',
+  });
 }
 
 function chosen(outputs: readonly OutputTensor[], { outputs: wanted }: InferBody): readonly OutputTensor[] {

@@ -1,8 +1,8 @@
 /** `POST /predict`, as text-embeddings-inference has it. */
 import type { FastifyReply } from 'fastify';
-import { scoresOf } from '../infer/index.ts';
+import { requireNumbers, scoresOf } from '../infer/index.ts';
 import type { Task } from '../model/index.ts';
-import { type Api, ERROR_RESPONSES } from './api.ts';
+import { ANSWER_HEADERS, type Api, ERROR_RESPONSES } from './api.ts';
 import type { TextAnswer } from './question.ts';
 import {
   entities,
@@ -28,7 +28,7 @@ export const predictRoute: Api = (app, { ask, isCut: isCutUsually, service }) =>
     summary: 'Labels and scores of texts, or the entities in them',
     tags: ['text-embeddings-inference'],
     body: jsonSchema(predictBody),
-    response: { 200: jsonSchema(predictAnswer), ...ERROR_RESPONSES },
+    response: { 200: { ...jsonSchema(predictAnswer), headers: ANSWER_HEADERS }, ...ERROR_RESPONSES },
   };
   app.post<{ Body: PredictBody }>('/predict', { schema }, async (request, reply) => {
     const { inputs, raw_scores: isRaw, truncate } = request.body;
@@ -60,6 +60,7 @@ function textOf([text = '', pair]: readonly string[], isCut: boolean): AskedText
 /** Labels, the most likely first; or entities in their order. */
 function predictionOf({ model, logits, entities: found }: TextAnswer, isRaw: boolean): TextPrediction {
   if (logits === undefined) return found ?? [];
+  if (isRaw) requireNumbers(logits);
   const scores = isRaw ? Array.from(logits) : scoresOf(logits);
   const rated = model.labels.map((label, at) => ({ label, score: scores[at] as number }));
   return rated.sort((a, b) => b.score - a.score);

@@ -34,11 +34,13 @@ function offerEach(queue: RequestQueue<NumberedRow>, all: readonly NumberedRow[]
   for (const each of all) queue.offer([each]);
 }
 
-/** What leaves before so many rows of a tenant, in full passes; every lane has a group that is not full. */
-function passesAhead(queue: RequestQueue<NumberedRow>, tenant: string, more: number): number {
-  let passes = 0;
-  for (const { rows, lanes } of queue.backlogs.values()) passes += rows / SLOTS + lanes / SHAPE.groups;
-  return queue.shareAhead(tenant, more) * passes;
+/** What leaves before so many rows of a tenant, in tokens of slots; every lane has a group that is not full. */
+function tokensAhead(queue: RequestQueue<NumberedRow>, tenant: string, more: number): number {
+  let all = 0;
+  for (const { rows, tokens, lanes } of queue.backlogs.values()) {
+    all += tokens + (rows === 0 ? 0 : (lanes * SHAPE.instances * tokens) / rows);
+  }
+  return queue.shareAhead(tenant, more) * all;
 }
 
 /** All batches that leave at a time, while the engine takes any number. */
@@ -351,6 +353,21 @@ describe('tenants', () => {
     );
   });
 
+  it.each(['none', 'tenant'] as const)('get the same in tokens, whoever has longer texts (%s)', (isolation) => {
+    const queue = queueOf({ isolation });
+    const lengths: Readonly<Record<string, number>> = { short: 16, long: 512 };
+    const got = { short: 0, long: 0 };
+    for (const [tenant, lengthClass] of Object.entries(lengths))
+      offerEach(queue, rows(4 * SLOTS, { tenant, lengthClass }));
+    for (let pass = 0; pass < 200; pass++) {
+      for (const { tenant, lengthClass } of queue.take(MAX_WAIT_MS)?.rows ?? []) {
+        got[tenant as keyof typeof got] += lengthClass;
+        queue.offer([row({ tenant, lengthClass })]);
+      }
+    }
+    expect(Math.abs(got.short - got.long)).toBeLessThanOrEqual(SLOTS * 512);
+  });
+
   it('that come late are next, not last', () => {
     const queue = queueOf({ isolation: 'tenant' });
     offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));
@@ -413,13 +430,15 @@ describe('a tenant that comes late, among others with many rows of several lengt
     { minLength: 1, maxLength: 8 },
   );
 
-  /** A pass leaves, and the others have as many rows as before; its slots in full passes, and how many rows were the late tenant's. */
-  function pass(queue: RequestQueue<NumberedRow>): { readonly passes: number; readonly late: number } {
+  /** A pass leaves, and the others have as many rows as before; the tokens of its slots, and how many rows were the late tenant's. */
+  function pass(queue: RequestQueue<NumberedRow>): { readonly tokens: number; readonly late: number } {
     const { rows: taken = [] } = queue.take(MAX_WAIT_MS) ?? {};
     const others = taken.filter(({ tenant }) => tenant !== 'late');
     const back = others.map(({ tenant, lengthClass }) => row({ tenant, lengthClass }));
     offerEach(queue, back);
-    return { passes: Math.ceil(taken.length / SHAPE.instances) / SHAPE.groups, late: taken.length - others.length };
+    const slots = Math.ceil(taken.length / SHAPE.instances) * SHAPE.instances;
+    const tokens = slots * Math.max(0, ...taken.map((each) => each.lengthClass));
+    return { tokens, late: taken.length - others.length };
   }
 
   it.each(['none', 'tenant'] as const)('waits about as long as was foreseen, or less (%s)', (isolation) => {
@@ -429,17 +448,18 @@ describe('a tenant that comes late, among others with many rows of several lengt
         const queue = queueOf({ isolation, capacity: 10_000 });
         for (const { count, ...facts } of others) offerEach(queue, rows(count, facts));
         for (let at = 0; at < before; at++) pass(queue);
-        const foreseen = passesAhead(queue, 'late', own.length);
+        const foreseen = tokensAhead(queue, 'late', own.length);
         const ownRows = own.map((each) => row({ tenant: 'late', lengthClass: each }));
         offerEach(queue, ownRows);
         let passed = 0;
-        for (let left = own.length; left > 0 && passed <= 100; ) {
-          const { passes, late: gone } = pass(queue);
-          passed += passes;
+        for (let left = own.length; left > 0 && passed <= 1e6; ) {
+          const { tokens, late: gone } = pass(queue);
+          passed += tokens;
           left -= gone;
         }
         // A last pass that is not full, of each party, is what it may be out by, and a group of each length that only its own rows have.
-        expect(passed).toBeLessThanOrEqual(foreseen + 2 + new Set(own).size / SHAPE.groups);
+        const groups = Array.from(new Set(own), (each) => SHAPE.instances * each);
+        expect(passed).toBeLessThanOrEqual(foreseen + 2 * SLOTS * 128 + groups.reduce((sum, each) => sum + each, 0));
       }),
       { examples: [[[{ lengthClass: 128, tenant: 'b', count: 27 }], 0, [16, 32, 128, 64, 128, 128, 128]]] },
     );
@@ -512,8 +532,18 @@ describe('room', () => {
   it('is bounded in characters', () => {
     const queue = queueOf({ maxCharacters: 100 });
     queue.offer([row({ characters: 90 })]);
-    expect(() => queue.offer([row({ characters: 11 })])).toThrow('at most 100 characters, got 101');
+    expect(() => queue.offer([row({ characters: 11 })])).toThrow('room for 11 characters, got 90 that wait');
     queue.take(MAX_WAIT_MS);
     queue.offer([row({ characters: 100 })]);
+  });
+
+  it('in characters is left for other tenants by one that floods', () => {
+    const queue = queueOf({ maxCharacters: 1000 });
+    const flood = (): void => {
+      for (;;) queue.offer([row({ tenant: 'flood' })]);
+    };
+    expect(flood).toThrow(OverloadError);
+    expect(queue.depth).toBe(80);
+    offerEach(queue, rows(10, { tenant: 'other' }));
   });
 });

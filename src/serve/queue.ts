@@ -5,22 +5,18 @@
  */
 import { assert, OverloadError } from '../base/index.ts';
 import type { PassShape } from './pass-shape.ts';
-import { TenantShares } from './tenant-shares.ts';
+import { leavesRoom, type TenantRow, TenantShares } from './tenant-shares.ts';
 
 /** Which rows may share a batch: all, those of one tenant, those of one request. */
 export const ISOLATIONS = ['none', 'tenant', 'request'] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 
 /** What the queue has to know of a row. */
-export interface QueueRow {
-  readonly tenant: string;
+export interface QueueRow extends TenantRow {
   /** What the rows of one request have in common. */
   readonly request: number;
-  /** Length in tokens, rounded up to one of a few classes; an estimate will do. */
-  readonly lengthClass: number;
   /** The least accurate level that may answer it. */
   readonly lastLevel: number;
-  readonly characters: number;
   readonly arrivedMs: number;
 }
 
@@ -40,7 +36,7 @@ export interface Batch<Row> {
 export interface QueueOptions {
   /** Most rows that wait; of one tenant four fifths of them. */
   readonly capacity: number;
-  /** Most characters of them, together. */
+  /** Most characters of them, together; of one tenant four fifths of them. */
   readonly maxCharacters: number;
   /** How long a row waits for others to share a pass with, where the engine is free. */
   readonly maxWaitMs: number;
@@ -63,9 +59,6 @@ interface Lane<Row> {
 
 /** A row joins others that are up to twice as long, where it only fills slots that would stay empty. */
 const SIMILAR = 2;
-
-/** How much of the room that is left one tenant may take: there is always some for another (Choudhury and Hahne 1998, dynamic thresholds). */
-const SHARE_OF_ROOM = 4;
 
 export class RequestQueue<Row extends QueueRow> {
   private readonly lanes = new Map<string, Lane<Row>>();
@@ -117,8 +110,8 @@ export class RequestQueue<Row extends QueueRow> {
     const [first] = rows;
     assert(first !== undefined, 'a request of at least one row');
     this.requireRoom(first.tenant, rows.length);
-    this.requireMemory(rows);
-    this.tenants.arrived(first.tenant, rows.length);
+    this.requireMemory(first.tenant, rows);
+    for (const row of rows) this.tenants.arrived(row);
     this.count(rows, 1);
     return rows.map((row) => this.add(row)).includes(true);
   }
@@ -128,7 +121,7 @@ export class RequestQueue<Row extends QueueRow> {
     const rows = [...(this.requests.get(request) ?? [])];
     for (const row of rows) {
       this.remove(this.laneFor(row), row);
-      this.tenants.left(row.tenant);
+      this.tenants.left(row);
     }
     this.count(rows, -1);
     return rows.length;
@@ -153,36 +146,43 @@ export class RequestQueue<Row extends QueueRow> {
     const empty = (instances - (rows.length % instances)) % instances;
     rows.push(...this.drawSimilar(lane, empty));
     const [first] = rows as [Row];
-    this.tenants.charge(first.tenant, Math.ceil(rows.length / instances) * instances - rows.length);
-    for (const { tenant } of rows) this.tenants.left(tenant);
+    const repeats = Math.ceil(rows.length / instances) * instances - rows.length;
+    this.tenants.charge(first.tenant, repeats * lengthClass);
+    for (const row of rows) this.tenants.left(row);
     return { rows, lastLevel };
   }
 
-  /** About how much of what waits leaves before rows of this tenant that came now: as many passes of every other tenant as of its own. */
+  /** About how much of what waits leaves before rows of this tenant that came now: as many tokens of every other tenant as of its own. */
   shareAhead(tenant: string, rows: number): number {
-    const waiting = this.tenants.waiting(tenant);
+    const { rows: waiting, tokens } = this.tenants.waiting(tenant);
     const own = waiting + rows;
     const tenants = this.tenants.active + (waiting === 0 ? 1 : 0);
     if (tenants === 1 || this.rows === 0) return 1;
-    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY, this.meanTokens);
+    const { meanTokens } = this;
+    const { groups, instances } = this.options.shapeOf(Number.POSITIVE_INFINITY, meanTokens);
     const slots = groups * instances;
-    const turns = (Math.min(own, this.lanes.size) + Math.floor(own / slots)) * tenants;
+    // Passes of the mean length. Of what has just come that is all there is to know.
+    const length = waiting === 0 ? 1 : tokens / waiting / meanTokens;
+    const turns = (Math.min(own, this.lanes.size) + Math.floor(own / slots)) * length * tenants;
     return Math.min(1, turns / Math.max(this.lanes.size, this.rows / slots));
   }
 
   /** Throws an OverloadError where so many more rows of a tenant would be too many. It can be asked before there are any. */
   requireRoom(tenant: string, rows: number): void {
-    const own = this.tenants.waiting(tenant) + rows;
+    const own = this.tenants.waiting(tenant).rows + rows;
     const room = this.options.capacity - this.rows;
-    if (rows <= room && own <= SHARE_OF_ROOM * room) return;
+    if (rows <= room && leavesRoom(own, room)) return;
     throw new OverloadError('queue', { expected: `room for ${rows} rows`, got: `${this.rows} that wait` });
   }
 
-  private requireMemory(rows: readonly Row[]): void {
-    const { maxCharacters } = this.options;
-    const characters = this.characters + charactersOf(rows);
-    if (characters <= maxCharacters) return;
-    throw new OverloadError('queue', { expected: `at most ${maxCharacters} characters`, got: String(characters) });
+  private requireMemory(tenant: string, rows: readonly Row[]): void {
+    const room = this.options.maxCharacters - this.characters;
+    const characters = charactersOf(rows);
+    if (characters <= room && leavesRoom(this.tenants.waiting(tenant).characters + characters, room)) return;
+    throw new OverloadError('queue', {
+      expected: `room for ${characters} characters`,
+      got: `${this.characters} that wait`,
+    });
   }
 
   /** Whether its lane fills a pass with it, and did not without. */
@@ -254,7 +254,7 @@ export class RequestQueue<Row extends QueueRow> {
     const isFair = lane.rows.size <= most || this.tenants.active === 1 || this.options.isolation !== 'none';
     const drawn = isFair ? firstOf(lane.rows, most) : this.inTurn(lane.rows, most);
     for (const row of drawn) {
-      this.tenants.charge(row.tenant, 1);
+      this.tenants.charge(row.tenant, row.lengthClass);
       this.remove(lane, row);
     }
     this.count(drawn, -1);
@@ -268,7 +268,7 @@ export class RequestQueue<Row extends QueueRow> {
     const turns = new Map<number, Row[]>();
     for (const row of rows) {
       const turn = next.get(row.tenant) ?? this.tenants.served(row.tenant);
-      next.set(row.tenant, turn + 1);
+      next.set(row.tenant, turn + row.lengthClass);
       const same = turns.get(turn);
       if (same === undefined) turns.set(turn, [row]);
       else same.push(row);

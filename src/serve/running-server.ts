@@ -57,6 +57,7 @@ export async function startServer(options: RunOptions): Promise<RunningServer> {
     throw error;
   });
   let reloading: Promise<boolean> = Promise.resolve(true);
+  warnOfOrder(opened, log);
   log.info({ url, levels: namesOf(engine.levels), workers: engine.readyWorkers }, 'ready');
   return {
     app,
@@ -128,15 +129,32 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
 }
 
 async function reload(service: Service, open: () => Promise<Engine>, log: Logger): Promise<boolean> {
+  if (service.isDraining) return false;
   try {
     const engine = await open();
+    if (service.isDraining) {
+      await engine.close();
+      return false;
+    }
     service.replaceEngine(engine);
+    warnOfOrder(service, log);
     log.info({ levels: namesOf(engine.levels) }, 'models loaded anew');
     return true;
   } catch (error) {
     log.error({ reason: messageOf(error) }, 'models not loaded anew; the old ones stay');
     return false;
   }
+}
+
+/** A floor of accuracy keeps a request on the levels before the first that is below it, so an accurate one behind that answers none. */
+function warnOfOrder({ levels }: Service, log: Logger): void {
+  const accuracies = levels.map(({ description }) => description.accuracy ?? 0);
+  const isOrdered = accuracies.every((accuracy, at) => at === 0 || accuracy <= (accuracies[at - 1] as number));
+  if (isOrdered) return;
+  log.warn(
+    { levels: namesOf(levels), accuracies },
+    'levels are not in the order of their accuracies, the most accurate first',
+  );
 }
 
 /** What connections have to close by themselves, whatever is left of the time: the last answers leave through them. */

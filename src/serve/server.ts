@@ -88,7 +88,12 @@ const DOCUMENT = {
 from, and by \`${FILL_HEADER}\` how full its pass was. \`${MIN_ACCURACY_HEADER}\` asks for a level of at least that accuracy; \`${TENANT_HEADER}\`
 names whose texts they are, where keys do not.`,
   },
-  components: { securitySchemes: { key: { type: 'http' as const, scheme: 'bearer' } } },
+  components: {
+    securitySchemes: {
+      key: { type: 'http' as const, scheme: 'bearer' },
+      keyHeader: { type: 'apiKey' as const, in: 'header' as const, name: 'x-api-key' },
+    },
+  },
 };
 
 /** `failed` has the connections that ended with an answer to half a request, which is counted. */

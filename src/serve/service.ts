@@ -142,11 +142,11 @@ export class Service {
     return (this.backlogMs() + leftMs) / Math.max(1, readyWorkers);
   }
 
-  /** How long what waits should take a worker, at the levels that may answer it. */
-  private backlogMs(): number {
+  /** How long what waits should take a worker at a level, or at the last one that may answer it. */
+  private backlogMs(level = this.level): number {
     let ms = 0;
     for (const [lastLevel, backlog] of this.queue.backlogs) {
-      if (backlog.rows > 0) ms += this.times[Math.min(lastLevel, this.level)]?.backlogMs(backlog) ?? 0;
+      if (backlog.rows > 0) ms += this.times[Math.min(lastLevel, level)]?.backlogMs(backlog) ?? 0;
     }
     return ms;
   }
@@ -315,10 +315,10 @@ export class Service {
   }
 
   private observe(nowMs: number): Observation {
-    const workers = this.engine.readyWorkers;
+    const { readyWorkers: workers, givenMs } = this.engine;
     return {
       nowMs,
-      waiting: this.queue.depth + this.engine.rowsGiven,
+      waitsMs: this.levels.map((_, level) => (this.backlogMs(level) + givenMs) / Math.max(1, workers)),
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
