@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type AutoRecord, type Exploration, type FinalFigures, usualMargin } from '../auto/index.ts';
 import { writeFileAtomically, writeModelFolder } from '../model/index.ts';
 import { reportPage } from '../report/index.ts';
-import { contentOf, machineOf, quantizeClassifier } from '../train/index.ts';
+import { contentOf, machineOf, quantizeClassifier, withoutPruning } from '../train/index.ts';
 import { detailsOf, type Laboratory } from './trials.ts';
 
 /** What `auto` found, and what it knows of the choice. */
@@ -51,7 +51,7 @@ export async function deliverChoice(output: string, finding: Finding, laboratory
   if (chosen.precision === 'int8') {
     await quantizeClassifier(chosen.folder, { ...laboratory.options, output, evidence: { auto } });
   } else {
-    const content = await contentOf(chosen.folder);
+    const content = withoutPruning(await contentOf(chosen.folder));
     await writeModelFolder(output, { ...content, precision: 'fp32', evidence: { ...content.evidence, auto } });
   }
   await writeReport(output, auto);

@@ -1,7 +1,7 @@
 /** What stays when writing fails: on a full disk (a real one where this machine allows), without permission, half-way, killed. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -125,6 +125,35 @@ describe('replaceFolder', () => {
     await expect(replaceFolder(folder, failing)).rejects.toMatchObject({ where: folder, got: 'disk full (ENOSPC)' });
     expect(await content()).toBe('first');
     expect(await readdir(place)).toEqual(['model']);
+  });
+
+  it('leaves a symbolic link to the folder as it is, and replaces what it leads to', async () => {
+    await replaceFolder(folder, write('first'));
+    const link = join(place, 'current');
+    await symlink('model', link);
+    await replaceFolder(link, write('second'));
+    expect(await content()).toBe('second');
+    expect(await readlink(link)).toBe('model');
+    expect((await readdir(place)).sort()).toEqual(['current', 'model']);
+  });
+
+  it('says where the rest is, if it cannot be moved, and that what is new is in place; the next write minds it no more', async ({
+    skip,
+  }) => {
+    await replaceFolder(folder, write('first'));
+    await mkdir(join(folder, 'logs'));
+    if (!smallDisk(join(folder, 'logs'))) skip('no file system can be mounted here'); // and none can be moved
+    try {
+      await expect(replaceFolder(folder, write('second'), ['weights'])).rejects.toThrow(
+        /The new files are in place; what could not be moved is in .*model\.emptied-by-/,
+      );
+      expect(await content()).toBe('second');
+      await replaceFolder(folder, write('third'), ['weights']);
+      expect(await content()).toBe('third');
+    } finally {
+      const left = (await readdir(place)).filter((name) => name !== 'model');
+      for (const name of left) execFileSync('umount', [join(place, name, 'logs')]);
+    }
   });
 
   it("passes this project's own errors on as they are", async () => {

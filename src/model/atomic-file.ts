@@ -43,12 +43,33 @@ export async function writeFileAtomically(
   }
 }
 
+/** Where a folder is: a symbolic link stays, and what it leads to is replaced. */
+export function placeOf(folder: string): string {
+  let place = resolve(folder);
+  for (let links = 0; links < MOST_LINKS; links++) {
+    if (!isLink(place)) break;
+    place = resolve(dirname(place), readlinkSync(place));
+  }
+  return place;
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false; // nothing is there, or nothing can be
+  }
+}
+
+/** As many as Linux follows. */
+const MOST_LINKS = 40;
+
 /**
  * Puts a folder back that a killed process had moved aside and not replaced yet. Where the folder is there, or it is not clear what
  * to put back, nothing is done. To be asked before a folder is looked for.
  */
 export async function recoverFolder(folder: string): Promise<void> {
-  const place = resolve(folder);
+  const place = placeOf(folder);
   if (existsSync(place)) return;
   const [replaced, ...more] = await leftBehind(place, 'replaced-by');
   if (replaced === undefined || more.length > 0) return;
@@ -66,7 +87,7 @@ export async function replaceFolder(
   write: (staging: string) => Promise<void>,
   owned?: readonly string[],
 ): Promise<void> {
-  const place = resolve(folder);
+  const place = placeOf(folder);
   const staging = asideOf(place, 'partial');
   try {
     await recoverFolder(place);
@@ -166,7 +187,10 @@ async function swapIn(staging: string, place: string, owned: readonly string[] |
     for (const left of spent) await discard(left);
     return rename(staging, place);
   }
-  for (const left of [...spent, ...(await leftBehind(place, 'replaced-by'))]) await emptyInto(place, left, owned);
+  // What cannot be moved out of them now, as a volume, stays there.
+  for (const left of [...spent, ...(await leftBehind(place, 'replaced-by'))]) {
+    await emptyInto(place, left, owned).catch(() => undefined);
+  }
   const [replaced, emptied] = [asideOf(place, 'replaced-by'), asideOf(place, 'emptied-by')];
   await rename(place, replaced);
   try {
@@ -180,7 +204,14 @@ async function swapIn(staging: string, place: string, owned: readonly string[] |
     () => emptied,
     () => replaced,
   );
-  await emptyInto(place, given, owned);
+  await emptyInto(place, given, owned).catch((cause: unknown) => {
+    throw new CheckpointError(place, {
+      expected: 'to move there what else lay in it',
+      got: messageOf(cause),
+      hint: `The new files are in place; what could not be moved is in ${given}.`,
+      cause,
+    });
+  });
 }
 
 /** Moves what is not owned to the folder that replaced it, unless that has its like; the rest goes. */

@@ -256,6 +256,9 @@ export function namelessLabels(count: number): readonly string[] {
 function labelsOf(bert: BertConfig, where: string): readonly string[] {
   const named = bert.id2label;
   if (named === undefined || named === null) return namelessLabels(bert.num_labels ?? 0);
+  const names = Object.values(named);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw fieldError(where, 'id2label', 'names that differ', `${twice} twice`);
   return Array.from({ length: Object.keys(named).length }, (_, id) => {
     const label = named[String(id)];
     if (label === undefined) {

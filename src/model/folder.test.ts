@@ -94,7 +94,10 @@ describe('a model folder', () => {
     await writeFile(join(root, 'README.md'), 'mine');
     await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md');
     expect(await readFile(join(root, 'README.md'), 'utf8')).toBe('mine');
+    await writeFile(join(root, 'config.json'), '{"port": 8080}');
+    await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md, config.json');
     await rm(join(root, 'README.md'));
+    await rm(join(root, 'config.json'));
     const file = join(import.meta.dirname, 'folder.ts');
     for (const place of [file, join(file, 's30'), join(file, 'of', 'several', 's30')]) {
       await expect(checkDestination(place), place).rejects.toThrow(`${file}: expected a folder, got a file`);

@@ -7,7 +7,7 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, messageOf, type ParameterTree, type Precision } from '../base/index.ts';
-import { recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
+import { placeOf, recoverFolder, replaceFolder, writeFileAtomically } from './atomic-file.ts';
 import { headsOf, loadEncoder } from './checkpoint.ts';
 import { fromHuggingFace, type ModelConfig, namelessLabels, precisionOf, toHuggingFace } from './config.ts';
 import { readJsonObject, writeJson } from './json-file.ts';
@@ -166,9 +166,15 @@ export async function checkDestination(folder: string): Promise<void> {
   if (!existsSync(folder)) return;
   refuseMountPoint(folder);
   const overwritten = (await entriesOf(folder)).filter((entry) => OWNED.includes(entry));
-  if (overwritten.length === 0 || overwritten.includes('config.json')) return;
+  if (overwritten.length === 0 || (await isModelConfig(join(folder, 'config.json')))) return;
   const got = `one with other files of the names ${overwritten.join(', ')}`;
   throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });
+}
+
+/** Other programs have a `config.json`, too. */
+async function isModelConfig(path: string): Promise<boolean> {
+  const config = await readJsonObject(path).catch(() => ({}));
+  return 'prumux' in config || 'model_type' in config;
 }
 
 /** No folder can be made in the place of a file, or in a file. */
@@ -181,7 +187,8 @@ function refuseFile(folder: string): void {
 
 /** A volume itself cannot be replaced at once, only a folder in it. */
 function refuseMountPoint(folder: string): void {
-  if (statSync(folder).dev === statSync(join(folder, '..')).dev) return;
+  const place = placeOf(folder);
+  if (statSync(place).dev === statSync(dirname(place)).dev) return;
   throw new CheckpointError(folder, {
     expected: 'a folder that can be replaced',
     got: 'the root of a volume',

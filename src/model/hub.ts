@@ -11,8 +11,9 @@ import { recoverFolder } from './atomic-file.ts';
 import { precisionOf } from './config.ts';
 import { ONNX_FILES } from './folder.ts';
 import { readJsonObject } from './json-file.ts';
+import { ADDED_TOKENS } from './tokenizer.ts';
 
-const TOKENIZER_SOURCES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt'];
+const TOKENIZER_SOURCES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt', ADDED_TOKENS];
 
 /** What of a repository or folder a model is read from; weights in other formats stay where they are. */
 export const MODEL_SOURCES = ['config.json', ...TOKENIZER_SOURCES, 'model.safetensors'];

@@ -90,14 +90,19 @@ export function tokenizerStages(json: object, config: object, where: string): To
   const splitPart = (text: string): number[] =>
     tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId);
   const split = isCutAtBlanks ? splitByWords(splitPart) : splitPart;
-  const spaced = chineseStages.safeParse(json).success ? withRareChineseApart : (text: string) => text;
+  const isLowerCase = lowerCaseStages.safeParse(json).success;
+  const isSpaced = chineseStages.safeParse(json).success;
+  const prepared = (text: string): string => {
+    const spaced = isSpaced ? withRareChineseApart(text) : text;
+    return isLowerCase ? spaced.replaceAll('Σ', 'σ') : spaced;
+  };
   return {
     vocabularySize: model.vocab.length,
     isCutAtBlanks,
-    isLowerCase: lowerCaseStages.safeParse(json).success,
+    isLowerCase,
     ...{ unknownId, specialId },
-    split: (text) => split(spaced(text)),
-    splitWords: (text) => preTokenizer.pre_tokenize(normalizer?.normalize(spaced(text)) ?? text),
+    split: (text) => split(prepared(text)),
+    splitWords: (text) => preTokenizer.pre_tokenize(normalizer?.normalize(prepared(text)) ?? text),
     framesOf(isPair) {
       const at = isPair ? 1 : 0;
       frames[at] ??= framesOf(postProcessor, isPair, specialId);

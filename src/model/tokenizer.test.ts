@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CheckpointError, ConfigError } from '../base/index.ts';
 import parity from './tokenizer.parity.json' with { type: 'json' };
 import { type Encoding, loadTokenizer, padBatch, tokenizerOf } from './tokenizer.ts';
-import { learnVocabulary, wordPieceTokenizer } from './vocabulary.ts';
+import { learnVocabulary, SPECIAL_TOKENS, wordPieceTokenizer } from './vocabulary.ts';
 
 const tokenizer = tokenizerOf(wordPieceTokenizer(parity.vocabulary));
 const folder = await mkdtemp(join(tmpdir(), 'prumux-tokenizer-'));
@@ -82,6 +82,16 @@ describe('encode', () => {
     const before = performance.now();
     expect(tokenizer.encode(words, undefined, 128).ids).toHaveLength(128);
     expect(performance.now() - before).toBeLessThan(1000);
+  });
+
+  it('takes lines and tabs for blanks', () => {
+    expect(tokenizer.encode('low\tlower\r\nlow')).toEqual(tokenizer.encode('low lower low'));
+  });
+
+  it('lowers a Greek sigma as the Rust tokenizers do, at the end of a word as elsewhere', () => {
+    const greek = tokenizerOf(wordPieceTokenizer([...SPECIAL_TOKENS, 'λογοσ', 'λογος']));
+    expect(greek.encode('ΛΟΓΟΣ').ids).toEqual([2, 5, 3]);
+    expect(greek.encode('λογος').ids).toEqual([2, 6, 3]);
   });
 
   it('does not mind half of a surrogate pair', () => {
@@ -160,9 +170,44 @@ describe('loadTokenizer', () => {
     expect(loaded.json).toMatchObject({
       normalizer: { lowercase: false, strip_accents: null, handle_chinese_chars: false },
     });
+    const json = join(folder, 'tokenizer.json');
+    await writeFile(json, JSON.stringify(wordPieceTokenizer(parity.vocabulary)));
+    expect((await loadTokenizer(folder)).json).toEqual(loaded.json); // as transformers has it
+    await rm(json);
     await writeFile(path, JSON.stringify({ do_lower_case: 'no' }));
     await expect(loadTokenizer(folder)).rejects.toThrow(/\(do_lower_case\): expected true, false or null, got "no"/);
     await rm(path);
+  });
+
+  it.each([
+    ['tokenizer_config.json', { tokenizer_class: 'BertJapaneseTokenizer' }, 'BertJapaneseTokenizer'],
+    ['config.json', { tokenizer_class: 'BertJapaneseTokenizer' }, 'BertJapaneseTokenizer'],
+    ['tokenizer_config.json', { word_tokenizer_type: 'mecab' }, 'words by mecab'],
+    ['tokenizer_config.json', { subword_tokenizer_type: 'character' }, 'pieces by character'],
+  ])('does not take vocab.txt for what it is not: %s of %j', async (file, content, got) => {
+    await writeFile(join(folder, 'vocab.txt'), `${parity.vocabulary.join('\n')}\n`);
+    await writeFile(join(folder, file), JSON.stringify(content));
+    await expect(loadTokenizer(folder)).rejects.toThrow(`or one in a tokenizer.json, got ${got}.`);
+    await rm(join(folder, file));
+  });
+
+  it('finds tokens that were added to vocab.txt, whichever file has them', async () => {
+    await writeFile(join(folder, 'vocab.txt'), `${parity.vocabulary.join('\n')}\n`);
+    const id = parity.vocabulary.length;
+    for (const [file, content] of [
+      ['added_tokens.json', { '<e1>': id }],
+      ['tokenizer_config.json', { added_tokens_decoder: { 0: { content: '[PAD]' }, [id]: { content: '<e1>' } } }],
+    ] as const) {
+      await writeFile(join(folder, file), JSON.stringify(content));
+      const { ids } = (await loadTokenizer(folder)).encode('low <e1>low');
+      expect(ids).toEqual([...tokenizer.encode('low').ids.slice(0, -1), id, ...tokenizer.encode('low').ids.slice(1)]);
+      await rm(join(folder, file));
+    }
+  });
+
+  it('says which vocab.txt is none of BERT', async () => {
+    await writeFile(join(folder, 'vocab.txt'), 'a\nb\n');
+    await expect(loadTokenizer(folder)).rejects.toThrow(/vocab\.txt: expected \[PAD\], .* among the tokens, got no/);
   });
 
   it.each([

@@ -60,37 +60,111 @@ export interface TokenBatch {
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
   const configPath = join(folder, 'tokenizer_config.json');
-  const config = existsSync(configPath) ? await readJsonObject(configPath) : {};
-  if (existsSync(path)) return tokenizerOf(await readJsonObject(path), config, path);
+  const config = await readJsonIn(configPath);
+  const told = tokenizerConfigIn(config, configPath);
+  if (existsSync(path)) return tokenizerOf(withTold(await readJsonObject(path), told), config, path);
   const vocabularyPath = join(folder, 'vocab.txt');
   if (!existsSync(vocabularyPath)) {
     throw new CheckpointError(folder, { expected: 'tokenizer.json or vocab.txt', got: 'neither' });
   }
   const lines = (await readFile(vocabularyPath, 'utf8')).split(/\r?\n/);
   if (lines.at(-1) === '') lines.pop();
-  return tokenizerOf(wordPieceTokenizer(lines, normalizationIn(config, configPath)), {}, vocabularyPath);
+  refuseOtherKind(told, await readJsonIn(join(folder, 'config.json')), folder);
+  const added = addedTokens(told, await readJsonIn(join(folder, ADDED_TOKENS)));
+  return tokenizerOf(wordPieces(lines, normalizationIn(told), added, vocabularyPath), {}, vocabularyPath);
 }
 
+/** Tokens that were added to a `vocab.txt`, with their ids: as old versions of transformers save them. */
+export const ADDED_TOKENS = 'added_tokens.json';
+
+async function readJsonIn(path: string): Promise<object> {
+  return existsSync(path) ? readJsonObject(path) : {};
+}
+
+const flag = z.boolean('true, false or null').nullish();
+
 const bertTokenizer = z.looseObject({
-  do_lower_case: z.boolean().nullish(),
-  strip_accents: z.boolean().nullish(),
-  tokenize_chinese_chars: z.boolean().nullish(),
+  do_lower_case: flag,
+  strip_accents: flag,
+  tokenize_chinese_chars: flag,
+  tokenizer_class: z.string('a name').nullish(),
+  /** Of Japanese ones. */
+  word_tokenizer_type: z.string('a name').nullish(),
+  subword_tokenizer_type: z.string('a name').nullish(),
+  added_tokens_decoder: z.record(z.string(), z.looseObject({ content: z.string() }), 'tokens by their ids').nullish(),
 });
 
-/** What a `tokenizer_config.json` says of BERT's normalizer, with the defaults of Hugging Face's `BertTokenizer`. */
-function normalizationIn(config: object, where: string): Normalization {
+type BertTokenizer = z.infer<typeof bertTokenizer>;
+
+/** What a `tokenizer_config.json` says. */
+function tokenizerConfigIn(config: object, where: string): BertTokenizer {
   const parsed = bertTokenizer.safeParse(config);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const got = JSON.stringify(Reflect.get(config, issue?.path[0] ?? ''));
-    throw new CheckpointError(`${where} (${issue?.path.join('.')})`, { expected: 'true, false or null', got });
-  }
-  const { do_lower_case, strip_accents, tokenize_chinese_chars } = parsed.data;
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const got = JSON.stringify(Reflect.get(config, issue?.path[0] ?? ''));
+  throw new CheckpointError(`${where} (${issue?.path.join('.')})`, { expected: issue?.message ?? 'a tokenizer', got });
+}
+
+/** With the defaults of Hugging Face's `BertTokenizer`. */
+function normalizationIn({ do_lower_case, strip_accents, tokenize_chinese_chars }: BertTokenizer): Normalization {
   return {
     lowercase: do_lower_case ?? true,
     strip_accents: strip_accents ?? null,
     handle_chinese_chars: tokenize_chinese_chars ?? true,
   };
+}
+
+const bertNormalizer = z.looseObject({ normalizer: z.looseObject({ type: z.literal('BertNormalizer') }) });
+
+/** A `tokenizer.json` in which the normalizer is as the `tokenizer_config.json` beside it says, where that says something: transformers does so, too. */
+function withTold(json: object, told: BertTokenizer): object {
+  const { data } = bertNormalizer.safeParse(json);
+  if (data === undefined) return json;
+  const { do_lower_case, strip_accents, tokenize_chinese_chars } = told;
+  const normalizer = {
+    ...data.normalizer,
+    ...(typeof do_lower_case === 'boolean' && { lowercase: do_lower_case }),
+    ...(strip_accents !== undefined && { strip_accents }),
+    ...(typeof tokenize_chinese_chars === 'boolean' && { handle_chinese_chars: tokenize_chinese_chars }),
+  };
+  return { ...json, normalizer };
+}
+
+/** A `vocab.txt` says nothing of how texts are cut into its words: there are tokenizers that do that in other ways than BERT's. */
+function refuseOtherKind(told: BertTokenizer, modelConfig: object, folder: string): void {
+  const { tokenizer_class, word_tokenizer_type, subword_tokenizer_type } = told;
+  const name = tokenizer_class ?? Reflect.get(modelConfig, 'tokenizer_class') ?? 'BertTokenizer';
+  const kinds = [
+    /^BertTokenizer(Fast)?$/.test(String(name)) || String(name),
+    [undefined, null, 'basic'].includes(word_tokenizer_type) || `words by ${word_tokenizer_type}`,
+    [undefined, null, 'wordpiece'].includes(subword_tokenizer_type) || `pieces by ${subword_tokenizer_type}`,
+  ].filter((kind) => kind !== true);
+  if (kinds.length === 0) return;
+  throw new CheckpointError(folder, {
+    expected: "BERT's own tokenizer, or one in a tokenizer.json",
+    got: kinds.join(', '),
+    hint: 'Save a fast tokenizer of it, if there is one: AutoTokenizer.from_pretrained(…).save_pretrained(…).',
+  });
+}
+
+/** By token. */
+function addedTokens({ added_tokens_decoder }: BertTokenizer, saved: object): Readonly<Record<string, number>> {
+  const listed = Object.entries(added_tokens_decoder ?? {}).map(([id, { content }]) => [content, Number(id)] as const);
+  return Object.fromEntries([...Object.entries(saved).map(([token, id]) => [token, Number(id)] as const), ...listed]);
+}
+
+function wordPieces(
+  tokens: readonly string[],
+  normalization: Normalization,
+  added: Readonly<Record<string, number>>,
+  where: string,
+): object {
+  try {
+    return wordPieceTokenizer(tokens, normalization, added);
+  } catch (cause) {
+    if (!(cause instanceof ConfigError)) throw cause;
+    throw new CheckpointError(where, { expected: cause.expected, got: cause.got, cause });
+  }
 }
 
 /** The tokenizer that a `tokenizer.json` describes; `config` is the content of `tokenizer_config.json`. */

@@ -27,14 +27,20 @@ export interface Normalization {
   readonly handle_chinese_chars: boolean;
 }
 
+const SPECIALS: ReadonlySet<string> = new Set(SPECIAL_TOKENS);
+const ADDED = { single_word: false, lstrip: false, rstrip: false, normalized: false };
 const UNCASED: Normalization = { lowercase: true, strip_accents: null, handle_chinese_chars: true };
 const PRE_TOKENIZER = { type: 'BertPreTokenizer' } as const;
 
 /**
  * The `tokenizer.json` of a BERT tokenizer with these tokens, uncased unless it is said otherwise; the place of a token is its id. The special
- * tokens must be among them.
+ * tokens must be among them. Tokens that are `added`, by their ids, are found in texts as they are, before anything else is.
  */
-export function wordPieceTokenizer(tokens: readonly string[], normalization = UNCASED): object {
+export function wordPieceTokenizer(
+  tokens: readonly string[],
+  normalization = UNCASED,
+  added: Readonly<Record<string, number>> = {},
+): object {
   const vocabulary = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const id = (token: string): number => {
     const found = vocabulary[token];
@@ -52,15 +58,12 @@ export function wordPieceTokenizer(tokens: readonly string[], normalization = UN
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: SPECIAL_TOKENS.map((content) => ({
-      id: id(content),
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+    added_tokens: [
+      ...SPECIAL_TOKENS.map((content) => ({ ...ADDED, id: id(content), content, special: true })),
+      ...Object.entries(added)
+        .filter(([content]) => !SPECIALS.has(content))
+        .map(([content, place]) => ({ ...ADDED, id: place, content, special: false })),
+    ],
     normalizer: { type: 'BertNormalizer', clean_text: true, ...normalization },
     pre_tokenizer: PRE_TOKENIZER,
     post_processor: {

@@ -326,6 +326,7 @@ export async function compressClassifier(
   for (const folder of levelFolders(asked.target, options.output)) {
     await checkDestination(folder);
     await refuseOverwriting(model, folder);
+    if (asked.primed !== undefined) await refuseOverwriting(asked.primed, folder);
   }
   const { output, seed } = options;
   const sources = await readSources(model, asked, options);

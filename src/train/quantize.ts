@@ -4,13 +4,13 @@
  */
 import { countParameters, type Precision } from '../base/index.ts';
 import { closing, exportClassifier, predictorOf, rowLimit } from '../infer/index.ts';
-import { checkDestination, type Delivery, resolveModel, writeModelFolder } from '../model/index.ts';
+import { checkDestination, type Delivery, placeOf, resolveModel, writeModelFolder } from '../model/index.ts';
 import { openSession } from '../runtime/index.ts';
 import { type DataSource, openEvaluation } from './data-source.ts';
 import { machineOf, type TrainedModel } from './deliver.ts';
 import { encodeSet } from './encoded-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import { contentOf } from './folder-content.ts';
+import { contentOf, withoutPruning } from './folder-content.ts';
 import { modelCard, titleOf } from './model-card.ts';
 import { interruptible, type Run } from './run-phase.ts';
 import { taskOf } from './task-table.ts';
@@ -70,7 +70,9 @@ export async function quantizeClassifier(model: string, given: QuantizeOptions):
   const { output, seed, placement } = options;
   await checkDestination(output);
   const classifier = await readClassifier(model);
-  const content = await contentOf(await resolveModel(model));
+  const folder = await resolveModel(model);
+  const whole = await contentOf(folder);
+  const content = placeOf(folder) === placeOf(output) ? whole : withoutPruning(whole);
   const exports = exportsOf(content, classifier);
   const measured = await measure(classifier, exports, options);
   const parameters = countParameters(classifier.parameters);

@@ -37,11 +37,11 @@ export async function readTeacher(model: string): Promise<TrainedModel> {
   });
 }
 
-/** The teacher is needed as long as its student is: it must not be replaced by it. */
+/** What a model is made from, a teacher or an encoder, is not replaced by it: others may be made of it. */
 export async function refuseOverwriting(model: string, output: string): Promise<void> {
   if (!existsSync(model) || !existsSync(output)) return;
   if ((await realpath(model)) !== (await realpath(output))) return;
-  throw new ConfigError('output', { expected: 'another folder than the model that is compressed', got: output });
+  throw new ConfigError('output', { expected: 'another folder than the model that it is made from', got: output });
 }
 
 /**

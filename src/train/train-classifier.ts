@@ -16,6 +16,7 @@ import { labelObjective } from './objectives.ts';
 import { checkTrainRecipe, type TrainRecipe } from './recipe.ts';
 import { interruptible, type Run, runPhase } from './run-phase.ts';
 import { taskOf } from './task-table.ts';
+import { refuseOverwriting } from './teacher.ts';
 
 /** What every training command is told besides its recipe. */
 export interface RunOptions extends Omit<Run, 'folder'> {
@@ -65,6 +66,7 @@ export async function trainClassifier(recipe: TrainRecipe, given: RunOptions): P
   checkTrainRecipe(recipe);
   const options = interruptible(given);
   await checkDestination(options.output);
+  await refuseOverwriting(recipe.encoder, options.output);
   const { source, output, seed, placement, onProgress } = options;
   const { train, evaluation } = await openData(source, { task: recipe.task });
   const start = await startEncoder(recipe, () => textsOf(train));
