@@ -8,7 +8,7 @@ import { compressDefaults, pretrain, pretrainDefaults } from '../src/train/index
 const [text = '', output = ''] = process.argv.slice(2);
 
 const sizes = { encoder: 'tiny', vocabularySize: 200, rows: 4, maxTokens: 24 };
-const [primeSteps, steps] = [20, 24];
+const [primeSteps, steps] = [20, 60];
 
 await pretrain(
   {

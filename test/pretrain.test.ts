@@ -53,7 +53,7 @@ it('killed in either phase and taken up again ends with the bits of an undisturb
   const files = ['model.safetensors', 'tokenizer.json'];
   const phases = [{ name: 'prime', steps: 20 }, { name: 'mlm' }] as const;
   await expectSameBits({ child: 'pretrain-until-killed.child.ts', given: [at('text.txt')], phases, files }, folder);
-}, 180_000);
+}, 400_000);
 
 it('learns what neighbours tell: the loss falls far below that of word frequencies', async () => {
   const argv = ['pretrain', '--text', at('text.txt'), at('more.txt'), '--preset', 'tiny', '--vocabulary-size', '100'];
@@ -71,7 +71,7 @@ it('learns what neighbours tell: the loss falls far below that of word frequenci
   expect(record.data.map(({ name }: { name: string }) => name)).toEqual(['text.txt', 'more.txt']);
   expect(record.curves.mlm[0].values.loss).toBeGreaterThan(2 * record.curves.mlm.at(-1).values.loss);
   expect(existsSync(`${at('encoder')}.run`)).toBe(false);
-}, 60_000);
+});
 
 it('words begin as what counts in the text say, and stay so where no step is taken', async () => {
   const argv = [
@@ -124,7 +124,7 @@ it('words begin as what counts in the text say, and stay so where no step is tak
     const idle = await program([...argv, ...more, '--steps', '0', '-o', at('never')]);
     expect(idle).toMatchObject({ code: 1, err: expect.stringContaining('steps: expected') });
   }
-}, 60_000);
+});
 
 it('multiplexed: primed, it tells the tokens of each slot far better than word frequencies do', async () => {
   const argv = ['pretrain', '--text', at('text.txt'), '--encoder', at('encoder'), '--instances', '2'];
@@ -156,7 +156,7 @@ it('multiplexed: primed, it tells the tokens of each slot far better than word f
   const { curves } = JSON.parse(await readFile(join(at('primed'), 'run.json'), 'utf8'));
   expect(Object.keys(curves)).toEqual(['prime', 'mlm']);
   expect(curves.prime.at(-1).values.retrievalAccuracy).toBeGreaterThan(0.9);
-}, 60_000);
+});
 
 it('the folder is a BertForMaskedLM, and no classifier', async () => {
   const { config, parameters } = await readModelFolder(at('encoder'));
@@ -195,7 +195,7 @@ it('train and pretrain go on from it', async () => {
     return recipe.wordVectors;
   });
   expect(await Promise.all(recipes)).toEqual(['counts', undefined]);
-}, 60_000);
+});
 
 it('compress starts from the primed encoder, and says in what one differs that does not fit', async () => {
   const data = ['--data', at('rows.tsv'), '--eval', at('rows.tsv'), '--max-tokens', '24', '--groups', '4'];

@@ -40,7 +40,7 @@ it('train ends with the bits of an undisturbed run', async () => {
     files,
   };
   await expectSameBits(killable, join(folder, 'train'));
-}, 180_000);
+}, 400_000);
 
 it('compress ends with the bits of an undisturbed run, killed while it prunes', async () => {
   const teacher = join(folder, 'teacher');
@@ -52,4 +52,4 @@ it('compress ends with the bits of an undisturbed run, killed while it prunes', 
     files,
   };
   await expectSameBits(killable, join(folder, 'compress'));
-}, 180_000);
+}, 400_000);

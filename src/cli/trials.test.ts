@@ -147,7 +147,7 @@ it('try a multiplexed model shortly in a folder of its own, once', async () => {
   await trainTrial(point, undefined, laboratory);
   expect(ordered.at(-1)).toMatchObject({ output: at('run', 'n2-s0'), recipe: { epochs: { multiplex: 1 } } });
   expect(ordered.length).toBe(2);
-}, 60_000);
+});
 
 it('need no record of how the dense model was trained, but show what it has', async () => {
   const record = at('dense', 'run.json');

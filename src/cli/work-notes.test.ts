@@ -30,7 +30,8 @@ it('counts pieces of work that are done at once by their own times, and what is 
   pass(1);
   const ends: (() => void)[] = [];
   const until = (): Promise<string> => new Promise((resolve) => ends.push(() => resolve('done')));
-  const started = (count: number): Promise<void> => vi.waitFor(() => expect(ends).toHaveLength(count));
+  const started = (count: number): Promise<void> =>
+    vi.waitFor(() => expect(ends).toHaveLength(count), { timeout: 10_000 });
   const first = notes.kept('train', 'first', until);
   await started(1);
   pass(2);
@@ -69,7 +70,7 @@ it('counts what earlier runs did at once by the clock', async () => {
   const trained = ['a', 'b'].map((name) =>
     earlier.kept('train', name, () => new Promise<void>((end) => ends.push(end))),
   );
-  await vi.waitFor(() => expect(ends).toHaveLength(2));
+  await vi.waitFor(() => expect(ends).toHaveLength(2), { timeout: 10_000 });
   pass(50);
   for (const end of ends) end();
   await Promise.all(trained);

@@ -202,7 +202,7 @@ it('rows that wait while less accurate models are loaded get an answer that is a
   };
   // Both levels may answer the one, only the first may answer the other: two lanes.
   const early = [askFor('0.75'), askFor('0.85')];
-  await vi.waitFor(() => expect(server.service.openQuestions).toBe(2));
+  await vi.waitFor(() => expect(server.service.openQuestions).toBe(2), { timeout: 10_000 });
   await measureAs({ accurate: 0.8, fast: 0.7 });
   expect(await server.reload()).toBe(true);
   const late = [askFor('0.6'), askFor('0.75')]; // they fill the passes of these lanes

@@ -54,7 +54,7 @@ it('has a time for every place, width and hidden size, and is not measured twice
   expect((await readdir(folder.path)).length).toBe(7); // a note for each place and hidden size, and for multiples
   await folder.remove();
   expect(await readdir(base)).toEqual([]);
-}, 60_000);
+});
 
 describe('noise', () => {
   it('makes no time negative, and no wider sub-layer faster', () => {

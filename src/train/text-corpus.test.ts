@@ -270,20 +270,18 @@ describe('large files', () => {
     const tokens = 128;
     const file = counted(sparseFile('sparse.txt', 50_000));
     const rows = new TextRows(new TextCorpus([file], tokens), blankTokenizer(), tokens);
-    const start = performance.now();
     for (const number of [0, 1, rows.perEpoch - 1, 1e9])
       expect(rows.trainingRow(number, 3).ids.length).toBeGreaterThan(2);
-    expect(performance.now() - start).toBeLessThan(5000);
     expect(file.count.most).toBeLessThanOrEqual(64 * tokens);
     expect(file.count.bytes).toBeLessThan(200e6);
   });
 
   it('without any text are an error, soon', () => {
-    const rows = new TextRows(new TextCorpus([sparseFile('nul.txt', 0, 2 ** 20)], 128), blankTokenizer(), 128);
-    const start = performance.now();
+    const file = counted(sparseFile('nul.txt', 0, 2 ** 20));
+    const rows = new TextRows(new TextCorpus([file], 128), blankTokenizer(), 128);
     expect(() => rows.trainingRow(0, 1)).toThrow('nul.txt: expected text, got 1606 blocks without any');
     expect(() => rows.heldOutRows(8)).toThrow('expected text, got none in the blocks that are held out');
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(file.count.bytes).toBeLessThan(2 ** 24);
   });
 
   it('of one line and one word are read in bounded pieces', () => {
