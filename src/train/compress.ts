@@ -29,7 +29,7 @@ import {
   modelFingerprint,
   type TrainedModel,
 } from './deliver.ts';
-import { type EncodedSet, encodeSet } from './encoded-set.ts';
+import { type EncodedSet, encodeSet, logitsFor } from './encoded-set.ts';
 import type { Evaluation } from './evaluate.ts';
 import { specialIdsOf } from './masking.ts';
 import { readPrimed } from './primed.ts';
@@ -289,7 +289,7 @@ async function compressSources(
   const prepared: Compression = {
     ...{ recipe, run, curves: {}, set },
     specialIds: specialIdsOf(tokenizer),
-    teacherLogits: await keptLogits('answers', taught, run.folder, answer),
+    teacherLogits: logitsFor(set, await keptLogits('answers', taught, run.folder, answer), taught),
   };
   const compression: Compression = {
     ...prepared,

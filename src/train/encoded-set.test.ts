@@ -7,7 +7,7 @@ import { logitDistillation } from '../prune/index.ts';
 import { compile, cpu } from '../runtime/index.ts';
 import { symmetricDivergence } from './consistency.ts';
 import { taggedDatasetOf } from './dataset.ts';
-import { encodeSet, trainingFeeds } from './encoded-set.ts';
+import { encodeSet, logitsFor, trainingFeeds } from './encoded-set.ts';
 
 const NAMES = ['O', 'B-x', 'I-x'];
 const texts = ['low newest low', 'newest', 'low low low low low low'];
@@ -25,6 +25,33 @@ describe('encodeSet', () => {
     expect(set.labels).toEqual([[0, 1, 2], [0], [0, 1, 2, 0, 1, 2]]);
     expect(set.positions[2]).toEqual([1, 2, 3, 4]);
     expect(set.lengths[2]).toBe(6);
+  });
+});
+
+describe('logitsFor', () => {
+  it('has the logits of a word at its first piece, however many pieces words have in the other vocabulary', () => {
+    const pieces = tokenizerOf(learnVocabulary(['l o w n e s t low'], 30)); // no longer words
+    const [from, to] = [encodeSet(dataset, tokenizer, 32), encodeSet(dataset, pieces, 32)];
+    expect(to.lengths[0]).toBeGreaterThan(from.lengths[0] as number);
+    const logits = from.lengths.map((length, row) =>
+      float32(
+        Float32Array.from({ length: 3 * length }, (_, at) => 100 * row + at),
+        [length, 3],
+      ),
+    );
+    const moved = logitsFor(to, logits, from);
+    const ofWord = ({ data }: FloatTensor, position = 0): number[] => [
+      ...data.subarray(3 * position, 3 * position + 3),
+    ];
+    for (const [row, positions] of to.positions.entries()) {
+      expect(moved[row]?.shape).toEqual([to.lengths[row], 3]);
+      for (const [word, position] of positions.entries()) {
+        expect(ofWord(moved[row] as FloatTensor, position)).toEqual(
+          ofWord(logits[row] as FloatTensor, from.positions[row]?.[word]),
+        );
+      }
+    }
+    expect(logitsFor(from, logits, from)).toEqual(logits);
   });
 });
 

@@ -86,6 +86,28 @@ function labelFeeds(
   return { 'batch.labels': int64(classes, shape), 'batch.weights': float32(weights, shape) };
 }
 
+const isSame = (one: readonly number[] = [], other: readonly number[] = []): boolean =>
+  one.length === other.length && one.every((value, at) => value === other[at]);
+
+/**
+ * The logits of a set's rows at the tokens of the same rows in another vocabulary: of sentences, where a word may come to have other pieces, those of its first
+ * piece at its first piece, which alone counts; [t, C] to [t', C].
+ */
+export function logitsFor(to: EncodedSet, logits: readonly FloatTensor[], from: EncodedSet): readonly FloatTensor[] {
+  if (from.task !== 'tokens') return logits;
+  return logits.map((own, row) => {
+    const [places, wanted = []] = [from.positions[row] ?? [], to.positions[row]];
+    if (isSame(places, wanted)) return own;
+    const classes = own.shape.at(-1) ?? 0;
+    const data = new Float32Array((to.lengths[row] ?? 0) * classes);
+    for (const [word, position] of wanted.entries()) {
+      const start = (places[word] ?? 0) * classes;
+      data.set(own.data.subarray(start, start + classes), position * classes);
+    }
+    return float32(data, [data.length / classes, classes]);
+  });
+}
+
 /** Logits of each example side by side, the shorter ones padded with zeros: [C] each to [R, C], or [t, C] each to [R, T, C]. */
 function logitFeed(logits: readonly FloatTensor[], examples: readonly number[], labelShape: readonly number[]): Tensor {
   const chosen = examples.map((example) => logits[example] as FloatTensor);
