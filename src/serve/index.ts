@@ -2,7 +2,7 @@
 export { type Cascade, cascadeIn } from './calibration.ts';
 export { WORKER_KINDS, type WorkerKind } from './engine-link.ts';
 export * from './ladder.ts';
+export { ISOLATIONS, type Isolation } from './lanes.ts';
 export type { LevelFor, Observation } from './load.ts';
 export { servingPage } from './page.ts';
-export { ISOLATIONS, type Isolation } from './queue.ts';
 export { type RunningServer, type RunOptions, startServer } from './running-server.ts';

@@ -5,9 +5,10 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { OverloadError } from '../base/index.ts';
-import { type Batch, ISOLATIONS, type Isolation, type QueueOptions, type QueueRow, RequestQueue } from './queue.ts';
+import { ISOLATIONS, type Isolation, type LaneRow } from './lanes.ts';
+import { type Batch, type QueueOptions, RequestQueue } from './queue.ts';
 
-interface NumberedRow extends QueueRow {
+interface NumberedRow extends LaneRow {
   readonly id: number;
 }
 
@@ -21,12 +22,12 @@ function queueOf(options: Partial<QueueOptions> = {}): RequestQueue<NumberedRow>
 }
 
 let numbers = 0;
-function row(facts: Partial<QueueRow> = {}): NumberedRow {
+function row(facts: Partial<LaneRow> = {}): NumberedRow {
   const id = numbers++;
   return { id, tenant: 'a', request: id, lengthClass: 16, lastLevel: 0, characters: 10, arrivedMs: 0, ...facts };
 }
 
-const rows = (count: number, facts: Partial<QueueRow> = {}): NumberedRow[] =>
+const rows = (count: number, facts: Partial<LaneRow> = {}): NumberedRow[] =>
   Array.from({ length: count }, () => row(facts));
 
 /** Each row a request of its own. */
@@ -316,6 +317,26 @@ describe('thousands of rows of as many tenants', () => {
     expect(queue.depth).toBe(0);
     expect(looks).toBeLessThan(30 * COUNT);
   });
+});
+
+it('finds what leaves next without a look at each of thousands of requests that may share no pass', () => {
+  const queue = queueOf({ isolation: 'request', capacity: 10_000 });
+  let looks = 0;
+  const counted: ProxyHandler<NumberedRow> = {
+    get(target, name) {
+      looks++;
+      return Reflect.get(target, name);
+    },
+  };
+  const all = Array.from({ length: 5000 }, (_, at) => row({ tenant: `tenant ${at % 3}`, arrivedMs: at / 10_000 }));
+  offerEach(
+    queue,
+    all.map((each) => new Proxy(each, counted)),
+  );
+  looks = 0;
+  for (let pass = 0; pass < 10; pass++) expect(queue.take(MAX_WAIT_MS + 1)?.rows.length).toBe(1);
+  expect(queue.oldestMs).toBeLessThan(1);
+  expect(looks).toBeLessThan(1000);
 });
 
 describe('empty slots', () => {

@@ -4,21 +4,9 @@
  * neither who shares a batch nor how long its rows are padded.
  */
 import { assert, OverloadError } from '../base/index.ts';
+import { headOf, type Isolation, type Lane, type LaneRow, Lanes } from './lanes.ts';
 import type { PassShape } from './pass-shape.ts';
-import { leavesRoom, type TenantRow, TenantShares } from './tenant-shares.ts';
-
-/** Which rows may share a batch: all, those of one tenant, those of one request. */
-export const ISOLATIONS = ['none', 'tenant', 'request'] as const;
-export type Isolation = (typeof ISOLATIONS)[number];
-
-/** What the queue has to know of a row. */
-export interface QueueRow extends TenantRow {
-  /** What the rows of one request have in common. */
-  readonly request: number;
-  /** The least accurate level that may answer it. */
-  readonly lastLevel: number;
-  readonly arrivedMs: number;
-}
+import { leavesRoom, TenantShares } from './tenant-shares.ts';
 
 /** Rows that wait and may go down to the same level; the tokens of their classes of length. */
 export interface Backlog {
@@ -45,23 +33,11 @@ export interface QueueOptions {
   shapeOf(lastLevel: number, lengthClass: number): PassShape;
 }
 
-/** Rows that may share a batch, by arrival. */
-interface Lane<Row> {
-  readonly key: string;
-  readonly party: string;
-  readonly lengthClass: number;
-  readonly lastLevel: number;
-  /** A set, out of which any row goes without a look at the others. */
-  readonly rows: Set<Row>;
-  /** How many of them each tenant has. */
-  readonly tenants: Map<string, number>;
-}
-
 /** A row joins others that are up to twice as long, where it only fills slots that would stay empty. */
 const SIMILAR = 2;
 
-export class RequestQueue<Row extends QueueRow> {
-  private readonly lanes = new Map<string, Lane<Row>>();
+export class RequestQueue<Row extends LaneRow> {
+  private readonly lanes: Lanes<Row>;
   /** Rows that wait, by their request. */
   private readonly requests = new Map<number, Set<Row>>();
   private readonly tenants = new TenantShares();
@@ -73,6 +49,7 @@ export class RequestQueue<Row extends QueueRow> {
 
   constructor(options: QueueOptions) {
     this.options = options;
+    this.lanes = new Lanes(options.isolation);
   }
 
   /** Rows that wait. */
@@ -93,7 +70,15 @@ export class RequestQueue<Row extends QueueRow> {
 
   /** When the oldest row arrived; undefined where none waits. */
   get oldestMs(): number | undefined {
-    return this.reduceHeads((oldest, { arrivedMs }) => Math.min(oldest ?? arrivedMs, arrivedMs));
+    let oldest: number | undefined;
+    for (const lanes of this.lanes.byTurn()) {
+      for (const lane of lanes) {
+        const { arrivedMs } = headOf(lane);
+        oldest = Math.min(oldest ?? arrivedMs, arrivedMs);
+        if (this.lanes.areByArrival) break;
+      }
+    }
+    return oldest;
   }
 
   /** When the next batch leaves at the latest, if the engine is free. */
@@ -120,7 +105,7 @@ export class RequestQueue<Row extends QueueRow> {
   cancel(request: number): number {
     const rows = [...(this.requests.get(request) ?? [])];
     for (const row of rows) {
-      this.remove(this.laneFor(row), row);
+      this.remove(this.lanes.of(row), row);
       this.tenants.left(row);
     }
     this.count(rows, -1);
@@ -144,8 +129,8 @@ export class RequestQueue<Row extends QueueRow> {
     const { instances, groups } = this.options.shapeOf(lastLevel, lengthClass);
     const rows = this.draw(lane, instances * groups);
     const empty = (instances - (rows.length % instances)) % instances;
-    rows.push(...this.drawSimilar(lane, empty));
     const [first] = rows as [Row];
+    rows.push(...this.drawSimilar(first, empty));
     const repeats = Math.ceil(rows.length / instances) * instances - rows.length;
     this.tenants.charge(first.tenant, repeats * lengthClass);
     for (const row of rows) this.tenants.left(row);
@@ -187,7 +172,8 @@ export class RequestQueue<Row extends QueueRow> {
 
   /** Whether its lane fills a pass with it, and did not without. */
   private add(row: Row): boolean {
-    const lane = this.laneFor(row);
+    const lane = this.lanes.of(row);
+    if (lane.rows.size === 0) this.backlogOf(lane.lastLevel).lanes++;
     const wasFull = this.fillsPass(lane);
     lane.rows.add(row);
     lane.tenants.set(row.tenant, (lane.tenants.get(row.tenant) ?? 0) + 1);
@@ -202,34 +188,29 @@ export class RequestQueue<Row extends QueueRow> {
     const left = (lane.tenants.get(row.tenant) ?? 1) - 1;
     if (left > 0) lane.tenants.set(row.tenant, left);
     else lane.tenants.delete(row.tenant);
-    if (lane.rows.size === 0 && this.lanes.delete(lane.key)) this.backlogOf(lane.lastLevel).lanes--;
+    if (lane.rows.size === 0) {
+      this.lanes.delete(row);
+      this.backlogOf(lane.lastLevel).lanes--;
+    }
     const own = this.requests.get(row.request);
     own?.delete(row);
     if (own?.size === 0) this.requests.delete(row.request);
   }
 
-  private laneFor(row: Row): Lane<Row> {
-    const { lengthClass, lastLevel } = row;
-    const party = partyOf(row, this.options.isolation);
-    const key = laneKey(party, lengthClass, lastLevel);
-    const known = this.lanes.get(key);
-    if (known !== undefined) return known;
-    const lane: Lane<Row> = { key, party, lengthClass, lastLevel, rows: new Set(), tenants: new Map() };
-    this.lanes.set(key, lane);
-    this.backlogOf(lastLevel).lanes++;
-    return lane;
-  }
-
   /** Of the lanes that may leave, the one with a row of the tenant that has had least; of equals, the one that has waited longest. */
   private nextLane(nowMs: number): Lane<Row> | undefined {
     let best: { lane: Lane<Row>; served: number; arrivedMs: number } | undefined;
-    for (const lane of this.lanes.values()) {
-      if (!this.mayLeave(lane, nowMs)) continue;
-      const { arrivedMs } = headOf(lane);
-      const served = this.leastServed(lane);
-      const isBetter =
-        best === undefined || served < best.served || (served === best.served && arrivedMs < best.arrivedMs);
-      if (isBetter) best = { lane, served, arrivedMs };
+    for (const lanes of this.lanes.byTurn()) {
+      for (const lane of lanes) {
+        const { arrivedMs } = headOf(lane);
+        const hasWaited = nowMs - arrivedMs >= this.options.maxWaitMs;
+        if (!hasWaited && !this.fillsPass(lane)) continue;
+        const served = this.leastServed(lane);
+        const isBetter =
+          best === undefined || served < best.served || (served === best.served && arrivedMs < best.arrivedMs);
+        if (isBetter) best = { lane, served, arrivedMs };
+        if (hasWaited && this.lanes.areByArrival) break; // the others of this tenant came later
+      }
     }
     return best?.lane;
   }
@@ -238,10 +219,6 @@ export class RequestQueue<Row extends QueueRow> {
     let least = Number.POSITIVE_INFINITY;
     for (const tenant of tenants.keys()) least = Math.min(least, this.tenants.served(tenant));
     return least;
-  }
-
-  private mayLeave(lane: Lane<Row>, nowMs: number): boolean {
-    return nowMs - headOf(lane).arrivedMs >= this.options.maxWaitMs || this.fillsPass(lane);
   }
 
   private fillsPass({ lastLevel, lengthClass, rows }: Lane<Row>): boolean {
@@ -278,10 +255,11 @@ export class RequestQueue<Row extends QueueRow> {
   }
 
   /** Rows of the same party that are a little shorter, the longest first: they fill slots that would repeat others. */
-  private drawSimilar({ party, lengthClass, lastLevel }: Lane<Row>, most: number): Row[] {
+  private drawSimilar(row: Row, most: number): Row[] {
     if (most === 0) return [];
-    const similar = Array.from(this.lanes.values())
-      .filter((lane) => lane.party === party && lane.lastLevel === lastLevel)
+    const { lengthClass, lastLevel } = row;
+    const similar = Array.from(this.lanes.ofParty(row))
+      .filter((lane) => lane.lastLevel === lastLevel)
       .filter((lane) => lane.lengthClass < lengthClass && lane.lengthClass * SIMILAR >= lengthClass)
       .sort((a, b) => b.lengthClass - a.lengthClass);
     const drawn: Row[] = [];
@@ -306,24 +284,7 @@ export class RequestQueue<Row extends QueueRow> {
     this.waiting.set(lastLevel, backlog);
     return backlog;
   }
-
-  private reduceHeads<T>(join: (result: T | undefined, head: Row) => T): T | undefined {
-    let result: T | undefined;
-    for (const lane of this.lanes.values()) result = join(result, headOf(lane));
-    return result;
-  }
 }
-
-function partyOf({ tenant, request }: QueueRow, isolation: Isolation): string {
-  if (isolation === 'none') return '';
-  return isolation === 'tenant' ? tenant : String(request);
-}
-
-const laneKey = (party: string, lengthClass: number, lastLevel: number): string =>
-  `${lengthClass} ${lastLevel} ${party}`;
-
-/** A lane without rows is gone at once. */
-const headOf = <Row>({ rows }: Lane<Row>): Row => rows.values().next().value as Row;
 
 function firstOf<Row>(rows: ReadonlySet<Row>, most: number): Row[] {
   const first: Row[] = [];
@@ -334,10 +295,10 @@ function firstOf<Row>(rows: ReadonlySet<Row>, most: number): Row[] {
   return first;
 }
 
-function charactersOf(rows: readonly QueueRow[]): number {
+function charactersOf(rows: readonly LaneRow[]): number {
   return rows.reduce((sum, { characters }) => sum + characters, 0);
 }
 
-export function tokensOf(rows: readonly QueueRow[]): number {
+export function tokensOf(rows: readonly LaneRow[]): number {
   return rows.reduce((sum, { lengthClass }) => sum + lengthClass, 0);
 }

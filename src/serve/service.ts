@@ -8,11 +8,12 @@ import type { CascadeRoom } from './cascade.ts';
 import type { Engine, EngineAnswers } from './engine.ts';
 import { WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, PassRequest } from './engine-protocol.ts';
+import type { Isolation, LaneRow } from './lanes.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
 import { fullPass, isMuch, LONGEST_SMALL_MS, type PassShape, SHORTEST_CLASS, smallPass } from './pass-shape.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
-import { type Batch, type Isolation, type QueueRow, RequestQueue, tokensOf } from './queue.ts';
+import { type Batch, RequestQueue, tokensOf } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
 import { Refusal } from './refusal.ts';
 import type { AskedText, ModelDescription } from './served-model.ts';
@@ -32,7 +33,7 @@ export interface ServiceOptions {
   readonly cascade?: CascadeRoom | undefined;
 }
 
-interface Row extends QueueRow {
+interface Row extends LaneRow {
   readonly question: OpenQuestion;
   /** Among the texts of its question. */
   readonly place: number;
