@@ -42,12 +42,12 @@ const grid = join(out, GRID_RUN.name);
 /** Runs the commands that were not run, or prints them all. */
 async function train(): Promise<void> {
   const { queue, artefacts } = values;
-  const byWorkers = Object.entries({ queue, artefacts }).flatMap(([name, value = '']) =>
+  const flags = Object.entries({ queue, artefacts }).flatMap(([name, value = '']) =>
     value ? [`--${name}`, value] : [],
   );
-  for (const run of [DENSE_RUN, { ...GRID_RUN, argv: [...GRID_RUN.argv, ...byWorkers] }]) {
+  for (const run of [DENSE_RUN, GRID_RUN]) {
     console.log(`prumux ${argumentsOf(run, { data, out }).join(' ')}`);
-    if (!values.print) await resultOf(run, { data, out });
+    if (!values.print) await resultOf(run, { data, out, ...(run === GRID_RUN && { flags }) });
   }
 }
 

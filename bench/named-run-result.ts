@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly data: string;
   readonly out: string;
   readonly threads?: string | undefined;
+  /** Other flags that change nothing of a result, as who computes it: neither kept nor printed, as there may be a password among them. */
+  readonly flags?: readonly string[];
 }
 
 export type Result = Readonly<Record<string, unknown>>;
@@ -31,14 +33,14 @@ function checkSame({ name, argv }: NamedRun, { command }: { readonly command?: s
 
 /** The document of a run, with its command line; a run that fails ends the measurement. */
 export async function resultOf(run: NamedRun, surroundings: Surroundings): Promise<Result> {
-  const { out, threads } = surroundings;
+  const { out, threads, flags = [] } = surroundings;
   const file = join(out, 'results', `${run.name}.json`);
   if (existsSync(file)) {
     const found = JSON.parse(await readFile(file, 'utf8'));
     checkSame(run, found, file);
     return found;
   }
-  const options = ['--json', '--progress', ...(threads === undefined ? [] : ['--threads', threads])];
+  const options = ['--json', '--progress', ...flags, ...(threads === undefined ? [] : ['--threads', threads])];
   const child = spawn(process.execPath, [MAIN, ...argumentsOf(run, surroundings), ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -49,9 +49,13 @@ const { values, positionals: models } = parseArgs({
   },
 });
 const [model] = models;
-if (model === undefined || !existsSync(model)) {
+if (model === undefined) {
   console.log('skipped: no model folder in the first argument');
   process.exit(0);
+}
+if (!existsSync(model)) {
+  console.error(`${model}: expected a model folder (of a precision its own, not DIR:int8), got none`);
+  process.exit(1);
 }
 const perRequest = Number(values['texts-per-request']);
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];

@@ -293,9 +293,7 @@ it('auto: starts nothing after its time, and delivers int8 where that is chosen'
     '1,8',
     '--sparsities',
     '0',
-    '--max-drop',
-    '100',
-    ...short,
+    ...['--max-drop', '100', '--multiplex-epochs', '1', '--groups', '8'],
   ];
   // Exhaustive: what is predicted of models as small as these are is noise, and may be nothing to gain.
   const stopped = await documentOf(...argv, '--exhaustive', '--budget', '0s', '-o', at('stopped'));
@@ -313,6 +311,23 @@ it('refuses flags that would count for nothing', async () => {
     [[...compress, '--instances', '1', '--demultiplexer', 'rsa'], '--demultiplexer: expected nothing, as one input'],
     [[...compress, '--instances', '1', '--multiplex-epochs', '2'], '--multiplex-epochs: expected nothing, as one'],
     [[...compress, '--prune-epochs', '0'], '--prune-epochs: expected a number, above 0'],
+    [['eval', `${at('dense')}:fp32`, '--data', at('dev.tsv'), '--precision', 'int8'], '--precision: expected fp32, as'],
+    [['predict', `${at('dense')}:int8`, 'a film', '--precision', 'fp32'], '--precision: expected int8, as'],
+    [['serve', at('dense'), '--workers', '2', '--streams', '4'], '--streams: expected nothing, as --workers'],
+    [['serve', at('dense'), '--log-texts'], '--log-texts: expected --log-level debug'],
+    [['train', '--columns', 'text=a,label=b', '-o', at('never')], '--columns: expected nothing, as the rows are those'],
+    [
+      ['auto', at('dense'), ...data(), '--sparsities', '0', '--prune-epochs', '2', '-o', at('never')],
+      '--prune-epochs: expected nothing at sparsity 0',
+    ],
+    [
+      ['worker', '--queue', 'redis://queue.lan', '--artefacts', folder, '--threads', '2', '--concurrency', '8'],
+      '--concurrency: expected at most the 2 of --threads',
+    ],
+    [
+      ['worker', '--queue', 'redis://:s3cret@queue.lan/x', '--artefacts', folder],
+      'redis://HOST:PORT, got something else',
+    ],
     [['pretrain', '--text', at('train.tsv'), '--prefill-layers', '1', '-o', at('never')], '--prefill-layers: expected'],
     [['train', ...data(), '--encoder', at('dense'), '--tokenizer', at('dense'), '-o', at('never')], '--tokenizer: exp'],
     [[...compress, '--sparsity', '0', '--recover-epochs', '2'], '--recover-epochs: expected nothing at sparsity 0'],

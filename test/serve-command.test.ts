@@ -80,7 +80,7 @@ it('answers at SIGTERM what it has taken in, takes in nothing more, and ends wit
   expect(said).toContain('"ended"');
 });
 
-it('ends where it is told to while its models open', async () => {
+it('ends where it is told to before its models are open', async () => {
   const interrupt = AbortSignal.abort();
   const { code, out } = await program(['serve', join(folder, 'model'), '--port', '0', '--json'], { interrupt });
   expect([code, JSON.parse(out)]).toEqual([0, { isDrained: true }]);

@@ -457,6 +457,24 @@ describe('abuse', () => {
     );
   });
 
+  it('by bodies of one tenant leaves room for those of another', async () => {
+    const maxBytes = 70_000_000;
+    const server = await start('dense', { maxBytes });
+    const head = (tenant: string): string =>
+      `POST /predict HTTP/1.1\r\nhost: x\r\nx-prumux-tenant: ${tenant}\r\ncontent-type: application/json\r\ncontent-length: ${maxBytes}\r\n\r\n`;
+    const sockets: Socket[] = [];
+    const opened = [1, 2, 3].map(() => raw(server, head('flood'), (socket) => sockets.push(socket))); // 58 MB are left of 256 MiB
+    const small = (tenant: string) =>
+      server.app.inject({
+        ...{ method: 'POST', url: '/predict', headers: { 'x-prumux-tenant': tenant } },
+        payload: { inputs: 'a film', filler: 'x'.repeat(30_000_000) },
+      });
+    await vi.waitFor(async () => expect((await small('flood')).statusCode).toBe(429), { timeout: 10_000 });
+    expect((await small('other')).statusCode).not.toBe(429);
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(opened);
+  });
+
   it('by half a request behind a whole one of its connection holds no memory when both leave', async () => {
     const maxBytes = 300_000_000; // as many as may be under way
     const server = await start('dense', { maxBytes, maxWaitMs: 300, rows: 1000 });
@@ -473,6 +491,7 @@ describe('abuse', () => {
   it('by what follows a whole request and is none does not answer that request', async () => {
     const server = await start('dense', { maxWaitMs: 200, rows: 1000 });
     expect(await raw(server, `${requestOf('{"inputs": "a film"}')}nonsense\r\n\r\n`)).toBe('');
+    expect(await raw(server, 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n')).toBe('');
   });
 
   it('by any body is answered with 200 or a refusal that has a form', async () => {

@@ -1,5 +1,5 @@
 /** `prumux auto`: the fastest model within an allowed drop in accuracy, delivered with its report. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { explore, gridOf, type Instruments, nameOf, type Question, verdictWith } from '../auto/index.ts';
 import { CheckpointError, messageOf, PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
@@ -13,7 +13,7 @@ import { parseDuration } from './duration.ts';
 import { explorationLines } from './exploration-lines.ts';
 import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
 import { QUEUE, workplaceOpener } from './queue-options.ts';
-import { COMPRESSION, compressSettingsOf, refuseAlone } from './recipe-options.ts';
+import { COMPRESSION, compressSettingsOf, PRUNING, RECOVERY, refuseAlone, refuseIdle } from './recipe-options.ts';
 import { oneLine } from './result-lines.ts';
 import { measureCandidates, measureShapes } from './speed-measurements.ts';
 import { checkPoint, denseTrial, type Laboratory, openLaboratory, trainTrial, trialsOf } from './trials.ts';
@@ -135,12 +135,15 @@ export default command({
   async run(values, [model], context) {
     const { output } = values;
     if (values.instances.every((instances) => instances === 1)) refuseAlone(values);
+    if (values.sparsities.every((sparsity) => sparsity === 0)) {
+      refuseIdle([...PRUNING, ...RECOVERY], values, context.given, { expected: 'nothing at sparsity 0' });
+    }
     if (values.exhaustive && values.shortRuns) {
       throw new UsageError('--short-runs', { expected: 'nothing, as --exhaustive trains every point', got: 'it' });
     }
     await checkDestination(output);
     await refuseOverwriting(model, output);
-    const local = `${output.replace(/[/\\]+$/, '')}.run`;
+    const local = `${resolve(output)}.run`;
     const openWorkplace = workplaceOpener(values, local, context);
     const settings = compressSettingsOf(values);
     const laboratory = await openLaboratory(

@@ -79,6 +79,9 @@ export const ROWS = {
 /** Rows with labels, which must be those of the model at hand: there is no default. */
 export const LABELLED_ROWS = { ...ROWS, data: required(`rows with labels: ${FORMATS}`, text('FILE')) };
 
+const idleColumns = (): UsageError =>
+  new UsageError('--columns', { expected: `nothing, as the rows are those of "${builtinName}"`, got: 'it' });
+
 /** The built-in rows serve where neither file is given; one file alone is a mistake. */
 export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof DATA>): DataSource {
   const isBuiltin = [data ?? builtinName, evaluation ?? builtinName].every((name) => name === builtinName);
@@ -86,5 +89,6 @@ export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof 
     const flag = data === undefined ? '--data' : '--eval';
     throw new UsageError(flag, { expected: 'a FILE, as the other one is given', got: 'nothing' });
   }
+  if (isBuiltin && columns !== undefined) throw idleColumns();
   return { data: data ?? builtinName, evaluation: evaluation ?? builtinName, ...(columns && { columns }) };
 }

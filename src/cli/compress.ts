@@ -21,6 +21,8 @@ import {
   COMPRESSION,
   compressSettingsOf,
   INSTANCES,
+  PRUNING,
+  RECOVERY,
   refuseAlone,
   refuseIdle,
   TARGET,
@@ -67,16 +69,6 @@ function refuseTraining(asked: Asked, given: Context['given']): void {
   const facts = { expected: 'nothing with --no-train', hint: 'Leave --no-train out to train.' };
   refuseIdle(Object.keys(training) as (keyof typeof training)[], asked, given, facts);
 }
-
-const PRUNING = [
-  'pruneEpochs',
-  'pruneLearningRate',
-  'sparsityWarmup',
-  'layersWeight',
-  'layerMatching',
-  'teacher',
-] as const;
-const RECOVERY = ['recoverEpochs', 'recoverLearningRate'] as const;
 
 /** Throws a UsageError for options of pruning where nothing is pruned; what several inputs have learned then is not trained on, either. */
 function refusePruning(asked: Asked, given: Context['given']): void {

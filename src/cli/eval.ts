@@ -12,7 +12,7 @@ import { command } from './command.ts';
 import { LABELLED_ROWS } from './common-options.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
-import { PRECISION, preciseModel } from './precision-option.ts';
+import { onlyModel, PRECISION } from './precision-option.ts';
 import { ensembleLine, isolationLines, qualityLines } from './result-lines.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -38,7 +38,7 @@ export default command({
     if (values.probes !== undefined && !values.isolation) {
       throw new UsageError('--probes', { expected: 'nothing without --isolation', got: String(values.probes) });
     }
-    const { model, precision: asked } = preciseModel(operand, values.precision);
+    const { model, precision: asked } = onlyModel(operand, values.precision);
     const classifier = await openTextClassifier(model, placement, values.maxTokens, asked);
     const { predictor, tokenizer, maxTokens, precision } = classifier;
     if (values.isolation) checkIsolation(predictor.config);

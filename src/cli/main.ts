@@ -15,7 +15,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 // The reader of a pipe may leave early, as `head` does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`prumux: standard output: ${error.message}\n`, () => process.exit(1));
+});
+// Nobody reads what is said of the work, as where a terminal was closed: that does not end it.
+process.stderr.on('error', () => undefined);
 
 const { stdin, stdout, stderr } = process;
 process.exitCode = await run(process.argv.slice(2), {

@@ -146,14 +146,20 @@ export function number(range: Range = {}, hint = 'N'): Reader<number> {
 
 export const whole = (least = 1, hint = 'N'): Reader<number> => number({ least, isWhole: true }, hint);
 
+/** What stands between commas, or in an array. */
+function itemsOf(given: unknown, where: string): readonly unknown[] {
+  const items: readonly unknown[] = Array.isArray(given) ? given : String(given).split(',');
+  if (items.length > 0) return items;
+  throw new UsageError(where, { expected: 'at least one value', got: 'an empty list' });
+}
+
 /** Numbers with commas between; in a config file a JSON array, too. */
 export function numbers(range: Range, hint: string): Reader<readonly number[]> {
   const each = number(range);
   return {
     hint,
     read(given, where) {
-      const items: readonly unknown[] = Array.isArray(given) ? given : String(given).split(',');
-      return [...new Set(items.map((item) => each.read(item, where)))];
+      return [...new Set(itemsOf(given, where).map((item) => each.read(item, where)))];
     },
   };
 }
@@ -175,14 +181,17 @@ export function choices<T extends string>(names: readonly T[], hint: string): Re
   return {
     hint,
     read(given, where) {
-      const items: readonly unknown[] = Array.isArray(given) ? given : String(given).split(',');
-      return [...new Set(items.map((item) => each.read(item, where)))];
+      return [...new Set(itemsOf(given, where).map((item) => each.read(item, where)))];
     },
   };
 }
 
-/** A text that `parse` understands; what `parse` throws is the user's mistake. */
-export function parsed<T>(hint: string, parse: (given: string) => T): Reader<T> {
+/** A text that `parse` understands; what `parse` throws is the user's mistake. What is `told` of it in place of itself may be a secret's. */
+export function parsed<T>(
+  hint: string,
+  parse: (given: string) => T,
+  told = (given: string): string => `"${given}"`,
+): Reader<T> {
   const plain = text(hint);
   return {
     hint,
@@ -191,7 +200,7 @@ export function parsed<T>(hint: string, parse: (given: string) => T): Reader<T> 
       try {
         return parse(value);
       } catch (cause) {
-        throw new UsageError(where, { expected: hint, got: `"${value}"`, hint: messageOf(cause), cause });
+        throw new UsageError(where, { expected: hint, got: told(value), hint: messageOf(cause), cause });
       }
     },
   };

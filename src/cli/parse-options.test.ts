@@ -87,6 +87,7 @@ it.each([
   [['-x', '-o', 'x'], '-x: expected a known flag'],
   [[], '--output: expected DIR, got nothing'],
   [['-o'], '-o: expected DIR, got nothing'],
+  [['-o=x'], '-o: expected a blank between, as -o DIR, got -o=x'],
   [['-o', 'x', '--instances', '0'], '--instances: expected a whole number, 1 or more, got 0'],
   [['-o', 'x', '--instances', 'two'], '--instances: expected a whole number, 1 or more, got two'],
   [['-o', 'x', '--instances='], '--instances: expected a whole number, 1 or more, got nothing'],
@@ -101,6 +102,8 @@ it.each([
 it.each([
   ['{"instance": 3}', 'instance: expected a known key, as instances'],
   ['{"config": "other.json"}', 'config: expected a known key'],
+  ['{"learningRate": 0.5, "learning-rate": 0.7}', 'learning-rate: expected one key of that name, got two'],
+  ['{"grid": []}', 'grid: expected at least one value, got an empty list'],
   ['{"instances": "many"}', 'instances: expected a whole number, 1 or more, got many'],
   ['{"instances": null}', 'instances: expected a whole number, 1 or more, got null'],
   ['{"json": "yes"}', 'json: expected true or false, got "yes"'],

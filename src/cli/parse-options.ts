@@ -122,8 +122,13 @@ function checkFlags(argv: readonly string[], options: Options): void {
     if (option === undefined) throw unknownFlag(flag, flags);
     if (seen.has(option)) throw repeatedFlag(flag, option);
     seen.add(option);
+    if (!flag.startsWith('--') && value !== undefined) {
+      const expected = `a blank between, as ${flag} ${option.reader.hint}`;
+      throw new UsageError(flag, { expected, got: word });
+    }
     if (option.reader === toggle && value !== undefined) {
-      throw new UsageError(flag, { expected: 'the flag alone', got: word, hint: 'Leave it out to turn it off.' });
+      const hint = 'Leave it out to turn it off; of what a variable or a file turns on, take it out there.';
+      throw new UsageError(flag, { expected: 'the flag alone', got: word, hint });
     }
     if (option.reader === toggle || value !== undefined) continue;
     at++;
@@ -187,13 +192,17 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
 /** Keys of a config file are the flags' names, `learningRate` or `learning-rate`. */
 function readConfig(file: string, options: Options, given: Given): void {
   const config = readJson(file);
-  const names = Object.keys(options).filter((name) => name !== 'config');
+  const names = Object.keys(options).filter((name) => name !== 'config' && name !== HELP);
+  const seen = new Set<string>();
   for (const [key, value] of Object.entries(config)) {
     const name = names.find((known) => known === key || flagOf(known) === key);
     if (name === undefined) {
       const expected = `a known key, as ${nearest(key, names).join(' or ')}`;
       throw new UsageError(`--config ${file}: ${key}`, { expected, got: 'an unknown one' });
     }
+    if (seen.has(name))
+      throw new UsageError(`--config ${file}: ${key}`, { expected: 'one key of that name', got: 'two' });
+    seen.add(name);
     given.set(name, { value, where: `--config ${file}: ${key}` });
   }
 }

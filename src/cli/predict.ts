@@ -4,7 +4,7 @@ import { type Answer, answerTexts, openTextClassifier, type TextInput } from '..
 import { command } from './command.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
-import { PRECISION, preciseModel } from './precision-option.ts';
+import { onlyModel, PRECISION } from './precision-option.ts';
 
 /** Texts that are classified together; a stream of lines is answered after so many. */
 const BATCH = 256;
@@ -26,7 +26,7 @@ export default command({
   },
   unheeded: ['seed', 'progress'],
   async run({ pairs, ensemble, maxTokens, precision: usual }, [operand, ...texts], { placement, terminal, isJson }) {
-    const { model, precision } = preciseModel(operand, usual);
+    const { model, precision } = onlyModel(operand, usual);
     const classifier = await openTextClassifier(model, placement, maxTokens, precision);
     remarkOnEnsemble(ensemble, classifier.predictor.config, terminal);
     const predictions: Answer[] = [];
@@ -66,13 +66,17 @@ async function* linesOf(stdin: NodeJS.ReadableStream): AsyncGenerator<string> {
       throw new DataError({ file: 'standard input', line }, { expected: 'UTF-8', got: 'other bytes', cause });
     }
   };
-  let rest = '';
+  let rest: string[] = []; // joined when its line ends: a line may be long
   for await (const chunk of stdin.setEncoding('latin1')) {
-    const parts = `${rest}${chunk}`.split('\n');
-    rest = parts.pop() ?? '';
-    for (const part of parts) yield textOf(part);
+    const [first = '', ...others] = `${chunk}`.split('\n');
+    rest.push(first);
+    for (const next of others) {
+      yield textOf(rest.join(''));
+      rest = [next];
+    }
   }
-  if (rest !== '') yield textOf(rest);
+  const last = rest.join('');
+  if (last !== '') yield textOf(last);
 }
 
 async function* batchesOf(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {

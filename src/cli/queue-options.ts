@@ -6,7 +6,8 @@ import { type Context, trainingIn } from './command.ts';
 import { option, optional, parsed, text, type Values, whole } from './option.ts';
 import { UsageError } from './usage-error.ts';
 
-export const QUEUE_URL = parsed('redis://HOST:PORT', queueUrl);
+/** It may have a password in it. */
+export const QUEUE_URL = parsed('redis://HOST:PORT', queueUrl, () => 'something else');
 export const ARTEFACTS = text('DIR');
 
 export const QUEUE = {
@@ -51,7 +52,7 @@ export function workplaceOpener(
 }
 
 /** Each trial has a thread at least. Throws a UsageError for more trials than threads. */
-function checkConcurrency(concurrency: number, { device, threads }: Context['placement']): void {
+export function checkConcurrency(concurrency: number, { device, threads }: Context['placement']): void {
   if (device !== 'cpu' || concurrency <= threads) return;
   throw new UsageError('--concurrency', { expected: `at most the ${threads} of --threads`, got: String(concurrency) });
 }

@@ -92,6 +92,17 @@ export function refuseAlone(asked: Values<typeof MULTIPLEXING> & Partial<Values<
   }
 }
 
+/** Options of pruning, and of what follows it. */
+export const PRUNING = [
+  'pruneEpochs',
+  'pruneLearningRate',
+  'sparsityWarmup',
+  'layersWeight',
+  'layerMatching',
+  'teacher',
+] as const;
+export const RECOVERY = ['recoverEpochs', 'recoverLearningRate'] as const;
+
 /** Throws a UsageError for options among these that were given and would count for nothing. */
 export function refuseIdle<Name extends string>(
   names: readonly Name[],

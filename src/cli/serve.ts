@@ -17,6 +17,7 @@ import {
 import { type Context, command } from './command.ts';
 import { choice, keys, number, type Options, option, optional, text, toggle, type Values, whole } from './option.ts';
 import { preciseModel } from './precision-option.ts';
+import { UsageError } from './usage-error.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -92,7 +93,10 @@ export default command({
     terminal.onHangUp?.(() => void starting.then((running) => running.reload()).catch(() => undefined));
     // Large models open for minutes; nobody has asked anything yet.
     const server = await Promise.race([starting, aborted(terminal.interrupt)]);
-    if (server === undefined) return { isDrained: true } satisfies Ended;
+    if (server === undefined) {
+      void starting.then((started) => started.drain(0)).catch(() => undefined);
+      return { isDrained: true } satisfies Ended;
+    }
     terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
     await aborted(terminal.interrupt);
     return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;
@@ -128,6 +132,13 @@ async function runOptions(
     host,
     port,
   } = values;
+  if (workers !== undefined && streams !== undefined) {
+    throw new UsageError('--streams', { expected: 'nothing, as --workers says who runs passes', got: String(streams) });
+  }
+  if (values.logTexts && values.logLevel !== 'debug') {
+    const expected = '--log-level debug with it: other levels have no line of a request';
+    throw new UsageError('--log-texts', { expected, got: values.logLevel });
+  }
   const levels = await Promise.all(models.map(resolved));
   return {
     ...{ levels, host, port },

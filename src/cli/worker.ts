@@ -3,7 +3,7 @@ import { messageOf } from '../base/index.ts';
 import { addressOf, type Outcome, placementOfEach, serveTrials } from '../queue/index.ts';
 import { command } from './command.ts';
 import { number, option, required, whole } from './option.ts';
-import { ARTEFACTS, QUEUE_URL } from './queue-options.ts';
+import { ARTEFACTS, checkConcurrency, QUEUE_URL } from './queue-options.ts';
 import { oneLine } from './result-lines.ts';
 
 export default command({
@@ -19,6 +19,7 @@ export default command({
   unheeded: ['seed'], // trials bring theirs
   isResumable: true,
   async run({ queue, artefacts, concurrency, lostAfter }, _, { placement, progress, terminal }) {
+    checkConcurrency(concurrency, placement);
     const ended: Partial<Record<Outcome, number>> = {};
     const say = (text: string): void => {
       progress.stop();

@@ -137,6 +137,16 @@ describe('replaceFolder', () => {
     expect((await readdir(place)).sort()).toEqual(['current', 'model']);
   });
 
+  it('follows a link from where its folder really is', async () => {
+    await mkdir(join(place, 'data', 'releases', 'v3'), { recursive: true });
+    await mkdir(join(place, 'data', 'models'));
+    await symlink('data/models', join(place, 'models'));
+    await symlink('../releases/v3', join(place, 'models', 'current'));
+    await replaceFolder(join(place, 'models', 'current'), write('third'));
+    expect(await readFile(join(place, 'data', 'releases', 'v3', 'weights'), 'utf8')).toBe('third');
+    expect((await readdir(place)).sort()).toEqual(['data', 'models']);
+  });
+
   it('says where the rest is, if it cannot be moved, and that what is new is in place; the next write minds it no more', async ({
     skip,
   }) => {

@@ -3,7 +3,7 @@
  * process leaves what was there before.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -48,7 +48,7 @@ export function placeOf(folder: string): string {
   let place = resolve(folder);
   for (let links = 0; links < MOST_LINKS; links++) {
     if (!isLink(place)) break;
-    place = resolve(dirname(place), readlinkSync(place));
+    place = resolve(realpathSync(dirname(place)), readlinkSync(place));
   }
   return place;
 }
@@ -214,13 +214,17 @@ async function swapIn(staging: string, place: string, owned: readonly string[] |
   });
 }
 
-/** Moves what is not owned to the folder that replaced it, unless that has its like; the rest goes. */
+/** Moves what is not owned to the folder that replaced it, unless that has its like; the rest goes. Throws where something cannot be moved, when all else has been. */
 async function emptyInto(place: string, replaced: string, owned: readonly string[] | undefined): Promise<void> {
   const entries = owned === undefined ? [] : await readdir(replaced);
+  let failure: unknown;
   for (const entry of entries) {
     if (owned?.includes(entry) || existsSync(join(place, entry))) continue;
-    await rename(join(replaced, entry), join(place, entry));
+    await rename(join(replaced, entry), join(place, entry)).catch((error: unknown) => {
+      failure ??= error;
+    });
   }
+  if (failure !== undefined) throw failure;
   await rm(replaced, { recursive: true, force: true });
 }
 

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { AutoTokenizer, env } from '@huggingface/transformers';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CheckpointError, float32, parameterOf } from '../base/index.ts';
 import { OWNER } from './atomic-file.ts';
 import { initialEncoder, initialParameters, takenFrom } from './checkpoint.ts';
@@ -103,6 +103,14 @@ describe('a model folder', () => {
       await expect(checkDestination(place), place).rejects.toThrow(`${file}: expected a folder, got a file`);
     }
     await checkDestination(join(root, 'new', 'folders', 's30'));
+  });
+
+  it('is not written in the place of the folder that the process is in', async () => {
+    await writeModelFolder(folder, delivery);
+    const cwd = vi.spyOn(process, 'cwd').mockReturnValue(folder);
+    await expect(checkDestination(folder)).rejects.toThrow('expected another folder than the one that you are in');
+    cwd.mockRestore();
+    await checkDestination(folder);
   });
 
   const isVolume = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync('/dev').dev;

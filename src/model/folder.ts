@@ -3,7 +3,7 @@
  * is replaced at once or not at all.
  */
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, messageOf, type ParameterTree, type Precision } from '../base/index.ts';
@@ -165,16 +165,22 @@ export async function checkDestination(folder: string): Promise<void> {
   refuseFile(folder);
   if (!existsSync(folder)) return;
   refuseMountPoint(folder);
+  await refuseOwnPlace(folder);
   const overwritten = (await entriesOf(folder)).filter((entry) => OWNED.includes(entry));
   if (overwritten.length === 0 || (await isModelConfig(join(folder, 'config.json')))) return;
   const got = `one with other files of the names ${overwritten.join(', ')}`;
   throw new CheckpointError(folder, { expected: 'a new folder or an earlier model folder', got });
 }
 
+/** Whether two paths lead to one folder, which is there. */
+export async function isSameFolder(one: string, other: string): Promise<boolean> {
+  return existsSync(one) && existsSync(other) && (await realpath(one)) === (await realpath(other));
+}
+
 /** Other programs have a `config.json`, too. */
 async function isModelConfig(path: string): Promise<boolean> {
   const config = await readJsonObject(path).catch(() => ({}));
-  return 'prumux' in config || 'model_type' in config;
+  return 'prumux' in config || Reflect.get(config, 'model_type') === 'bert';
 }
 
 /** No folder can be made in the place of a file, or in a file. */
@@ -183,6 +189,16 @@ function refuseFile(folder: string): void {
   while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
   if (existsSync(place) && !statSync(place).isDirectory())
     throw new CheckpointError(place, { expected: 'a folder', got: 'a file' });
+}
+
+/** A folder that is replaced is another one from then on: a process in it, and the shell that it was started from, would be nowhere. */
+async function refuseOwnPlace(folder: string): Promise<void> {
+  if (!(await isSameFolder(folder, process.cwd()))) return;
+  throw new CheckpointError(folder, {
+    expected: 'another folder than the one that you are in',
+    got: 'that',
+    hint: 'Go to the one above it, and name it from there.',
+  });
 }
 
 /** A volume itself cannot be replaced at once, only a folder in it. */

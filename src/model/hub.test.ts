@@ -212,7 +212,10 @@ describe('resolveTokenizer', () => {
     await withHub(async (hubUrl) => {
       await rename(await resolveModel('owner/both', { hubUrl, cacheDir }), kept);
       await writeFile(join(cacheDir, 'models--owner--both', 'refs', 'main'), 'earlier');
-      expect(await readdir(await resolveTokenizer('owner/both', { hubUrl, cacheDir }))).toEqual(['vocab.txt']);
+      expect(await readdir(await resolveTokenizer('owner/both', { hubUrl, cacheDir }))).toEqual([
+        'config.json',
+        'vocab.txt',
+      ]);
     });
     expect(await resolveModel('owner/both', { hubUrl: NOWHERE, cacheDir })).toBe(kept);
   });

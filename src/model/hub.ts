@@ -37,7 +37,7 @@ const MODEL: Wanted = {
 
 const TOKENIZER: Wanted = {
   what: 'tokenizer',
-  files: TOKENIZER_SOURCES,
+  files: ['config.json', ...TOKENIZER_SOURCES],
   needed: [['tokenizer.json', 'vocab.txt']],
   hint: 'Tokenizers of other kinds than WordPiece are not supported.',
 };

@@ -1,5 +1,5 @@
 /** BERT encoders and classifiers as graph functions; tokenizer; model folders. */
-export { placeOf, recoverFolder, writeFileAtomically } from './atomic-file.ts';
+export { recoverFolder, writeFileAtomically } from './atomic-file.ts';
 export * from './bert.ts';
 export * from './checkpoint.ts';
 export * from './classification.ts';

@@ -205,6 +205,17 @@ describe('loadTokenizer', () => {
     }
   });
 
+  it('finds added tokens in what the normalizer makes of a text, unless they say otherwise, as transformers does', async () => {
+    await writeFile(join(folder, 'vocab.txt'), `${parity.vocabulary.join('\n')}\n`);
+    const id = parity.vocabulary.length;
+    const added = { [id]: { content: '<e1>' }, [id + 1]: { content: '<E2>', normalized: false } };
+    await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify({ added_tokens_decoder: added }));
+    const { ids } = (await loadTokenizer(folder)).encode('<E1> <E2> <e2>');
+    expect(ids.slice(1, 3)).toEqual([id, id + 1]);
+    expect(ids.slice(3)).not.toContain(id + 1);
+    await rm(join(folder, 'tokenizer_config.json'));
+  });
+
   it('says which vocab.txt is none of BERT', async () => {
     await writeFile(join(folder, 'vocab.txt'), 'a\nb\n');
     await expect(loadTokenizer(folder)).rejects.toThrow(/vocab\.txt: expected \[PAD\], .* among the tokens, got no/);

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { CheckpointError, ConfigError } from '../base/index.ts';
 import { readJsonObject } from './json-file.ts';
 import { type Frame, type TokenizerStages, tokenizerStages } from './tokenizer-library.ts';
-import { type Normalization, wordPieceTokenizer } from './vocabulary.ts';
+import { type AddedToken, type Normalization, wordPieceTokenizer } from './vocabulary.ts';
 
 /** One text, or one pair of texts, as token ids with the special tokens, and the segment of each token. */
 export interface Encoding {
@@ -83,6 +83,14 @@ async function readJsonIn(path: string): Promise<object> {
 
 const flag = z.boolean('true, false or null').nullish();
 
+/** With what transformers takes where nothing is said. */
+const addedToken = z
+  .object({
+    ...{ content: z.string(), special: z.boolean().default(false), single_word: z.boolean().default(false) },
+    ...{ lstrip: z.boolean().default(false), rstrip: z.boolean().default(false), normalized: z.boolean().optional() },
+  })
+  .transform((token) => ({ ...token, normalized: token.normalized ?? !token.special }));
+
 const bertTokenizer = z.looseObject({
   do_lower_case: flag,
   strip_accents: flag,
@@ -91,7 +99,7 @@ const bertTokenizer = z.looseObject({
   /** Of Japanese ones. */
   word_tokenizer_type: z.string('a name').nullish(),
   subword_tokenizer_type: z.string('a name').nullish(),
-  added_tokens_decoder: z.record(z.string(), z.looseObject({ content: z.string() }), 'tokens by their ids').nullish(),
+  added_tokens_decoder: z.record(z.string(), addedToken, 'tokens by their ids').nullish(),
 });
 
 type BertTokenizer = z.infer<typeof bertTokenizer>;
@@ -116,10 +124,13 @@ function normalizationIn({ do_lower_case, strip_accents, tokenize_chinese_chars 
 
 const bertNormalizer = z.looseObject({ normalizer: z.looseObject({ type: z.literal('BertNormalizer') }) });
 
-/** A `tokenizer.json` in which the normalizer is as the `tokenizer_config.json` beside it says, where that says something: transformers does so, too. */
+/**
+ * A `tokenizer.json` in which the normalizer is as the `tokenizer_config.json` beside it says, where that says something: the tokenizers of transformers that are
+ * BERT's do so, too (and go by their defaults where it says nothing); those of no kind take the file as it is.
+ */
 function withTold(json: object, told: BertTokenizer): object {
   const { data } = bertNormalizer.safeParse(json);
-  if (data === undefined) return json;
+  if (data === undefined || told.tokenizer_class === 'PreTrainedTokenizerFast') return json;
   const { do_lower_case, strip_accents, tokenize_chinese_chars } = told;
   const normalizer = {
     ...data.normalizer,
@@ -130,12 +141,17 @@ function withTold(json: object, told: BertTokenizer): object {
   return { ...json, normalizer };
 }
 
+/** Those of transformers that are BERT's by another name. */
+const BERT_TOKENIZERS: ReadonlySet<string> = new Set(
+  'Bert ConvBert DistilBert Electra LayoutLM Lxmert MobileBert Realm RetriBert SqueezeBert'.split(' '),
+);
+
 /** A `vocab.txt` says nothing of how texts are cut into its words: there are tokenizers that do that in other ways than BERT's. */
 function refuseOtherKind(told: BertTokenizer, modelConfig: object, folder: string): void {
   const { tokenizer_class, word_tokenizer_type, subword_tokenizer_type } = told;
-  const name = tokenizer_class ?? Reflect.get(modelConfig, 'tokenizer_class') ?? 'BertTokenizer';
+  const name = String(tokenizer_class ?? Reflect.get(modelConfig, 'tokenizer_class') ?? 'BertTokenizer');
   const kinds = [
-    /^BertTokenizer(Fast)?$/.test(String(name)) || String(name),
+    BERT_TOKENIZERS.has(name.replace(/Tokenizer(Fast)?$/, '')) || name,
     [undefined, null, 'basic'].includes(word_tokenizer_type) || `words by ${word_tokenizer_type}`,
     [undefined, null, 'wordpiece'].includes(subword_tokenizer_type) || `pieces by ${subword_tokenizer_type}`,
   ].filter((kind) => kind !== true);
@@ -147,16 +163,19 @@ function refuseOtherKind(told: BertTokenizer, modelConfig: object, folder: strin
   });
 }
 
-/** By token. */
-function addedTokens({ added_tokens_decoder }: BertTokenizer, saved: object): Readonly<Record<string, number>> {
-  const listed = Object.entries(added_tokens_decoder ?? {}).map(([id, { content }]) => [content, Number(id)] as const);
-  return Object.fromEntries([...Object.entries(saved).map(([token, id]) => [token, Number(id)] as const), ...listed]);
+/** From a `tokenizer_config.json`, or what `added_tokens.json` has beside it. */
+function addedTokens({ added_tokens_decoder }: BertTokenizer, saved: object): readonly AddedToken[] {
+  const listed = Object.entries(added_tokens_decoder ?? {}).map(([id, token]) => ({ ...token, id: Number(id) }));
+  const others = Object.entries(saved)
+    .filter(([content]) => !listed.some((token) => token.content === content))
+    .map(([content, id]) => ({ ...addedToken.parse({ content }), id: Number(id) }));
+  return [...listed, ...others];
 }
 
 function wordPieces(
   tokens: readonly string[],
   normalization: Normalization,
-  added: Readonly<Record<string, number>>,
+  added: readonly AddedToken[],
   where: string,
 ): object {
   try {

@@ -28,18 +28,29 @@ export interface Normalization {
 }
 
 const SPECIALS: ReadonlySet<string> = new Set(SPECIAL_TOKENS);
-const ADDED = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+const AS_IT_IS = { single_word: false, lstrip: false, rstrip: false, normalized: false };
 const UNCASED: Normalization = { lowercase: true, strip_accents: null, handle_chinese_chars: true };
 const PRE_TOKENIZER = { type: 'BertPreTokenizer' } as const;
 
+/** A token that is found in texts as it is, before anything else is; where it is `normalized`, in what the normalizer makes of them. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly single_word: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+  readonly special: boolean;
+}
+
 /**
  * The `tokenizer.json` of a BERT tokenizer with these tokens, uncased unless it is said otherwise; the place of a token is its id. The special
- * tokens must be among them. Tokens that are `added`, by their ids, are found in texts as they are, before anything else is.
+ * tokens must be among them. Others may be `added`.
  */
 export function wordPieceTokenizer(
   tokens: readonly string[],
   normalization = UNCASED,
-  added: Readonly<Record<string, number>> = {},
+  added: readonly AddedToken[] = [],
 ): object {
   const vocabulary = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const id = (token: string): number => {
@@ -59,10 +70,8 @@ export function wordPieceTokenizer(
     truncation: null,
     padding: null,
     added_tokens: [
-      ...SPECIAL_TOKENS.map((content) => ({ ...ADDED, id: id(content), content, special: true })),
-      ...Object.entries(added)
-        .filter(([content]) => !SPECIALS.has(content))
-        .map(([content, place]) => ({ ...ADDED, id: place, content, special: false })),
+      ...SPECIAL_TOKENS.map((content): AddedToken => ({ ...AS_IT_IS, id: id(content), content, special: true })),
+      ...added.filter(({ content }) => !SPECIALS.has(content)),
     ],
     normalizer: { type: 'BertNormalizer', clean_text: true, ...normalization },
     pre_tokenizer: PRE_TOKENIZER,

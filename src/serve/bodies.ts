@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { OverloadError } from '../base/index.ts';
 import { leavesRoom } from './tenant-shares.ts';
 
-/** Room for 134 bodies of the 2 MB that one may have, or a small one of every connection there can be. */
+/** Room for 134 bodies of the 2 MB that one may have, 107 of one tenant; or a small one of every connection there can be. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
 declare module 'fastify' {
@@ -30,16 +30,19 @@ export function limitBodies(app: FastifyInstance, maxBytes: number): void {
     request.bodyBytes = 0;
   };
   app.decorateRequest('bodyBytes', 0);
-  app.addHook('preParsing', (request, _, body, done) => {
+  app.addHook('preParsing', (request, reply, body, done) => {
     const bytes = bytesToRead(request.headers, maxBytes);
     const room = most - underWay;
     const own = (ofTenants.get(request.tenant) ?? 0) + bytes;
-    if (bytes > room || !leavesRoom(own, room))
-      throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got: `${room} bytes` });
+    if (bytes > room || !leavesRoom(own, room)) {
+      const got = `${room} bytes, and ${own - bytes} that the tenant has under way`;
+      throw new OverloadError('bodies', { expected: `room for ${bytes} bytes`, got });
+    }
     count(request.tenant, bytes);
     request.bodyBytes = bytes;
     // Where it is never parsed: it is malformed or too large, or its client leaves.
     request.raw.once('close', () => giveBack(request));
+    reply.raw.once('close', () => giveBack(request));
     done(null, body);
   });
   app.addHook('preValidation', (request, _, done) => {

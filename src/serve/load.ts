@@ -7,8 +7,8 @@ import type { Backlog } from './queue.ts';
 export interface Observation {
   readonly nowMs: number;
   /**
-   * How long what waits would take the workers at each level, passes that were given to a worker and not begun included: by the passes that it would leave in,
-   * which are not full where few rows may share one.
+   * How long what waits, and may go down to a level, would take the workers there, passes that were given to a worker and not begun included: by the passes
+   * that it would leave in, which are not full where few rows may share one.
    */
   readonly waitsMs: readonly number[];
   /** How long the first of the rows that wait has. */

@@ -514,6 +514,13 @@ describe('what leaves ahead', () => {
     },
   );
 
+  it('of long rows is no more than passes that they fill, however long they are', () => {
+    const queue = queueOf({ isolation: 'tenant' });
+    offerEach(queue, [...rows(100 * SLOTS, { tenant: 'flood' }), row({ tenant: 'late', lengthClass: 64 })]);
+    // Two rows, as long as eight: a pass of the flood for each lane, and one more for what they fill.
+    expect(queue.shareAhead('late', 1)).toBeLessThanOrEqual((2 * (2 + 1)) / 100);
+  });
+
   it('is more for more rows', () => {
     const queue = queueOf({ isolation: 'tenant' });
     offerEach(queue, rows(10 * SLOTS, { tenant: 'flood' }));

@@ -148,7 +148,7 @@ export class RequestQueue<Row extends LaneRow> {
     const slots = groups * instances;
     // Passes of the mean length. Of what has just come that is all there is to know.
     const length = waiting === 0 ? 1 : tokens / waiting / meanTokens;
-    const turns = (Math.min(own, this.lanes.size) + Math.floor(own / slots)) * length * tenants;
+    const turns = (Math.min(own, this.lanes.size) + Math.floor((own * length) / slots)) * tenants;
     return Math.min(1, turns / Math.max(this.lanes.size, this.rows / slots));
   }
 

@@ -146,11 +146,14 @@ async function reload(service: Service, open: () => Promise<Engine>, log: Logger
   }
 }
 
-/** A floor of accuracy keeps a request on the levels before the first that is below it, so an accurate one behind that answers none. */
+/**
+ * A floor of accuracy keeps a request on the levels before the first that is below it, or of which none is known, so an accurate one behind that answers
+ * none.
+ */
 function warnOfOrder({ levels }: Service, log: Logger): void {
-  const accuracies = levels.map(({ description }) => description.accuracy ?? 0);
-  const isOrdered = accuracies.every((accuracy, at) => at === 0 || accuracy <= (accuracies[at - 1] as number));
-  if (isOrdered) return;
+  const accuracies = levels.map(({ description }) => description.accuracy ?? null);
+  const known = accuracies.map((accuracy) => accuracy ?? 0);
+  if (known.every((accuracy, at) => at === 0 || accuracy <= (known[at - 1] as number))) return;
   log.warn(
     { levels: namesOf(levels), accuracies },
     'levels are not in the order of their accuracies, the most accurate first',

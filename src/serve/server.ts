@@ -173,6 +173,10 @@ let requests = 0;
 function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
   const { log, hasTextsInLog } = options;
   const refusals = new Pace();
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    onLeft(raw, reply.raw, () => undefined); // for `answerClientError`, which has to know of all
+    done();
+  });
   app.addHook('onSend', (request, reply, _, done) => {
     reply.header('x-request-id', request.id);
     if (service.isDraining) reply.header('connection', 'close');

@@ -143,11 +143,11 @@ export class Service {
     return (this.backlogMs() + leftMs) / Math.max(1, readyWorkers);
   }
 
-  /** How long what waits should take a worker at a level, or at the last one that may answer it. */
-  private backlogMs(level = this.level): number {
+  /** How long what waits should take a worker at a level, or at the last one that may answer it; of those rows only that may go down to level `least`. */
+  private backlogMs(level = this.level, least = 0): number {
     let ms = 0;
     for (const [lastLevel, backlog] of this.queue.backlogs) {
-      if (backlog.rows > 0) ms += this.times[Math.min(lastLevel, level)]?.backlogMs(backlog) ?? 0;
+      if (backlog.rows > 0 && lastLevel >= least) ms += this.times[Math.min(lastLevel, level)]?.backlogMs(backlog) ?? 0;
     }
     return ms;
   }
@@ -319,7 +319,7 @@ export class Service {
     const { readyWorkers: workers, givenMs } = this.engine;
     return {
       nowMs,
-      waitsMs: this.levels.map((_, level) => (this.backlogMs(level) + givenMs) / Math.max(1, workers)),
+      waitsMs: this.levels.map((_, level) => (this.backlogMs(level, level) + givenMs) / Math.max(1, workers)),
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),

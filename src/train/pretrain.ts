@@ -4,7 +4,14 @@
  * MUX-PLM, Murahari et al. 2023, stages 1 and 2).
  */
 import { countParameters, type ParameterTree, parameterOf, VERSION } from '../base/index.ts';
-import { checkDestination, type ModelConfig, type Tokenizer, WORD_TABLE, writeModelFolder } from '../model/index.ts';
+import {
+  checkDestination,
+  isPreset,
+  type ModelConfig,
+  type Tokenizer,
+  WORD_TABLE,
+  writeModelFolder,
+} from '../model/index.ts';
 import { checkMux, initialModel, instancesOf, longestRow } from '../mux/index.ts';
 import type { CurvePoint } from './checkpoint.ts';
 import { fingerprintOf, machineOf, modelFingerprint, type TrainedModel } from './deliver.ts';
@@ -18,6 +25,7 @@ import { type PretrainLosses, pretrainObjective } from './pretrain-objective.ts'
 import { checkPretrainRecipe, PRIME_SHARE, type PretrainRecipe } from './recipe.ts';
 import { withRetrieval } from './retrieval.ts';
 import { type Run, runPhase } from './run-phase.ts';
+import { refuseOverwriting } from './teacher.ts';
 import { heldOutBatches, maskedBatches, plainBatches } from './text-batches.ts';
 import { sampleTexts, TextCorpus, TextRows } from './text-corpus.ts';
 import { identityOf, openTextFile, type TextIdentity } from './text-file.ts';
@@ -184,6 +192,7 @@ export async function pretrain(recipe: PretrainRecipe, options: PretrainOptions)
   checkPretrainRecipe(recipe);
   const { output, seed, placement, onStep } = options;
   await checkDestination(output);
+  if (!isPreset(recipe.encoder)) await refuseOverwriting(recipe.encoder, output);
   const start = await prepare(recipe, options);
   const { config } = start.model;
   const instances = instancesOf(config);

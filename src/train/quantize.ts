@@ -4,7 +4,7 @@
  */
 import { countParameters, type Precision } from '../base/index.ts';
 import { closing, exportClassifier, predictorOf, rowLimit } from '../infer/index.ts';
-import { checkDestination, type Delivery, placeOf, resolveModel, writeModelFolder } from '../model/index.ts';
+import { checkDestination, type Delivery, isSameFolder, resolveModel, writeModelFolder } from '../model/index.ts';
 import { openSession } from '../runtime/index.ts';
 import { type DataSource, openEvaluation } from './data-source.ts';
 import { machineOf, type TrainedModel } from './deliver.ts';
@@ -72,7 +72,7 @@ export async function quantizeClassifier(model: string, given: QuantizeOptions):
   const classifier = await readClassifier(model);
   const folder = await resolveModel(model);
   const whole = await contentOf(folder);
-  const content = placeOf(folder) === placeOf(output) ? whole : withoutPruning(whole);
+  const content = (await isSameFolder(folder, output)) ? whole : withoutPruning(whole);
   const exports = exportsOf(content, classifier);
   const measured = await measure(classifier, exports, options);
   const parameters = countParameters(classifier.parameters);

@@ -1,9 +1,7 @@
 /** What a compression starts from and learns from: classifiers in folders, and a teacher's answers to the training rows. */
-import { existsSync } from 'node:fs';
-import { realpath } from 'node:fs/promises';
 import { ConfigError, type FloatTensor, float32, parameterOf, partOf, sizeOf } from '../base/index.ts';
 import { closing, DEFAULT_GROUPS, openPredictor, predictLogits, requireClassifier } from '../infer/index.ts';
-import { type ModelFiles, readModelFolder, resolveModel } from '../model/index.ts';
+import { isSameFolder, type ModelFiles, readModelFolder, resolveModel } from '../model/index.ts';
 import { modelShapes } from '../mux/index.ts';
 import type { RunFolder } from './checkpoint.ts';
 import type { TrainedModel } from './deliver.ts';
@@ -39,8 +37,7 @@ export async function readTeacher(model: string): Promise<TrainedModel> {
 
 /** What a model is made from, a teacher or an encoder, is not replaced by it: others may be made of it. */
 export async function refuseOverwriting(model: string, output: string): Promise<void> {
-  if (!existsSync(model) || !existsSync(output)) return;
-  if ((await realpath(model)) !== (await realpath(output))) return;
+  if (!(await isSameFolder(model, output))) return;
   throw new ConfigError('output', { expected: 'another folder than the model that it is made from', got: output });
 }
 

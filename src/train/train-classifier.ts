@@ -1,7 +1,7 @@
 /** `train`: fine-tunes a dense classifier of one input at a time, from a checkpoint or from scratch. */
 import { basename, resolve } from 'node:path';
 import { VERSION } from '../base/index.ts';
-import { checkDestination, type ModelConfig } from '../model/index.ts';
+import { checkDestination, isPreset, type ModelConfig } from '../model/index.ts';
 import { initialModel } from '../mux/index.ts';
 import type { ParameterGroup } from './adamw.ts';
 import { RunFolder } from './checkpoint.ts';
@@ -66,7 +66,7 @@ export async function trainClassifier(recipe: TrainRecipe, given: RunOptions): P
   checkTrainRecipe(recipe);
   const options = interruptible(given);
   await checkDestination(options.output);
-  await refuseOverwriting(recipe.encoder, options.output);
+  if (!isPreset(recipe.encoder)) await refuseOverwriting(recipe.encoder, options.output);
   const { source, output, seed, placement, onProgress } = options;
   const { train, evaluation } = await openData(source, { task: recipe.task });
   const start = await startEncoder(recipe, () => textsOf(train));
