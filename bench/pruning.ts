@@ -4,13 +4,15 @@
  *
  *   npx tsx bench/pruning.ts DATA OUT [--seeds 1,2,3] [--instances 1,2,5] [--speedups 8] [--alone] [--figure FILE.svg] [--no-throughput] [--threads 1]
  *
- * DATA has the data sets; OUT takes the models, the teacher among them. The program must be built (`npm run build`). Finished runs are not run again,
- * stopped ones go on.
+ * DATA has the data sets; OUT takes the models, three teachers among them, of which the one of the median accuracy teaches. The program must be
+ * built (`npm run build`). Finished runs are not run again, stopped ones go on.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER_RUN, TEACHER_RUNS } from '../recipes/pruning.ts';
+import { DENSE_RUN } from '../recipes/auto.ts';
+import type { NamedRun } from '../recipes/named-run.ts';
+import { SPARSITIES, separateRun, sparsitiesRun, speedRun, TEACHER_RUNS } from '../recipes/pruning.ts';
 import { accuracyBySpeedup, type SpeedupLine } from '../src/report/index.ts';
 import { spreadOf } from '../src/train/index.ts';
 import { resultOf } from './named-run-result.ts';
@@ -46,9 +48,9 @@ interface Row {
   readonly models: readonly Model[];
 }
 
-async function rowsOf(instances: number): Promise<Row[]> {
+async function rowsOf(instances: number, teacher: NamedRun): Promise<Row[]> {
   const documents = [];
-  for (const seed of seeds) documents.push(await resultOf(sparsitiesRun(instances, seed), folders));
+  for (const seed of seeds) documents.push(await resultOf(sparsitiesRun({ teacher, instances, seed }), folders));
   const perSeed = documents.map((document) => document.models as readonly Model[]);
   const asked = instances === 1 ? [...SPARSITIES] : [0, ...SPARSITIES];
   return asked.map((sparsity, at) => ({
@@ -83,19 +85,34 @@ function printRow(row: Row, measured: readonly Row[], teacher: number): void {
   );
 }
 
-for (const run of TEACHER_RUNS) await resultOf(run, folders);
-const teacher = await resultOf(TEACHER_RUN, folders);
-console.log(`teacher: ${points(Number(teacher.accuracy))}`);
+/** A teacher, and its accuracy. */
+interface Teacher {
+  readonly run: NamedRun;
+  readonly accuracy: number;
+}
+
+/** The teacher of the median accuracy. */
+async function chooseTeacher(): Promise<Teacher> {
+  await resultOf(DENSE_RUN, folders);
+  const found: Teacher[] = [];
+  for (const run of TEACHER_RUNS) found.push({ run, accuracy: Number((await resultOf(run, folders)).accuracy) });
+  console.log(`teachers: ${found.map(({ accuracy }) => points(accuracy)).join(' ')}`);
+  const inOrder = found.toSorted((a, b) => a.accuracy - b.accuracy);
+  return inOrder[Math.floor(inOrder.length / 2)] as Teacher;
+}
+
+const { run: teacher, accuracy: teacherAccuracy } = await chooseTeacher();
+console.log(`teacher: ${teacher.name}, ${points(teacherAccuracy)}`);
 const rows: Row[] = [];
 for (const instances of numbersIn(values.instances)) {
-  const found = await rowsOf(instances);
+  const found = await rowsOf(instances, teacher);
   rows.push(...found);
-  for (const row of found) printRow(row, rows, Number(teacher.accuracy));
+  for (const row of found) printRow(row, rows, teacherAccuracy);
 }
 
 for (const speedup of numbersIn(values.speedups)) {
   for (const instances of numbersIn(values.instances)) {
-    const document = await resultOf(speedRun(instances, speedup, 1), folders);
+    const document = await resultOf(speedRun({ teacher, instances, seed: 1 }, speedup), folders);
     console.log(
       `N=${instances} --speedup ${speedup}: ${JSON.stringify(document.speedup)}, accuracy ${document.accuracy}`,
     );
@@ -104,7 +121,7 @@ for (const speedup of numbersIn(values.speedups)) {
 
 if (values.alone) {
   for (const sparsity of SPARSITIES) {
-    const { accuracy } = await resultOf(separateRun(1, sparsity, 1), folders);
+    const { accuracy } = await resultOf(separateRun({ teacher, instances: 1, seed: 1 }, sparsity), folders);
     console.log(`N=1 s=${sparsity} in a run of its own: ${points(Number(accuracy))}`);
   }
 }
@@ -128,7 +145,7 @@ interface BenchDocument {
 /** Times the dense teacher's throughput, of the first seed's models, all in one run. */
 async function speedupsOf(measured: readonly Row[]): Promise<number[]> {
   const models = measured.map(({ models: [first] }) => (first as Model).folder);
-  const argv = ['bench', ...models, '--baseline', join(out, TEACHER_RUN.name), '--data', 'DATA/sst2/dev.tsv'];
+  const argv = ['bench', ...models, '--baseline', join(out, teacher.name), '--data', 'DATA/sst2/dev.tsv'];
   const { results } = (await resultOf(
     { name: `bench-pruned-n${values.instances}`, argv },
     folders,

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { argumentsOf } from '../bench/named-run-result.ts';
 import { GRID_RUN } from '../recipes/auto.ts';
 import { CORPORA, type CorpusName, denseRun, ENCODERS, studentRun } from '../recipes/multiplexing.ts';
-import { separateRun, sparsitiesRun, speedRun, TEACHER_RUNS } from '../recipes/pruning.ts';
+import type { NamedRun } from '../recipes/named-run.ts';
+import { type StudentRun, separateRun, sparsitiesRun, speedRun, TEACHER_RUNS } from '../recipes/pruning.ts';
 import { program } from './program.kit.ts';
 
 let folder: string;
@@ -22,7 +23,9 @@ const runs = [
   GRID_RUN,
   ...ENCODERS,
   ...corpora.flatMap((corpus) => [denseRun(corpus), ...instances.slice(1).map((N) => studentRun(corpus, N))]),
-  ...instances.flatMap((N) => [sparsitiesRun(N, 1), separateRun(N, 0.9, 1), speedRun(N, 8, 1)]),
+  ...instances
+    .map((N): StudentRun => ({ teacher: TEACHER_RUNS[0] as NamedRun, instances: N, seed: 1 }))
+    .flatMap((student) => [sparsitiesRun(student), separateRun(student, 0.9), speedRun(student, 8)]),
 ];
 
 it.each(runs.map((run) => [run.name, run] as const))('%s is a command line that the program takes', async (_, run) => {
