@@ -316,6 +316,7 @@ it('refuses flags that would count for nothing', async () => {
     [['serve', at('dense'), '--workers', '2', '--streams', '4'], '--streams: expected nothing, as --workers'],
     [['serve', at('dense'), '--log-texts'], '--log-texts: expected --log-level debug'],
     [['train', '--columns', 'text=a,label=b', '-o', at('never')], '--columns: expected nothing, as the rows are those'],
+    [['eval', at('dense'), '--data', 'builtin', '--columns', 'text=a'], '--columns: expected nothing, as the rows are'],
     [
       ['auto', at('dense'), ...data(), '--sparsities', '0', '--prune-epochs', '2', '-o', at('never')],
       '--prune-epochs: expected nothing at sparsity 0',
@@ -323,10 +324,6 @@ it('refuses flags that would count for nothing', async () => {
     [
       ['worker', '--queue', 'redis://queue.lan', '--artefacts', folder, '--threads', '2', '--concurrency', '8'],
       '--concurrency: expected at most the 2 of --threads',
-    ],
-    [
-      ['worker', '--queue', 'redis://:s3cret@queue.lan/x', '--artefacts', folder],
-      'redis://HOST:PORT, got something else',
     ],
     [['pretrain', '--text', at('train.tsv'), '--prefill-layers', '1', '-o', at('never')], '--prefill-layers: expected'],
     [['train', ...data(), '--encoder', at('dense'), '--tokenizer', at('dense'), '-o', at('never')], '--tokenizer: exp'],

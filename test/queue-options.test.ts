@@ -26,6 +26,13 @@ const auto = (...more: string[]): Promise<{ code: number; err: string }> =>
 /** A port that nobody listens at: the one of tcpmux, which is historic. */
 const NOBODY = 'redis://me:secret@127.0.0.1:1';
 
+it('tells no password of an address that it does not take', async () => {
+  const { code, err } = await program(['worker', '--queue', 'redis//:s3cret@queue.lan', '--artefacts', folder]);
+  expect(code).toBe(2);
+  expect(err).toContain('--queue: expected redis://HOST:PORT, got something else');
+  expect(err).not.toContain('s3cret');
+});
+
 it('wants a shared folder with a queue, and no other way round', async () => {
   expect(await auto('--queue', NOBODY)).toMatchObject({
     code: 2,

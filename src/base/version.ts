@@ -1,12 +1,10 @@
 /** The version of this program, for records and `--version`. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { BackendError } from './errors.ts';
 
-const FILE = new URL('../../package.json', import.meta.url);
-
 /** A bundle of a service has that service's at its place, or none; it would lack the files of the workers, too. */
-function versionIn(file: URL): string {
-  const told = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+function ownVersion(): string {
+  const told = readPackage();
   if (told.name === 'prumux') return told.version;
   throw new BackendError('prumux', {
     expected: 'to run from its own package',
@@ -15,4 +13,12 @@ function versionIn(file: URL): string {
   });
 }
 
-export const VERSION: string = versionIn(FILE);
+function readPackage() {
+  try {
+    return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+export const VERSION: string = ownVersion();

@@ -1,5 +1,5 @@
 /** `prumux auto`: the fastest model within an allowed drop in accuracy, delivered with its report. */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { explore, gridOf, type Instruments, nameOf, type Question, verdictWith } from '../auto/index.ts';
 import { CheckpointError, messageOf, PRECISIONS } from '../base/index.ts';
 import { closing } from '../infer/index.ts';
@@ -143,7 +143,7 @@ export default command({
     }
     await checkDestination(output);
     await refuseOverwriting(model, output);
-    const local = `${resolve(output)}.run`;
+    const local = `${output.replace(/[/\\]+$/, '')}.run`;
     const openWorkplace = workplaceOpener(values, local, context);
     const settings = compressSettingsOf(values);
     const laboratory = await openLaboratory(

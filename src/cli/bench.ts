@@ -9,7 +9,7 @@ import {
 import { instancesOf } from '../mux/index.ts';
 import { openTexts } from '../train/index.ts';
 import { command } from './command.ts';
-import { ROWS } from './common-options.ts';
+import { ROWS, refuseIdleColumns } from './common-options.ts';
 import { option, optional, text, whole } from './option.ts';
 import { PRECISION, preciseModel } from './precision-option.ts';
 import { table } from './result-lines.ts';
@@ -32,6 +32,7 @@ export default command({
   },
   unheeded: ['seed'],
   async run({ baseline, precision: usual, data, columns, rounds, maxTokens }, models, { placement, progress }) {
+    refuseIdleColumns(columns, data);
     const names = [...new Set([baseline ?? models[0], ...models])];
     const classifiers: StoredClassifier[] = [];
     for (const name of names) {

@@ -25,7 +25,7 @@ import {
   relativeThroughput,
 } from '../train/index.ts';
 import { type Context, command } from './command.ts';
-import { LABELLED_ROWS } from './common-options.ts';
+import { LABELLED_ROWS, refuseIdleColumns } from './common-options.ts';
 import { number, option, optional, required, text, type Values, whole } from './option.ts';
 import { preciseModel } from './precision-option.ts';
 import { percent, table } from './result-lines.ts';
@@ -132,6 +132,7 @@ export default command({
   },
   options,
   async run(values, [operand], context) {
+    refuseIdleColumns(values.columns, values.eval);
     const goal = goalOf(values);
     const fast = preciseModel(operand);
     const { model: folder } = fast;

@@ -96,13 +96,13 @@ export function command<O extends Options, Document extends object>(spec: Comman
         commandLine: `prumux ${[name, ...argv].map(quoted).join(' ')}`,
       };
       // A bar that is not stopped leaves the terminal without line breaks.
-      terminal.interrupt.addEventListener('abort', progress.stop, { once: true });
+      terminal.interrupt.addEventListener('abort', progress.end, { once: true });
       try {
         const document = await spec.run(values as Values<O>, checkOperands(operands, spec.operands), context);
         progress.stop();
         terminal.stdout.write(common.json ? `${JSON.stringify(document, null, 2)}\n` : spec.print(document));
       } finally {
-        terminal.interrupt.removeEventListener('abort', progress.stop);
+        terminal.interrupt.removeEventListener('abort', progress.end);
         progress.stop();
       }
     },

@@ -79,8 +79,11 @@ export const ROWS = {
 /** Rows with labels, which must be those of the model at hand: there is no default. */
 export const LABELLED_ROWS = { ...ROWS, data: required(`rows with labels: ${FORMATS}`, text('FILE')) };
 
-const idleColumns = (): UsageError =>
-  new UsageError('--columns', { expected: `nothing, as the rows are those of "${builtinName}"`, got: 'it' });
+/** Throws a UsageError where no file has columns to be named. */
+export function refuseIdleColumns(columns: Values<typeof ROWS>['columns'], ...files: readonly string[]): void {
+  if (columns === undefined || files.some((file) => file !== builtinName)) return;
+  throw new UsageError('--columns', { expected: `nothing, as the rows are those of "${builtinName}"`, got: 'it' });
+}
 
 /** The built-in rows serve where neither file is given; one file alone is a mistake. */
 export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof DATA>): DataSource {
@@ -89,6 +92,7 @@ export function dataSourceOf({ data, eval: evaluation, columns }: Values<typeof 
     const flag = data === undefined ? '--data' : '--eval';
     throw new UsageError(flag, { expected: 'a FILE, as the other one is given', got: 'nothing' });
   }
-  if (isBuiltin && columns !== undefined) throw idleColumns();
-  return { data: data ?? builtinName, evaluation: evaluation ?? builtinName, ...(columns && { columns }) };
+  const source = { data: data ?? builtinName, evaluation: evaluation ?? builtinName };
+  refuseIdleColumns(columns, source.data, source.evaluation);
+  return { ...source, ...(columns && { columns }) };
 }

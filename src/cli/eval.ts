@@ -9,7 +9,7 @@ import {
   openEvaluation,
 } from '../train/index.ts';
 import { command } from './command.ts';
-import { LABELLED_ROWS } from './common-options.ts';
+import { LABELLED_ROWS, refuseIdleColumns } from './common-options.ts';
 import { ENSEMBLE, remarkOnEnsemble } from './ensemble-option.ts';
 import { option, optional, toggle, whole } from './option.ts';
 import { onlyModel, PRECISION } from './precision-option.ts';
@@ -35,6 +35,7 @@ export default command({
     maxTokens: optional('longest row, in tokens; longer ones are cut [as the model was trained]', whole(3)),
   },
   async run(values, [operand], { placement, seed, progress, terminal }) {
+    refuseIdleColumns(values.columns, values.data);
     if (values.probes !== undefined && !values.isolation) {
       throw new UsageError('--probes', { expected: 'nothing without --isolation', got: String(values.probes) });
     }

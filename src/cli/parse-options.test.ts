@@ -102,6 +102,7 @@ it.each([
 it.each([
   ['{"instance": 3}', 'instance: expected a known key, as instances'],
   ['{"config": "other.json"}', 'config: expected a known key'],
+  ['{"help": true}', 'help: expected a known key'],
   ['{"learningRate": 0.5, "learning-rate": 0.7}', 'learning-rate: expected one key of that name, got two'],
   ['{"grid": []}', 'grid: expected at least one value, got an empty list'],
   ['{"instances": "many"}', 'instances: expected a whole number, 1 or more, got many'],

@@ -20,6 +20,8 @@ export interface Progress {
   /** Any other work that takes long. */
   work: OnProgress;
   stop(): void;
+  /** For good: nothing is shown any more. */
+  end(): void;
 }
 
 const QUIET: Progress = {
@@ -29,6 +31,7 @@ const QUIET: Progress = {
   ended: () => undefined,
   work: () => undefined,
   stop: () => undefined,
+  end: () => undefined,
 };
 const SMOOTHING = 0.95;
 const SECONDS_BETWEEN_LINES = 10;
@@ -45,6 +48,7 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
   if (!stderr.isTTY && !isWanted) return QUIET;
   let heading = '';
   let shown: Shown | undefined;
+  let isOver = false;
   const trials = new Map<string, TrialProgress>();
 
   function stop(): void {
@@ -69,12 +73,18 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
 
   return {
     stop,
+    end() {
+      stop();
+      isOver = true;
+    },
     title(text) {
+      if (isOver) return;
       stop();
       heading = `${text} · `;
       stderr.write(`${text}\n`);
     },
     step(report, unit = 'examples') {
+      if (isOver) return;
       const { phase, step, steps, seconds, stepsAhead = 0 } = report;
       const { bar, pace } = show(phase, step - 1, steps);
       pace.add(1, seconds, report[unit]);
@@ -87,6 +97,7 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
       if (step === steps) stop(); // what follows is not this phase's any more
     },
     trial(report) {
+      if (isOver) return;
       trials.set(report.trial, report);
       const [name, done, total] = ['trials', sumOf(trials, 'step'), sumOf(trials, 'steps')];
       const { bar } = show(name, done, total);
@@ -96,6 +107,7 @@ export function progressOn(stderr: Terminal['stderr'], isWanted: boolean): Progr
     },
     ended,
     work(name, done, total) {
+      if (isOver) return;
       const { bar, pace } = show(name, done, total);
       pace.reach(done);
       bar.update(done, { left: pace.left(total - done) });

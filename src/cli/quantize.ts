@@ -1,7 +1,7 @@
 /** `prumux quantize`: the int8 model of a folder, with what it costs in accuracy. */
 import { quantizeClassifier } from '../train/index.ts';
 import { command } from './command.ts';
-import { columnsOption, FORMATS } from './common-options.ts';
+import { columnsOption, FORMATS, refuseIdleColumns } from './common-options.ts';
 import { required, text } from './option.ts';
 import { megabytes, qualityLines, quantizedLine } from './result-lines.ts';
 
@@ -17,6 +17,7 @@ export default command({
     output: required('model folder to write; it may be MODEL itself', text('DIR'), 'o'),
   },
   async run({ eval: evaluation, columns, output }, [model], { seed, placement, progress }) {
+    refuseIdleColumns(columns, evaluation);
     const source = { evaluation, ...(columns && { columns }) };
     const told = { seed, placement, onProgress: progress.work };
     const { fp32, int8, ...rest } = await quantizeClassifier(model, { source, output, ...told });

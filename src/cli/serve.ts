@@ -93,10 +93,7 @@ export default command({
     terminal.onHangUp?.(() => void starting.then((running) => running.reload()).catch(() => undefined));
     // Large models open for minutes; nobody has asked anything yet.
     const server = await Promise.race([starting, aborted(terminal.interrupt)]);
-    if (server === undefined) {
-      void starting.then((started) => started.drain(0)).catch(() => undefined);
-      return { isDrained: true } satisfies Ended;
-    }
+    if (server === undefined) return { isDrained: true } satisfies Ended;
     terminal.stderr.write(`prumux: listening on ${server.url} (API: ${server.url}/docs)\n`);
     await aborted(terminal.interrupt);
     return { url: server.url, isDrained: await server.drain(values.drainTimeout) } satisfies Ended;

@@ -96,6 +96,8 @@ describe('a model folder', () => {
     expect(await readFile(join(root, 'README.md'), 'utf8')).toBe('mine');
     await writeFile(join(root, 'config.json'), '{"port": 8080}');
     await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md, config.json');
+    await writeFile(join(root, 'config.json'), '{"model_type": "roberta"}');
+    await expect(writeModelFolder(root, delivery)).rejects.toThrow('other files of the names README.md, config.json');
     await rm(join(root, 'README.md'));
     await rm(join(root, 'config.json'));
     const file = join(import.meta.dirname, 'folder.ts');

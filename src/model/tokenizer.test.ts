@@ -173,6 +173,8 @@ describe('loadTokenizer', () => {
     const json = join(folder, 'tokenizer.json');
     await writeFile(json, JSON.stringify(wordPieceTokenizer(parity.vocabulary)));
     expect((await loadTokenizer(folder)).json).toEqual(loaded.json); // as transformers has it
+    await writeFile(path, JSON.stringify({ do_lower_case: false, tokenizer_class: 'PreTrainedTokenizerFast' }));
+    expect((await loadTokenizer(folder)).isLowerCase).toBe(true);
     await rm(json);
     await writeFile(path, JSON.stringify({ do_lower_case: 'no' }));
     await expect(loadTokenizer(folder)).rejects.toThrow(/\(do_lower_case\): expected true, false or null, got "no"/);

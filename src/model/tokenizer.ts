@@ -122,6 +122,9 @@ function normalizationIn({ do_lower_case, strip_accents, tokenize_chinese_chars 
   };
 }
 
+/** What transformers calls a tokenizer that is nothing but its `tokenizer.json`. */
+const KINDLESS: ReadonlySet<string> = new Set(['PreTrainedTokenizerFast', 'TokenizersBackend']);
+
 const bertNormalizer = z.looseObject({ normalizer: z.looseObject({ type: z.literal('BertNormalizer') }) });
 
 /**
@@ -130,7 +133,7 @@ const bertNormalizer = z.looseObject({ normalizer: z.looseObject({ type: z.liter
  */
 function withTold(json: object, told: BertTokenizer): object {
   const { data } = bertNormalizer.safeParse(json);
-  if (data === undefined || told.tokenizer_class === 'PreTrainedTokenizerFast') return json;
+  if (data === undefined || KINDLESS.has(told.tokenizer_class ?? '')) return json;
   const { do_lower_case, strip_accents, tokenize_chinese_chars } = told;
   const normalizer = {
     ...data.normalizer,

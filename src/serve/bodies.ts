@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { OverloadError } from '../base/index.ts';
 import { leavesRoom } from './tenant-shares.ts';
 
-/** Room for 134 bodies of the 2 MB that one may have, 107 of one tenant; or a small one of every connection there can be. */
+/** Room for 134 bodies of the 2 MB that one may have, of one tenant four fifths; or a small one of every connection there can be. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
 declare module 'fastify' {

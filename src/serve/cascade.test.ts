@@ -7,11 +7,11 @@ import { roomToRecompute, rowsToRecompute } from './cascade.ts';
 const room = { targetLatencyMs: 100, utilisation: 0.8, workers: 1 };
 
 describe('room to recompute', () => {
-  const seen = { arrivalsPerSecond: 100, waitsMs: [0, 0], ratesPerSecond: [50, 1000] };
+  const seen = { arrivalsPerSecond: 100, backlogMs: 0, ratesPerSecond: [50, 1000] };
 
   it('is what the accurate level does in the time that is left after what waits', () => {
     expect(roomToRecompute(seen, 1, 0, room)).toBe(5); // 0.1 s · 50/s
-    expect(roomToRecompute({ ...seen, waitsMs: [800, 40] }, 1, 0, room)).toBe(3); // 40 ms of it are taken
+    expect(roomToRecompute({ ...seen, backlogMs: 40 }, 1, 0, room)).toBe(3); // 40 ms of it are taken
     expect(roomToRecompute(seen, 1, 2, room)).toBe(3);
   });
 
@@ -23,7 +23,7 @@ describe('room to recompute', () => {
   it('is none at the accurate level itself, and none while answers keep the engine busy', () => {
     expect(roomToRecompute(seen, 0, 0, room)).toBe(0);
     expect(roomToRecompute({ ...seen, arrivalsPerSecond: 801 }, 1, 0, room)).toBe(0);
-    expect(roomToRecompute({ ...seen, waitsMs: [4000, 200] }, 1, 0, room)).toBe(0);
+    expect(roomToRecompute({ ...seen, backlogMs: 200 }, 1, 0, room)).toBe(0);
     expect(roomToRecompute({ ...seen, ratesPerSecond: [] }, 1, 0, room)).toBe(0);
   });
 });

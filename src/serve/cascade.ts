@@ -18,9 +18,9 @@ export interface CascadeRoom {
 export function roomToRecompute(
   {
     arrivalsPerSecond,
-    waitsMs,
+    backlogMs,
     ratesPerSecond: rates,
-  }: Pick<Observation, 'arrivalsPerSecond' | 'waitsMs' | 'ratesPerSecond'>,
+  }: Pick<Observation, 'arrivalsPerSecond' | 'backlogMs' | 'ratesPerSecond'>,
   level: number,
   pending: number,
   { targetLatencyMs, utilisation, workers }: CascadeRoom & { readonly workers: number },
@@ -28,7 +28,7 @@ export function roomToRecompute(
   const [accurateRate = 0] = rates;
   const rate = rates[level] ?? 0;
   if (level === 0 || !(arrivalsPerSecond <= utilisation * rate)) return 0;
-  const seconds = (targetLatencyMs - (waitsMs[level] ?? 0)) / 1000;
+  const seconds = (targetLatencyMs - backlogMs) / 1000;
   return Math.max(0, Math.floor((accurateRate * seconds - pending) / workers));
 }
 

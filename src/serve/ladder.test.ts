@@ -54,6 +54,7 @@ function simulate({ rates, believedRates = rates, load, seconds, gap = () => 1 }
     const level = ladder({
       ...{ nowMs: 1000 * now, oldestWaitMs, ratesPerSecond: believedRates },
       waitsMs: believedRates.map((rate) => (1000 * queue.length) / rate),
+      backlogMs: 0,
       arrivalsPerSecond: arrivals.perSecond(1000 * now),
     });
     batches.push({ second: now, level, waitMs: oldestWaitMs });
@@ -180,6 +181,7 @@ it('answers with a level that is there, whatever it sees', () => {
   const observation = fc.record({
     arrivalsPerSecond: finite,
     waitsMs: fc.array(finite, { minLength: 4, maxLength: 4 }),
+    backlogMs: finite,
     oldestWaitMs: finite,
     stepMs: fc.nat(100_000),
   });

@@ -4,7 +4,7 @@
  * level below would have held it with room to spare. A descent that had to be taken back doubles that while, so that a load at the border
  * of two levels, or a rate that was measured wrong, does not make it flap.
  *
- * With λ the arrival rate, μ the rate of a level, and w how long what waits would take it, a level holds a target wait W while λ ≤ u · μ and w ≤ W: it keeps
+ * With λ the arrival rate, μ the rate of a level, and w how long what waits and may go down to it would take it, a level holds a target wait W while λ ≤ u · μ and w ≤ W: it keeps
  * up with what comes, and what waits is gone within the target.
  */
 import { assert } from '../base/index.ts';

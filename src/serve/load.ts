@@ -11,6 +11,8 @@ export interface Observation {
    * that it would leave in, which are not full where few rows may share one.
    */
   readonly waitsMs: readonly number[];
+  /** How long all that waits would take them at the level of now, what may not go down to it included. */
+  readonly backlogMs: number;
   /** How long the first of the rows that wait has. */
   readonly oldestWaitMs: number;
   /** Rows per second, over the last second or so. */

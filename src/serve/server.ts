@@ -173,8 +173,9 @@ let requests = 0;
 function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
   const { log, hasTextsInLog } = options;
   const refusals = new Pace();
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    onLeft(raw, reply.raw, () => undefined); // for `answerClientError`, which has to know of all
+  app.addHook('onRequest', ({ method, raw }, reply, done) => {
+    // For `answerClientError`; what is posted is known by being counted.
+    if (method !== 'POST') onLeft(raw, reply.raw, () => undefined);
     done();
   });
   app.addHook('onSend', (request, reply, _, done) => {

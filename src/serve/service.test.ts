@@ -8,6 +8,7 @@ import { cpu } from '../runtime/index.ts';
 import { Engine } from './engine.ts';
 import { WorkerLink, WorkerLost } from './engine-link.ts';
 import type { OpenedLevel } from './engine-protocol.ts';
+import type { Observation } from './load.ts';
 import { RequestQueue } from './queue.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
@@ -228,6 +229,28 @@ describe('the wait that is foreseen', () => {
     expect(pinned.waitMs).toBeGreaterThan(9 * 100);
     expect(new Set((await pinned.answers).map(({ level }) => level))).toEqual(new Set([0]));
   });
+});
+
+it('is seen whole by what is recomputed in, and by the ladder without what it cannot move', async () => {
+  const seen: Observation[] = [];
+  const levelFor = (observation: Observation): number => {
+    seen.push(observation);
+    return 1;
+  };
+  const { service } = await open({ passMs: 8 * 100, fastMs: 8, maxWaitMs: 60_000, levelFor });
+  const pinned = Array.from({ length: 3 }, () => service.ask({ ...questionOf(1), minAccuracy: 0.85 }));
+  await service.metrics.registry.metrics(); // asks for the level of now
+  const {
+    waitsMs: [accurate = 0, fast],
+    backlogMs,
+  } = seen.at(-1) as Observation;
+  expect(fast).toBe(0);
+  expect(accurate).toBeGreaterThan(100);
+  expect(backlogMs).toBe(accurate);
+  for (const { answer, cancel } of pinned) {
+    cancel();
+    await expect(answer).rejects.toThrow('to wait');
+  }
 });
 
 it('looks through what waits only when there may be more to take, not at every question', async () => {

@@ -320,6 +320,7 @@ export class Service {
     return {
       nowMs,
       waitsMs: this.levels.map((_, level) => (this.backlogMs(level, level) + givenMs) / Math.max(1, workers)),
+      backlogMs: (this.backlogMs() + givenMs) / Math.max(1, workers),
       oldestWaitMs: nowMs - (this.queue.oldestMs ?? nowMs),
       arrivalsPerSecond: this.arrivals.perSecond(nowMs),
       ratesPerSecond: this.times.slice(0, this.levels.length).map((times) => times.ratePerSecond(workers)),
