@@ -51,6 +51,23 @@ it('is quiet where nobody looks', () => {
   expect(shown(false, false, tellOfWork)).toBe('');
 });
 
+it('leaves a terminal with line breaks, and shows nothing more, once it is at its end', () => {
+  const before = shown(true, false, (progress) => {
+    tellOfTraining(progress);
+    progress.end();
+  });
+  expect(before).toContain('\x1b[?7l');
+  expect(before.lastIndexOf('\x1b[?7h')).toBeGreaterThan(before.lastIndexOf('\x1b[?7l'));
+  const after = shown(true, false, (progress) => {
+    tellOfTraining(progress);
+    progress.end();
+    progress.step(report(51));
+    progress.work('evaluating', 1, 2);
+    progress.title('more');
+  });
+  expect(after).toBe(before);
+});
+
 it.each([
   ['a terminal', true, false],
   ['a file, when asked for', false, true],
