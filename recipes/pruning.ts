@@ -2,7 +2,7 @@
  * Pruning measured on SST-2, as commands that anybody can repeat: for every N and seed one run to several sparsities, on the way from 0, all with
  * one teacher; and runs to a speed. Students multiplex as those of `recipes/multiplexing.ts` do. Settings were chosen before the
  * runs; none was tuned on a figure that is reported, but that the teacher is distilled, and the one of the median of three: students of the dense one
- * had gained over it, and those of the luckiest had no way to reach it (see RESULTS.md).
+ * had gained over it, and drops from the first that was distilled were in part its luck (see RESULTS.md).
  */
 import { usualGroups } from '../src/train/index.ts';
 import { DENSE_RUN } from './auto.ts';
