@@ -1,4 +1,5 @@
 /** A data set as token ids, ready for batches. */
+import { isDeepStrictEqual } from 'node:util';
 import { type FloatTensor, float32, int64, sizeOf, type Tensor } from '../base/index.ts';
 import { type BatchPlan, batchFeeds } from '../infer/index.ts';
 import type { Encoding, Task, Tokenizer } from '../model/index.ts';
@@ -86,9 +87,6 @@ function labelFeeds(
   return { 'batch.labels': int64(classes, shape), 'batch.weights': float32(weights, shape) };
 }
 
-const isSame = (one: readonly number[] = [], other: readonly number[] = []): boolean =>
-  one.length === other.length && one.every((value, at) => value === other[at]);
-
 /**
  * The logits of a set's rows at the tokens of the same rows in another vocabulary: of sentences, where a word may come to have other pieces, those of its first
  * piece at its first piece, which alone counts; [t, C] to [t', C].
@@ -97,7 +95,7 @@ export function logitsFor(to: EncodedSet, logits: readonly FloatTensor[], from: 
   if (from.task !== 'tokens') return logits;
   return logits.map((own, row) => {
     const [places, wanted = []] = [from.positions[row] ?? [], to.positions[row]];
-    if (isSame(places, wanted)) return own;
+    if (isDeepStrictEqual(places, wanted)) return own;
     const classes = own.shape.at(-1) ?? 0;
     const data = new Float32Array((to.lengths[row] ?? 0) * classes);
     for (const [word, position] of wanted.entries()) {
