@@ -6,7 +6,6 @@
 import { type FloatTensor, zerosLike } from '../base/index.ts';
 import type { Encoding } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
-import { planBatches } from './batches.ts';
 import { addShare, batchFeeds, logitsOfRow, type Predictor } from './predictor.ts';
 
 /** Groups that go through together. */
@@ -17,24 +16,47 @@ export interface FilledRun {
   readonly tokens: number;
 }
 
-/** A run costs about as much by itself as so many more positions of a group do. */
-const RUN_POSITIONS = 64;
+/**
+ * A run costs about as much by itself as so many more positions of a group do: it reads all weights once. Dense and pruned models are within a hundredth of
+ * their best from 12 to 24 (`bench/RESULTS.md`).
+ */
+const RUN_POSITIONS = 16;
 
-/** Rows of these lengths as runs, the shortest first; of the last group, which is of the longest, rows are repeated. */
+/** Rows of these lengths as the cheapest runs, the shortest first; of the last group, which is of the longest, rows are repeated. */
 export function filledRuns(
   lengths: readonly number[],
   { instances, maxTokens }: { readonly instances: number; readonly maxTokens: number },
-): FilledRun[] {
-  const runs: { slots: number[]; tokens: number }[] = [];
-  for (const { examples } of planBatches([...lengths.keys()], lengths, { rows: instances, maxTokens })) {
-    const tokens = Math.min(maxTokens, Math.max(...examples.map((row) => lengths[row] as number)));
-    const shorter = runs.at(-1);
-    const padding = shorter === undefined ? 0 : (tokens - shorter.tokens) * (shorter.slots.length / instances);
-    if (shorter === undefined || padding > RUN_POSITIONS) runs.push({ slots: [...examples], tokens });
-    else {
-      shorter.slots.push(...examples);
-      shorter.tokens = Math.max(shorter.tokens, tokens);
+): readonly FilledRun[] {
+  const lengthOf = (row: number): number => Math.min(maxTokens, lengths[row] as number);
+  const rows = [...lengths.keys()].sort((a, b) => lengthOf(a) - lengthOf(b));
+  const byLength = new Map<number, number[]>();
+  for (let start = 0; start < rows.length; start += instances) {
+    const group = rows.slice(start, start + instances);
+    const tokens = lengthOf(group.at(-1) as number);
+    const slots = Array.from({ length: instances }, (_, slot) => group[slot % group.length] as number);
+    byLength.set(tokens, [...(byLength.get(tokens) ?? []), ...slots]);
+  }
+  const alike = Array.from(byLength, ([tokens, slots]) => ({ slots, tokens }));
+  return cheapestRuns(alike, RUN_POSITIONS * instances);
+}
+
+/** Of all ways to join neighbours, the one that computes the fewest slots · tokens, where a run costs `runCost` of them by itself. By dynamic programming. */
+function cheapestRuns(alike: readonly FilledRun[], runCost: number): readonly FilledRun[] {
+  /** Of the first k: what the cheapest runs cost, and where the last of them begins. */
+  const best = [{ cost: 0, start: 0 }];
+  for (const [last, { tokens }] of alike.entries()) {
+    let [slots, cheapest] = [0, { cost: Number.POSITIVE_INFINITY, start: last }];
+    for (let start = last; start >= 0; start--) {
+      slots += (alike[start] as FilledRun).slots.length;
+      const cost = (best[start]?.cost ?? 0) + runCost + slots * tokens;
+      if (cost < cheapest.cost) cheapest = { cost, start };
     }
+    best.push(cheapest);
+  }
+  const runs: FilledRun[] = [];
+  for (let end = alike.length; end > 0; end = best[end]?.start ?? 0) {
+    const joined = alike.slice(best[end]?.start, end);
+    runs.unshift({ slots: joined.flatMap(({ slots }) => slots), tokens: joined.at(-1)?.tokens ?? 0 });
   }
   return runs;
 }
