@@ -134,8 +134,10 @@ function isRight(body: string, expected: NonNullable<Load['expected']>): boolean
   const all = Array.isArray(answers[0]) ? (answers as readonly Scores[]) : [answers as Scores];
   return (
     all.length === expected.length &&
-    all.every((scores, at) =>
-      scores.every(({ label, score }) => Math.abs(score - (expected[at]?.[label] ?? Number.NaN)) < TOLERANCE),
+    all.every(
+      (scores, at) =>
+        scores.length === Object.keys(expected[at] ?? {}).length &&
+        scores.every(({ label, score }) => Math.abs(score - (expected[at]?.[label] ?? Number.NaN)) < TOLERANCE),
     )
   );
 }

@@ -58,6 +58,10 @@ if (!existsSync(model)) {
   process.exit(1);
 }
 const perRequest = Number(values['texts-per-request']);
+if (perRequest > 1 && values.baseline !== undefined) {
+  console.error('--baseline: expected nothing with --texts-per-request, as it takes one, got a folder');
+  process.exit(1);
+}
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
 const rounds = Number(values.rounds);
 /** For the closed load: all that clients ask about at once has room and time, as they would ask again at once if they were refused. */
@@ -169,7 +173,7 @@ async function measureOverload({ roomy, server }: Contest, before: number): Prom
   );
 }
 
-/** Open load of four fifths of what can be; memory once a minute, from the sixth of the time on that a server has to settle in. */
+/** Open load of four fifths of what can be, on a new server; memory once a minute, from the sixth of the time on that it has to settle in. */
 async function soak(server: ServerUnderTest, capacity: number): Promise<void> {
   const duration = Number(values['soak-seconds']);
   const load = await startLoad(open(server, SOAK_SHARE * capacity, duration));
@@ -181,23 +185,25 @@ async function soak(server: ServerUnderTest, capacity: number): Promise<void> {
   }
   const report = await load.report;
   const settled = readings.slice(Math.floor(count / 6) - 1);
-  const growth = (settled.at(-1) ?? 0) / (settled[0] ?? 1) - 1;
+  const growthTo = (value = 0): string => percent(value / (settled[0] ?? 1) - 1);
   const memory = readings.map((value) => value.toFixed(0)).join(' ');
   line(
     'soak',
     `${accepted(report)} answers in ${duration} s, p99 ${milliseconds(report.accepted.p99)}; ${troubles(report) || 'no errors'}; memory in MB ${memory}: ` +
-      `${(100 * growth).toFixed(1)} % more since a sixth of the time`,
+      `${growthTo(settled.at(-1))} more since a sixth of the time, ${growthTo(Math.max(...settled))} at its highest`,
   );
 }
 
-/** Scores by label of every text, where neighbours cannot change them. */
-async function expectedScores(folder: string): Promise<Load['expected']> {
+/** What the faults are tried with: where neighbours change answers each text has a pass of its own, so that every answer can be held against its text. */
+async function measureFaultsOf(folder: string): Promise<boolean> {
   return closing(await openTextClassifier(folder, cpu()), async (classifier) => {
-    if (instancesOf(classifier.config) > 1) {
-      line('faults', 'answers are not compared: the model takes several texts per pass, and neighbours change answers');
-      return undefined;
+    const expected: Readonly<Record<string, number>>[] = [];
+    for (const input of inputs) {
+      const [answer] = await answerTexts(classifier, [input], { ensemble: true });
+      expected.push(answer !== undefined && 'scores' in answer ? answer.scores : {});
     }
-    return (await answerTexts(classifier, inputs)).map((answer) => ('scores' in answer ? answer.scores : {}));
+    const flags = instancesOf(classifier.config) > 1 ? ['--isolation', 'request'] : [];
+    return measureFaults(folder, flags, { texts, seed, expected });
   });
 }
 
@@ -255,11 +261,11 @@ if (isWanted('throughput', 'latency', 'overload', 'soak')) {
   };
   for (let round = 0; round < rounds; round++) await measureRound(contest, model);
   sayMedians();
-  if (isWanted('soak')) await soak(contest.server, median(figures.get('served, texts/s')?.values ?? []));
   for (const server of [contest.roomy, contest.server, ...contest.baselines.values()]) await server.end();
+  if (isWanted('soak')) {
+    const server = await ServerUnderTest.prumux(models, flags);
+    await soak(server, median(figures.get('served, texts/s')?.values ?? []));
+    await server.end();
+  }
 }
-if (isWanted('faults')) {
-  const expected = await expectedScores(model);
-  const isClean = await measureFaults([model], { texts, seed, ...(expected && { expected }) });
-  process.exitCode = isClean ? 0 : 1;
-}
+if (isWanted('faults')) process.exitCode = (await measureFaultsOf(model)) ? 0 : 1;

@@ -90,11 +90,13 @@ async function ask({ url }: ServerKit, text: string, headers: Record<string, str
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
+type Scores = { readonly label: string; readonly score: number }[];
+
+const byLabel = (scores: Scores): number[] =>
+  scores.toSorted((a, b) => a.label.localeCompare(b.label)).map(({ score }) => score);
+
 /** Logits in the order of the labels. */
-function logitsOf({ body }: Reply): number[] {
-  const scores = body as { label: string; score: number }[];
-  return scores.toSorted((a, b) => a.label.localeCompare(b.label)).map(({ score }) => score);
-}
+const logitsOf = ({ body }: Reply): number[] => byLabel(body as Scores);
 
 /** That a reply is the answer to the text of that number, up to what padding changes. */
 function expectAnswer(reply: Reply, at: number): void {
@@ -231,11 +233,14 @@ describe('isolation', () => {
   }, 120_000);
   afterAll(() => server?.close());
 
-  it('runs no pass for two tenants', async () => {
+  it.each(['keys', 'a header'])('runs no pass for two tenants, whom %s tell apart', async (how) => {
     const run = vi.spyOn(Engine.prototype, 'run');
-    await Promise.all(
-      Array.from({ length: 60 }, (_, at) => ask(server, `film ${keys[at % 3]}`, bearer(keys[at % 3] as string))),
+    const open = how === 'keys' ? server : await start('mux', { isolation: 'tenant', rows: 8 });
+    const headersOf = (tenant: string) => (how === 'keys' ? bearer(tenant) : { 'x-prumux-tenant': tenant });
+    const replies = await Promise.all(
+      Array.from({ length: 60 }, (_, at) => ask(open, `film ${keys[at % 3]}`, headersOf(keys[at % 3] as string))),
     );
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
     const tenantsOf = run.mock.calls.map(([{ texts }]) => new Set(texts.map(({ text }) => text.split(' ')[1])));
     expect(tenantsOf.length).toBeLessThan(60);
     expect(tenantsOf.filter(({ size }) => size !== 1)).toEqual([]);
@@ -250,12 +255,33 @@ describe('isolation', () => {
     const alone = await own();
     let isOver = false;
     const noise = keys.slice(1).map(async (key) => {
-      for (let at = 0; !isOver; at++) await ask(server, 'awful long book '.repeat(1 + (at % 7)), bearer(key));
+      const statuses = new Set<number>();
+      for (let at = 0; !isOver; at++) {
+        statuses.add((await ask(server, 'awful long book '.repeat(1 + (at % 7)), bearer(key))).status);
+      }
+      return statuses;
     });
     const among = await own();
     isOver = true;
-    await Promise.all(noise);
+    expect(await Promise.all(noise)).toEqual([new Set([200]), new Set([200])]);
     expect(among).toEqual(alone);
+  });
+
+  it('of requests answers each as the model does that has nothing but its texts, to the bit, four of them a pass', async () => {
+    const open = await start('mux', { isolation: 'request', workers: 2, placement: cpu(2) });
+    const model = await openServedModel({ model: join(folder, 'mux') }, cpu(1), undefined);
+    const requests = Array.from({ length: 40 }, (_, at) => TEXTS.slice(at, at + 1 + (at % 11)));
+    const answers = await Promise.all(
+      requests.map(async (texts) => {
+        const payload = { inputs: texts.map((text) => [text]), raw_scores: true };
+        return (await open.app.inject({ method: 'POST', url: '/predict', payload })).json<Scores[]>();
+      }),
+    );
+    for (const [at, texts] of requests.entries()) {
+      const { logits } = await model.run(texts.map((text) => ({ text, isCut: true })));
+      expect(answers[at]?.flatMap(byLabel)).toEqual([...(logits ?? [])]);
+    }
+    await model.close();
   });
 
   it('is not there without: neighbours change answers', async () => {
@@ -357,6 +383,26 @@ describe('the end of a server', () => {
     expect(await statusOf(server)).toBe(429);
     const ended = server.drain(300);
     expect(await statusOf(server)).toBe(503);
+    await ended;
+  });
+
+  it('and the loss of all workers are what probes are told, that of life excepted', async () => {
+    const server = await startTestServer([join(folder, 'dense')], { maxWaitMs: 60_000, rows: 1000 });
+    const probe = async (url: string): Promise<number> => (await server.app.inject({ url })).statusCode;
+    const probes = async (): Promise<number[]> =>
+      Promise.all(['/health', '/v2/health/ready', '/v2/models/dense/ready', '/v2/health/live'].map(probe));
+    expect(await probes()).toEqual([200, 200, 200, 200]);
+    const run = vi.spyOn(Engine.prototype, 'run');
+    server.service.ask({ texts: Array.from({ length: 1000 }, () => texts[0] as (typeof texts)[0]), tenant: '' });
+    await vi.waitFor(() => expect(run).toHaveBeenCalled(), { timeout: 10_000, interval: 1 });
+    killWorkerOf(run.mock.contexts[0] as Engine);
+    await vi.waitFor(async () => expect(await probes()).toEqual([503, 503, 503, 200]), {
+      timeout: 10_000,
+      interval: 1,
+    });
+    await vi.waitFor(async () => expect(await probes()).toEqual([200, 200, 200, 200]), { timeout: 20_000 });
+    const ended = server.drain(10_000);
+    expect(await probes()).toEqual([503, 503, 503, 200]);
     await ended;
   });
 
@@ -565,6 +611,15 @@ describe('metrics', () => {
     expect(await countsOf(server, 'prumux_rows_total')).toEqual(['{level="0"} 1']);
     expect(await countsOf(server, 'prumux_group_fill_ratio')).toContain('_sum 1'); // two rows in two slots
   });
+});
+
+it('a trace has a line of each request before it is answered', async () => {
+  const server = await start('dense', { logLevel: 'trace', maxWaitMs: 60_000, rows: 1000 });
+  const reply = ask(server, 'film', { 'x-request-id': 'mine' });
+  await vi.waitFor(() => expect(server.logged.join()).toContain('"msg":"request taken in"'), { timeout: 10_000 });
+  expect(server.logged.join()).not.toContain('"msg":"request"');
+  void server.drain(0);
+  expect((await reply).status).toBe(503);
 });
 
 it('texts are not in the log, unless that is asked for', async () => {

@@ -110,7 +110,7 @@ export function command<O extends Options, Document extends object>(spec: Comman
 }
 
 /** As a shell takes it; a password in an address is left out, as records are shown around. */
-function quoted(given: string): string {
+export function quoted(given: string): string {
   const word = given.replace(/(\w:\/\/[^\s:@/]*):[^\s@/]*@/, '$1:PASSWORD@');
   return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -21,3 +21,9 @@ it('names the precision that the folder runs in, and no flag for it', () => {
   expect(explorationLines({ ...found, chosen })).toContain('model       models/fast in int8\n');
   expect(explorationLines(found)).toContain('model       models/fast\n');
 });
+
+it('names the folders to serve together: the choice, and before it what is slower and more accurate, if a folder has it', () => {
+  expect(explorationLines(found)).toContain('levels      prumux serve models/dense models/n1-s0.6 models/fast\n');
+  const frontier = exploration.frontier.map((model) => ({ ...model, precision: 'int8' as const }));
+  expect(explorationLines({ ...found, frontier })).not.toContain('levels');
+});

@@ -8,6 +8,7 @@ import {
   nameOf,
   type Purchase,
 } from '../auto/index.ts';
+import { quoted } from './command.ts';
 import { oneLine, percent, table } from './result-lines.ts';
 
 interface Found extends Omit<Exploration, 'trials'> {
@@ -90,6 +91,16 @@ function failureLines({ failures }: Found): string {
   return failures.map(({ point, message }) => `failed      ${nameOf(point)}: ${oneLine(message)}\n`).join('');
 }
 
+/** Of the folders there are, those to serve together: the choice, and what is slower and more accurate. Trials are in fp32. */
+function levelsLine({ frontier, chosen, folder }: Found): string {
+  const slower = frontier.filter(
+    ({ examplesPerSecond, precision }) => precision === 'fp32' && examplesPerSecond < chosen.examplesPerSecond,
+  );
+  if (slower.length === 0) return '';
+  const folders = [...slower.map((model) => model.folder), folder];
+  return `levels      prumux serve ${folders.map(quoted).join(' ')}\n`;
+}
+
 export function explorationLines(found: Found): string {
   const { chosen, verdict, stop, rows, seconds, folder, report, purchases } = found;
   const precision = chosen.precision === 'fp32' ? '' : ` in ${chosen.precision}`;
@@ -97,6 +108,6 @@ export function explorationLines(found: Found): string {
   return (
     `${modelTable(found)}\n${purchaseTable(purchases)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${precision}\nreport      ${report}\n`
+    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${precision}\n${levelsLine(found)}report      ${report}\n`
   );
 }

@@ -19,7 +19,10 @@ import { choice, keys, number, type Options, option, optional, text, toggle, typ
 import { preciseModel } from './precision-option.ts';
 import { UsageError } from './usage-error.ts';
 
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** A text of more could never wait: there would not be room for its characters. */
+const MOST_BYTES = 32 * 1024 * 1024;
 
 const OPTIONS = {
   host: option('address to listen at; 0.0.0.0 for all', text('HOST'), '127.0.0.1'),
@@ -54,7 +57,11 @@ const OPTIONS = {
     false,
   ),
   maxTexts: option('most texts of one request', whole(), 64),
-  maxBytes: option('most bytes of one request', whole(), 2_000_000),
+  maxBytes: option(
+    'most bytes of one request',
+    number({ least: 1, below: MOST_BYTES + 1, isWhole: true }, 'N'),
+    2_000_000,
+  ),
   queue: option('most texts that wait; of one tenant four fifths', whole(), 16384),
   maxQueueWait: option(
     'requests that would wait longer are refused with 429, in milliseconds',
@@ -69,7 +76,11 @@ const OPTIONS = {
   cors: optional('origins whose pages may ask, with commas between; * for all [none]', text('ORIGIN,ORIGIN')),
   requestTimeout: option('how long a client may take to send a request, in milliseconds', whole(), 10_000),
   drainTimeout: option('how long open requests are answered after SIGTERM, in milliseconds', whole(), 25_000),
-  logLevel: option('what is logged; debug has a line per request', choice(LOG_LEVELS), 'info'),
+  logLevel: option(
+    'what is logged; debug has a line per request when it is answered, trace another when it comes',
+    choice(LOG_LEVELS),
+    'info',
+  ),
   logTexts: option('have the texts in the lines of requests, too', toggle, false),
 } satisfies Options;
 
@@ -132,7 +143,7 @@ async function runOptions(
   if (workers !== undefined && streams !== undefined) {
     throw new UsageError('--streams', { expected: 'nothing, as --workers says who runs passes', got: String(streams) });
   }
-  if (values.logTexts && values.logLevel !== 'debug') {
+  if (values.logTexts && values.logLevel !== 'debug' && values.logLevel !== 'trace') {
     const expected = '--log-level debug with it: other levels have no line of a request';
     throw new UsageError('--log-texts', { expected, got: values.logLevel });
   }

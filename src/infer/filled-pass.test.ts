@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { groupPredictor, numberedSet } from '../../test/group-predictor.kit.ts';
-import { answerFilled, type FilledRun, filledRuns } from './filled-pass.ts';
+import { answerFilled, type FilledRun, filledRuns, RUN_POSITIONS } from './filled-pass.ts';
 
 const lengths = fc.array(fc.integer({ min: 3, max: 200 }), { minLength: 1, maxLength: 100 });
 const shape = fc.record({ instances: fc.integer({ min: 1, max: 10 }), maxTokens: fc.constantFrom(64, 100, 128) });
@@ -44,16 +44,16 @@ describe('runs of rows', () => {
   });
 });
 
-/** Slots · tokens, and 16 tokens of a group for every run. */
+/** Slots · tokens, and so many positions of a group for every run. */
 const costOf = (runs: readonly FilledRun[], instances: number): number =>
-  runs.reduce((sum, { slots, tokens }) => sum + slots.length * tokens + 16 * instances, 0);
+  runs.reduce((sum, { slots, tokens }) => sum + slots.length * tokens + RUN_POSITIONS * instances, 0);
 
 describe('the cost of runs', () => {
   it('is the least of all ways to cut the groups by length, compared with every one of them', () => {
-    const few = fc.array(fc.integer({ min: 3, max: 60 }), { minLength: 1, maxLength: 9 });
+    const few = fc.array(fc.integer({ min: 3, max: 80 }), { minLength: 1, maxLength: 9 });
     fc.assert(
       fc.property(few, fc.integer({ min: 1, max: 3 }), (sizes, instances) => {
-        const sorted = [...sizes].sort((a, b) => a - b);
+        const sorted = sizes.map((size) => Math.min(64, size)).sort((a, b) => a - b);
         const groups = Math.ceil(sizes.length / instances);
         const longestOf = (group: number): number =>
           sorted[Math.min(sorted.length, (group + 1) * instances) - 1] as number;
@@ -62,7 +62,7 @@ describe('the cost of runs', () => {
           let [cost, start] = [0, 0];
           for (let group = 0; group < groups; group++) {
             if (group < groups - 1 && ((cuts >> group) & 1) === 0) continue;
-            cost += instances * ((group + 1 - start) * longestOf(group) + 16);
+            cost += instances * ((group + 1 - start) * longestOf(group) + RUN_POSITIONS);
             start = group + 1;
           }
           least = Math.min(least, cost);

@@ -20,7 +20,7 @@ export interface FilledRun {
  * A run costs about as much by itself as so many more positions of a group do: it reads all weights once. Dense and pruned models are within a hundredth of
  * their best from 12 to 24 (`bench/RESULTS.md`).
  */
-const RUN_POSITIONS = 16;
+export const RUN_POSITIONS = 16;
 
 /** Rows of these lengths as the cheapest runs, the shortest first; of the last group, which is of the longest, rows are repeated. */
 export function filledRuns(
@@ -34,29 +34,39 @@ export function filledRuns(
     const group = rows.slice(start, start + instances);
     const tokens = lengthOf(group.at(-1) as number);
     const slots = Array.from({ length: instances }, (_, slot) => group[slot % group.length] as number);
-    byLength.set(tokens, [...(byLength.get(tokens) ?? []), ...slots]);
+    const alike = byLength.get(tokens);
+    if (alike === undefined) byLength.set(tokens, slots);
+    else alike.push(...slots);
   }
-  const alike = Array.from(byLength, ([tokens, slots]) => ({ slots, tokens }));
-  return cheapestRuns(alike, RUN_POSITIONS * instances);
+  const shortestFirst = Array.from(byLength, ([tokens, slots]) => ({ slots, tokens }));
+  return cheapestRuns(shortestFirst, RUN_POSITIONS * instances);
 }
 
-/** Of all ways to join neighbours, the one that computes the fewest slots · tokens, where a run costs `runCost` of them by itself. By dynamic programming. */
-function cheapestRuns(alike: readonly FilledRun[], runCost: number): readonly FilledRun[] {
-  /** Of the first k: what the cheapest runs cost, and where the last of them begins. */
-  const best = [{ cost: 0, start: 0 }];
-  for (const [last, { tokens }] of alike.entries()) {
-    let [slots, cheapest] = [0, { cost: Number.POSITIVE_INFINITY, start: last }];
+/** The first of some rows by length, cut in the cheapest way: what that costs, and where the last run begins. */
+interface Cut {
+  readonly cost: number;
+  readonly start: number;
+}
+
+/** Of all ways to join neighbours, the one of the least slots · tokens, where a run costs `runCost` of them by itself. By dynamic programming. */
+function cheapestRuns(shortestFirst: readonly FilledRun[], runCost: number): readonly FilledRun[] {
+  const cuts: Cut[] = [{ cost: 0, start: 0 }];
+  for (const [last, { tokens }] of shortestFirst.entries()) {
+    let best: Cut = { cost: Number.POSITIVE_INFINITY, start: last };
+    let slots = 0;
     for (let start = last; start >= 0; start--) {
-      slots += (alike[start] as FilledRun).slots.length;
-      const cost = (best[start]?.cost ?? 0) + runCost + slots * tokens;
-      if (cost < cheapest.cost) cheapest = { cost, start };
+      slots += (shortestFirst[start] as FilledRun).slots.length;
+      const cost = (cuts[start] as Cut).cost + runCost + slots * tokens;
+      if (cost < best.cost) best = { cost, start };
     }
-    best.push(cheapest);
+    cuts.push(best);
   }
   const runs: FilledRun[] = [];
-  for (let end = alike.length; end > 0; end = best[end]?.start ?? 0) {
-    const joined = alike.slice(best[end]?.start, end);
-    runs.unshift({ slots: joined.flatMap(({ slots }) => slots), tokens: joined.at(-1)?.tokens ?? 0 });
+  for (let end = shortestFirst.length; end > 0; ) {
+    const { start } = cuts[end] as Cut;
+    const joined = shortestFirst.slice(start, end);
+    runs.unshift({ slots: joined.flatMap(({ slots }) => slots), tokens: (joined.at(-1) as FilledRun).tokens });
+    end = start;
   }
   return runs;
 }

@@ -139,7 +139,7 @@ export class WorkerLink {
 
   async run(pass: PassRequest): Promise<PassAnswers> {
     const { answers } = await this.request('the model to run', { pass }, LONGEST_PASS_MS);
-    return answers ?? { tooLong: [], slots: 0, tokens: 0, computeMs: 0 };
+    return answers ?? { tooLong: [], slots: 0, computeMs: 0 };
   }
 
   /** At once, whatever is under way. */

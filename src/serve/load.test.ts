@@ -1,8 +1,8 @@
 /** Times of passes, against means that are worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import type { OpenedLevel } from './engine-protocol.ts';
+import { SHORTEST_CLASS } from './length-class.ts';
 import { PassTimes } from './load.ts';
-import { SHORTEST_CLASS } from './pass-shape.ts';
 
 const SLOTS = 64;
 const opened = { description: { instances: 1 }, rows: SLOTS, passMs: 10, groupMs: 10 / SLOTS } as OpenedLevel;

@@ -3,15 +3,13 @@
  * waits for long. Small ones, while little waits, keep nobody waiting for long: a row that just misses a pass waits for all of it.
  */
 import type { OpenedLevel } from './engine-protocol.ts';
+import { SHORTEST_CLASS } from './length-class.ts';
 
 /** What a pass takes: B groups of N rows. */
 export interface PassShape {
   readonly groups: number;
   readonly instances: number;
 }
-
-/** Classes of lengths are powers of two, of so many tokens at least: few, so that passes are full. A worker sorts the rows of a pass by their lengths. */
-export const SHORTEST_CLASS = 16;
 
 /** Of slow models rows cost the same in small passes, and whoever is in a pass waits for all of it. */
 const LONGEST_FULL_MS = 250;

@@ -55,9 +55,8 @@ export interface PassAnswers {
   readonly entities?: readonly (readonly Entity[])[];
   /** Places of texts that are too long and were not to be cut. */
   readonly tooLong: readonly number[];
-  /** Of the groups that went through: G·N; and how long their rows were, with padding. */
+  /** Of the groups that went through: G·N. */
   readonly slots: number;
-  readonly tokens: number;
   readonly computeMs: number;
 }
 
@@ -99,7 +98,6 @@ export async function openServedModel(
           : { logits: logitsOfAll(texts.length, rows, logits, description.labels.length) }),
         tooLong,
         slots,
-        tokens: Math.max(0, ...rows.map(({ encoding }) => encoding.ids.length)),
         computeMs: performance.now() - start,
       };
     },

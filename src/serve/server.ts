@@ -173,7 +173,8 @@ let requests = 0;
 function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
   const { log, hasTextsInLog } = options;
   const refusals = new Pace();
-  app.addHook('onRequest', ({ method, raw }, reply, done) => {
+  app.addHook('onRequest', ({ id, method, url, raw }, reply, done) => {
+    if (log.isLevelEnabled('trace')) log.trace({ id, method, url }, 'request taken in');
     // For `answerClientError`; what is posted is known by being counted.
     if (method !== 'POST') onLeft(raw, reply.raw, () => undefined);
     done();

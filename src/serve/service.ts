@@ -9,9 +9,10 @@ import type { Engine, EngineAnswers } from './engine.ts';
 import { WorkerLost } from './engine-link.ts';
 import type { OpenedLevel, PassRequest } from './engine-protocol.ts';
 import type { Isolation, LaneRow } from './lanes.ts';
+import { lengthClassOf } from './length-class.ts';
 import { ArrivalRate, type LevelFor, type Observation, PassTimes } from './load.ts';
 import { Metrics } from './metrics.ts';
-import { fullPass, isMuch, LONGEST_SMALL_MS, type PassShape, SHORTEST_CLASS, smallPass } from './pass-shape.ts';
+import { fullPass, isMuch, LONGEST_SMALL_MS, type PassShape, smallPass } from './pass-shape.ts';
 import { type AnswerLevel, type Asked, OpenQuestion, type Question, textAnswerOf } from './question.ts';
 import { type Batch, RequestQueue, tokensOf } from './queue.ts';
 import { Recomputation } from './recomputation.ts';
@@ -57,8 +58,6 @@ interface RanPass {
 const MOST_LOSSES = 2;
 /** Memory that waiting texts may take. */
 const MAX_CHARACTERS = 64 * 1024 * 1024;
-/** A token of English has about 5; texts are only compared by it. */
-const CHARACTERS_PER_TOKEN = 4;
 
 export class Service {
   private engine: Engine;
@@ -172,6 +171,7 @@ export class Service {
     const lastLevel = lastLevelWith(minAccuracy, this.levels);
     if (lastLevel < 0) throw tooInaccurateError(minAccuracy, this.levels[0]?.description);
     const question = new OpenQuestion(this.questions++, texts.length);
+    const longest = this.engine.levels[0]?.description.maxTokens ?? 1;
     const arrivedMs = performance.now();
     const isFull = this.queue.offer(
       texts.map((asked, place) => ({
@@ -183,7 +183,7 @@ export class Service {
         lastLevel,
         request: question.number,
         arrivedMs,
-        lengthClass: this.lengthClassOf(asked),
+        lengthClass: lengthClassOf(asked, longest),
         characters: asked.text.length + (asked.pair?.length ?? 0),
       })),
     );
@@ -231,12 +231,6 @@ export class Service {
   async close(): Promise<void> {
     clearTimeout(this.timer);
     await this.engine.close();
-  }
-
-  private lengthClassOf({ text, pair = '' }: AskedText): number {
-    const longest = this.engine.levels[0]?.description.maxTokens ?? 1;
-    const tokens = Math.max(SHORTEST_CLASS, Math.ceil((text.length + pair.length) / CHARACTERS_PER_TOKEN));
-    return Math.min(2 ** Math.ceil(Math.log2(tokens)), longest);
   }
 
   /**
