@@ -314,7 +314,7 @@ it('refuses flags that would count for nothing', async () => {
     [['eval', `${at('dense')}:fp32`, '--data', at('dev.tsv'), '--precision', 'int8'], '--precision: expected fp32, as'],
     [['predict', `${at('dense')}:int8`, 'a film', '--precision', 'fp32'], '--precision: expected int8, as'],
     [['serve', at('dense'), '--workers', '2', '--streams', '4'], '--streams: expected nothing, as --workers'],
-    [['serve', at('dense'), '--log-texts'], '--log-texts: expected --log-level debug'],
+    [['serve', at('dense'), '--log-texts'], '--log-texts: expected --log-level debug or trace'],
     [['train', '--columns', 'text=a,label=b', '-o', at('never')], '--columns: expected nothing, as the rows are those'],
     [['eval', at('dense'), '--data', 'builtin', '--columns', 'text=a'], '--columns: expected nothing, as the rows are'],
     [

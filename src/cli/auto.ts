@@ -11,6 +11,7 @@ import { DATA, dataSourceOf } from './common-options.ts';
 import { deliverChoice } from './deliver-choice.ts';
 import { parseDuration } from './duration.ts';
 import { explorationLines } from './exploration-lines.ts';
+import { levelsCommand } from './levels-command.ts';
 import { choices, number, numbers, option, optional, parsed, required, text, toggle, type Values } from './option.ts';
 import { QUEUE, workplaceOpener } from './queue-options.ts';
 import { COMPRESSION, compressSettingsOf, PRUNING, RECOVERY, refuseAlone, refuseIdle } from './recipe-options.ts';
@@ -161,6 +162,7 @@ export default command({
     const { commandLine } = context;
     const { seconds, rows } = await deliverChoice(output, { exploration, final, commandLine }, laboratory);
     const { trials: measured, ...found } = exploration;
+    const serve = await levelsCommand(exploration, output, values.maxTokens);
     return {
       ...found,
       measured,
@@ -169,6 +171,7 @@ export default command({
       seconds,
       folder: output,
       report: join(output, 'report.html'),
+      ...(serve !== undefined && { serve }),
     };
   },
   print: explorationLines,

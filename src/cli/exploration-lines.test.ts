@@ -22,8 +22,7 @@ it('names the precision that the folder runs in, and no flag for it', () => {
   expect(explorationLines(found)).toContain('model       models/fast\n');
 });
 
-it('names the folders to serve together: the choice, and before it what is slower and more accurate, if a folder has it', () => {
-  expect(explorationLines(found)).toContain('levels      prumux serve models/dense models/n1-s0.6 models/fast\n');
-  const frontier = exploration.frontier.map((model) => ({ ...model, precision: 'int8' as const }));
-  expect(explorationLines({ ...found, frontier })).not.toContain('levels');
+it('has the command that serves levels, if there is one', () => {
+  expect(explorationLines({ ...found, serve: 'prumux serve a b' })).toContain('\nlevels      prumux serve a b\n');
+  expect(explorationLines(found)).not.toContain('levels');
 });

@@ -8,7 +8,6 @@ import {
   nameOf,
   type Purchase,
 } from '../auto/index.ts';
-import { quoted } from './command.ts';
 import { oneLine, percent, table } from './result-lines.ts';
 
 interface Found extends Omit<Exploration, 'trials'> {
@@ -18,6 +17,8 @@ interface Found extends Omit<Exploration, 'trials'> {
   readonly seconds: Readonly<Record<string, number>>;
   readonly folder: string;
   readonly report: string;
+  /** The command that serves it after what is more accurate. */
+  readonly serve?: string;
 }
 
 function modelTable({ dense, measured, chosen }: Found): string {
@@ -91,23 +92,14 @@ function failureLines({ failures }: Found): string {
   return failures.map(({ point, message }) => `failed      ${nameOf(point)}: ${oneLine(message)}\n`).join('');
 }
 
-/** Of the folders there are, those to serve together: the choice, and what is slower and more accurate. Trials are in fp32. */
-function levelsLine({ frontier, chosen, folder }: Found): string {
-  const slower = frontier.filter(
-    ({ examplesPerSecond, precision }) => precision === 'fp32' && examplesPerSecond < chosen.examplesPerSecond,
-  );
-  if (slower.length === 0) return '';
-  const folders = [...slower.map((model) => model.folder), folder];
-  return `levels      prumux serve ${folders.map(quoted).join(' ')}\n`;
-}
-
 export function explorationLines(found: Found): string {
-  const { chosen, verdict, stop, rows, seconds, folder, report, purchases } = found;
+  const { chosen, verdict, stop, rows, seconds, folder, report, purchases, serve } = found;
   const precision = chosen.precision === 'fp32' ? '' : ` in ${chosen.precision}`;
+  const levels = serve === undefined ? '' : `levels      ${serve}\n`;
   const spent = Object.entries(seconds).map(([kind, value]) => `${kind} ${value.toFixed(0)} s`);
   return (
     `${modelTable(found)}\n${purchaseTable(purchases)}\n` +
     `chosen      ${verdict} (*)\n${finalLine(found)}stopped     ${stop}\nrows        ${rows}\n` +
-    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${precision}\n${levelsLine(found)}report      ${report}\n`
+    `${failureLines(found)}${guessLines(found)}${errorLines(found)}time        ${spent.join(', ')}\nmodel       ${folder}${precision}\n${levels}report      ${report}\n`
   );
 }

@@ -8,6 +8,7 @@ import { PAGE_STYLE } from '../report/index.ts';
 import {
   ISOLATIONS,
   ladderDefaults,
+  MAX_CHARACTERS,
   openLadder,
   type RunningServer,
   type RunOptions,
@@ -20,9 +21,6 @@ import { preciseModel } from './precision-option.ts';
 import { UsageError } from './usage-error.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
-
-/** A text of more could never wait: there would not be room for its characters. */
-const MOST_BYTES = 32 * 1024 * 1024;
 
 const OPTIONS = {
   host: option('address to listen at; 0.0.0.0 for all', text('HOST'), '127.0.0.1'),
@@ -59,7 +57,7 @@ const OPTIONS = {
   maxTexts: option('most texts of one request', whole(), 64),
   maxBytes: option(
     'most bytes of one request',
-    number({ least: 1, below: MOST_BYTES + 1, isWhole: true }, 'N'),
+    number({ least: 1, below: MAX_CHARACTERS + 1, isWhole: true }, 'N'),
     2_000_000,
   ),
   queue: option('most texts that wait; of one tenant four fifths', whole(), 16384),
@@ -144,7 +142,7 @@ async function runOptions(
     throw new UsageError('--streams', { expected: 'nothing, as --workers says who runs passes', got: String(streams) });
   }
   if (values.logTexts && values.logLevel !== 'debug' && values.logLevel !== 'trace') {
-    const expected = '--log-level debug with it: other levels have no line of a request';
+    const expected = '--log-level debug or trace with it: other levels have no line of a request';
     throw new UsageError('--log-texts', { expected, got: values.logLevel });
   }
   const levels = await Promise.all(models.map(resolved));

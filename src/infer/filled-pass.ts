@@ -1,5 +1,5 @@
 /**
- * Rows that go through at once, as few or many as there are: in groups of similar length, each group in a run whose rows are hardly padded. Slots
+ * Rows that go through at once, as few or many as there are: in groups of similar length, joined into the runs that compute least. Slots
  * that would stay empty take rows once more, and the answers that a row gets in several slots are averaged. That is ensembling (MUX-PLM), as
  * far as it is free.
  */
@@ -17,8 +17,8 @@ export interface FilledRun {
 }
 
 /**
- * A run costs about as much by itself as so many more positions of a group do: it reads all weights once. Dense and pruned models are within a hundredth of
- * their best from 12 to 24 (`bench/RESULTS.md`).
+ * A run costs about as much by itself as so many more positions of a group do: it reads all weights once. Measured on dense and on pruned models; any value from
+ * 12 to 24 is as good (`bench/RESULTS.md`).
  */
 export const RUN_POSITIONS = 16;
 
@@ -48,7 +48,7 @@ interface Cut {
   readonly start: number;
 }
 
-/** Of all ways to join neighbours, the one of the least slots · tokens, where a run costs `runCost` of them by itself. By dynamic programming. */
+/** Of all ways to join neighbours, the one of the least slots · tokens, where a run costs `runCost` of them by itself. */
 function cheapestRuns(shortestFirst: readonly FilledRun[], runCost: number): readonly FilledRun[] {
   const cuts: Cut[] = [{ cost: 0, start: 0 }];
   for (const [last, { tokens }] of shortestFirst.entries()) {

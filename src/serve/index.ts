@@ -6,3 +6,4 @@ export { ISOLATIONS, type Isolation } from './lanes.ts';
 export type { LevelFor, Observation } from './load.ts';
 export { servingPage } from './page.ts';
 export { type RunningServer, type RunOptions, startServer } from './running-server.ts';
+export { MAX_CHARACTERS } from './service.ts';

@@ -10,11 +10,11 @@ describe('the class of a text', () => {
   // Tokens of BERT's uncased vocabulary, [CLS] and [SEP] among them.
   it.each([
     ['a fine film', 5, 16],
-    ['it is one of the best and most moving films that i have seen for many years, and i will see it again', 25, 32],
+    ['it is one of the best and most moving films that i have seen for many years, and i will see it again', 26, 32],
     ['!!! ??? !!! ??? !!! ??? !!! ??? !!! ???', 32, 64],
     ['这部电影非常精彩我会再看一遍这部电影非常精彩我会再看一遍', 30, 32],
-    ['😀'.repeat(40), 42, 128],
-  ])('is a power of two that its tokens fit into: %s', (text, tokens, expected) => {
+    ['“fine” — “poor” — “fine” — “poor” — “fine” — “poor”', 25, 32],
+  ])('is one that its tokens fit into: %s', (text, tokens, expected) => {
     expect(classOf(text)).toBe(expected);
     expect(classOf(text)).toBeGreaterThanOrEqual(tokens);
   });

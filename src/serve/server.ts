@@ -64,6 +64,7 @@ export async function buildServer(service: Service, options: ServerOptions): Pro
   app.server.maxConnections = MAX_CONNECTIONS;
   app.decorateRequest('tenant', '');
   app.decorateRequest('texts', null as never);
+  logRequests(app, options);
   answerErrors(app, service, options);
   if (options.corsOrigin !== undefined) await app.register(cors, corsOf(options.corsOrigin));
   await app.register(swagger, { openapi: DOCUMENT });
@@ -170,11 +171,22 @@ function requestIdOf(given: string | string[] | undefined): string {
 }
 let requests = 0;
 
-function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
-  const { log, hasTextsInLog } = options;
-  const refusals = new Pace();
-  app.addHook('onRequest', ({ id, method, url, raw }, reply, done) => {
+/** A line of each request: when it comes, and when it is answered. */
+function logRequests(app: FastifyInstance, { log, hasTextsInLog }: ServerOptions): void {
+  app.addHook('onRequest', ({ id, method, url }, _, done) => {
     if (log.isLevelEnabled('trace')) log.trace({ id, method, url }, 'request taken in');
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    if (log.isLevelEnabled('debug')) log.debug(recordOf(request, reply, hasTextsInLog), 'request');
+    done();
+  });
+}
+
+function answerErrors(app: FastifyInstance, service: Service, options: ServerOptions): void {
+  const { log } = options;
+  const refusals = new Pace();
+  app.addHook('onRequest', ({ method, raw }, reply, done) => {
     // For `answerClientError`; what is posted is known by being counted.
     if (method !== 'POST') onLeft(raw, reply.raw, () => undefined);
     done();
@@ -182,10 +194,6 @@ function answerErrors(app: FastifyInstance, service: Service, options: ServerOpt
   app.addHook('onSend', (request, reply, _, done) => {
     reply.header('x-request-id', request.id);
     if (service.isDraining) reply.header('connection', 'close');
-    done();
-  });
-  app.addHook('onResponse', (request, reply, done) => {
-    if (log.isLevelEnabled('debug')) log.debug(recordOf(request, reply, hasTextsInLog), 'request');
     done();
   });
   const answerUnknown = (request: FastifyRequest, reply: FastifyReply): void =>

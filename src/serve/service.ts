@@ -56,8 +56,8 @@ interface RanPass {
 
 /** Workers that are lost over a row before it fails; over one that had nobody with it one less. */
 const MOST_LOSSES = 2;
-/** Memory that waiting texts may take. */
-const MAX_CHARACTERS = 64 * 1024 * 1024;
+/** Of all texts that wait, together. */
+export const MAX_CHARACTERS = 64 * 1024 * 1024;
 
 export class Service {
   private engine: Engine;
