@@ -231,6 +231,21 @@ it('the ladder climbs where texts wait longer than they should', async () => {
   expect(reply).toMatchObject({ level: '1', score: await scoreOf(1) });
 });
 
+it('the ladder climbs while more comes than its level takes, and comes down after that', async () => {
+  const ladder = openLadder({ ...ladderDefaults, holdMs: 200, targetLatencyMs: 60_000 });
+  const server = await startTestServer([at('accurate'), at('fast')], {
+    levelFor: (seen) => ladder({ ...seen, ratesPerSecond: [40, 1e6] }),
+  });
+  const level = async (): Promise<unknown> => {
+    const reply = await server.app.inject({ method: 'POST', url: '/predict', payload: { inputs: TEXT } });
+    return reply.headers['x-prumux-level'];
+  };
+  expect(await level()).toBe('0');
+  expect((await Promise.all(Array.from({ length: 200 }, level))).at(-1)).toBe('1');
+  await vi.waitFor(async () => expect(await level()).toBe('0'), { timeout: 20_000, interval: 100 });
+  await server.close();
+});
+
 describe('models that are served together', () => {
   const start = (models: readonly string[], alone?: string): Promise<string> =>
     startTestServer(models.map(at), alone === undefined ? {} : { alone: at(alone) }).then(
