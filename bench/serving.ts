@@ -70,8 +70,7 @@ const rounds = Number(values.rounds);
 const ROOM = ['--queue', String(2 * clients * perRequest), '--max-queue-wait', '60000'];
 const MAX_WAIT_MS = Number(values['max-wait']);
 const WARM_UP_SECONDS = 5;
-const common = { seed, warmUpSeconds: WARM_UP_SECONDS };
-const batchOf = (count: number) => (count > 1 ? { textsPerRequest: count } : {});
+const common = { seed, warmUpSeconds: WARM_UP_SECONDS, ...(perRequest > 1 && { textsPerRequest: perRequest }) };
 const SOAK_SHARE = 0.8;
 
 const inputs: readonly TextInput[] = (await openTexts(values.texts)).map(({ text }) => ({ text }));
@@ -101,7 +100,6 @@ const open = (server: ServerUnderTest, rate: number, duration = seconds): Load =
     texts,
     seconds: duration,
     arrivals: { perSecond: rate / perRequest },
-    ...batchOf(perRequest),
     ...common,
   },
 });
@@ -127,7 +125,7 @@ async function inProcessRate(folder: string): Promise<number> {
 /** Served texts per second, so many a request, and who had the processor meanwhile. */
 async function servedRate(server: ServerUnderTest, name: string): Promise<number> {
   const load = await startLoad({
-    ...{ url: server.url, texts, seconds, arrivals: { clients }, ...batchOf(perRequest), ...common },
+    ...{ url: server.url, texts, seconds, arrivals: { clients }, ...common },
   });
   await sleep(1000 * WARM_UP_SECONDS);
   const before = server.cpuSeconds;

@@ -57,7 +57,7 @@ const OPTIONS = {
   maxTexts: option('most texts of one request', whole(), 64),
   maxBytes: option(
     'most bytes of one request',
-    number({ least: 1, below: MAX_CHARACTERS + 1, isWhole: true }, 'N'),
+    number({ least: 1, below: MAX_CHARACTERS + 1, isWhole: true }),
     2_000_000,
   ),
   queue: option('most texts that wait; of one tenant four fifths', whole(), 16384),

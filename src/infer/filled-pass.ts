@@ -6,6 +6,7 @@
 import { type FloatTensor, zerosLike } from '../base/index.ts';
 import type { Encoding } from '../model/index.ts';
 import { instancesOf } from '../mux/index.ts';
+import { planBatches } from './batches.ts';
 import { addShare, batchFeeds, logitsOfRow, type Predictor } from './predictor.ts';
 
 /** Groups that go through together. */
@@ -27,44 +28,35 @@ export function filledRuns(
   lengths: readonly number[],
   { instances, maxTokens }: { readonly instances: number; readonly maxTokens: number },
 ): readonly FilledRun[] {
-  const lengthOf = (row: number): number => Math.min(maxTokens, lengths[row] as number);
-  const rows = [...lengths.keys()].sort((a, b) => lengthOf(a) - lengthOf(b));
-  const byLength = new Map<number, number[]>();
-  for (let start = 0; start < rows.length; start += instances) {
-    const group = rows.slice(start, start + instances);
-    const tokens = lengthOf(group.at(-1) as number);
-    const slots = Array.from({ length: instances }, (_, slot) => group[slot % group.length] as number);
-    const alike = byLength.get(tokens);
-    if (alike === undefined) byLength.set(tokens, slots);
-    else alike.push(...slots);
-  }
-  const shortestFirst = Array.from(byLength, ([tokens, slots]) => ({ slots, tokens }));
-  return cheapestRuns(shortestFirst, RUN_POSITIONS * instances);
+  const shortestFirst = [...lengths.keys()].sort((a, b) => (lengths[a] as number) - (lengths[b] as number));
+  const groups = planBatches(shortestFirst, lengths, { rows: instances, maxTokens }).map(({ examples: slots }) => {
+    const longest = Math.max(...slots.map((row) => lengths[row] as number));
+    return { slots, tokens: Math.min(maxTokens, longest) };
+  });
+  return cheapestRuns(groups);
 }
 
-/** The first of some rows by length, cut in the cheapest way: what that costs, and where the last run begins. */
+/** The first of some groups, cut in the cheapest way: what that costs, in positions of a group, and where the last run begins. */
 interface Cut {
   readonly cost: number;
   readonly start: number;
 }
 
-/** Of all ways to join neighbours, the one of the least slots · tokens, where a run costs `runCost` of them by itself. */
-function cheapestRuns(shortestFirst: readonly FilledRun[], runCost: number): readonly FilledRun[] {
+/** Of all ways to join neighbours among groups by length, the one of the fewest positions, where a run costs some by itself. */
+function cheapestRuns(groups: readonly FilledRun[]): readonly FilledRun[] {
   const cuts: Cut[] = [{ cost: 0, start: 0 }];
-  for (const [last, { tokens }] of shortestFirst.entries()) {
+  for (const [last, { tokens }] of groups.entries()) {
     let best: Cut = { cost: Number.POSITIVE_INFINITY, start: last };
-    let slots = 0;
     for (let start = last; start >= 0; start--) {
-      slots += (shortestFirst[start] as FilledRun).slots.length;
-      const cost = (cuts[start] as Cut).cost + runCost + slots * tokens;
+      const cost = (cuts[start] as Cut).cost + RUN_POSITIONS + (last + 1 - start) * tokens;
       if (cost < best.cost) best = { cost, start };
     }
     cuts.push(best);
   }
   const runs: FilledRun[] = [];
-  for (let end = shortestFirst.length; end > 0; ) {
+  for (let end = groups.length; end > 0; ) {
     const { start } = cuts[end] as Cut;
-    const joined = shortestFirst.slice(start, end);
+    const joined = groups.slice(start, end);
     runs.unshift({ slots: joined.flatMap(({ slots }) => slots), tokens: (joined.at(-1) as FilledRun).tokens });
     end = start;
   }
